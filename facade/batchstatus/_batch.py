@@ -1,0 +1,216 @@
+"""What a read gives: a Batch, and the refs, states, counts and failures it is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+from ._errors import BatchFailed, ConfigurationError
+
+LONGEST_ID = 256
+ACCOUNT = re.compile(r"[a-z0-9_-]{1,64}")
+VENDOR = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+
+class BatchState(StrEnum):
+    """Where a batch stands, in one vocabulary for all vendors."""
+
+    PENDING = "pending"
+    """Accepted, not started."""
+    REQUIRES_ACTION = "requires_action"
+    """Somebody has to approve or execute it at the vendor; it may stay so for ever."""
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    """Ended; single items may have failed all the same: see `Batch.has_failures`."""
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    UNKNOWN = "unknown"
+    """The vendor used a word that is in no table; `Batch.vendor_status` has it. Never terminal."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a batch in this state has ended."""
+        return self in _TERMINAL
+
+
+_TERMINAL = frozenset({BatchState.SUCCEEDED, BatchState.FAILED, BatchState.CANCELLED})
+
+
+def _vendor(value: object) -> str:
+    if isinstance(value, str) and VENDOR.fullmatch(value):
+        return value
+    raise ConfigurationError(f"a vendor's name is lower case, such as 'gameball' or 'believe', not {value!r:.80}")
+
+
+def _batch_id(value: object) -> str:
+    """Return the id as text; refuse what could change the route of the request."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    if not isinstance(value, str):
+        raise ConfigurationError(f"a batch id is text or a whole number, not {type(value).__name__}")
+    if not value or value != value.strip() or not value.isprintable():
+        raise ConfigurationError(
+            f"a batch id is neither empty nor framed by blanks, and holds no control characters: {value!r:.80}"
+        )
+    if len(value) > LONGEST_ID:
+        raise ConfigurationError(f"a batch id has at most {LONGEST_ID} characters, not {len(value)}")
+    if any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
+        raise ConfigurationError(f"a batch id holds no '.' or '..' as a path segment: {value!r:.80}")
+    return value
+
+
+def _account(value: object) -> str | None:
+    return None if value is None else account_name(value)
+
+
+def account_name(value: object) -> str:
+    """Return the name; raise ConfigurationError where it cannot stand in a ref."""
+    if isinstance(value, str) and ACCOUNT.fullmatch(value):
+        return value
+    raise ConfigurationError(
+        f"an account's name is 1 to 64 of a-z, 0-9, '_' and '-', such as 'acme', not {value!r:.80}"
+    )
+
+
+@frozen(repr=False)
+class BatchRef:
+    """Names one batch: at which vendor, its id there, and under which of several accounts.
+
+    As text: `gameball:1748392`, or `believe/acme:550e8400-...` with an account. An id may be given as an int.
+
+    Raises:
+        ConfigurationError: The vendor, id or account cannot be one.
+    """
+
+    vendor: str = field(converter=_vendor)
+    id: str = field(converter=_batch_id)
+    account: str | None = field(default=None, converter=_account)
+
+    @classmethod
+    def parse(cls, ref: str | BatchRef) -> BatchRef:
+        """Return the ref that the text names; all after the first `:` is the id."""
+        if isinstance(ref, BatchRef):
+            return ref
+        if not isinstance(ref, str) or ":" not in ref:
+            raise ConfigurationError(f"a ref is written vendor:id, such as 'gameball:1748392', not {ref!r:.80}")
+        place, _, batch_id = ref.partition(":")
+        vendor, slash, account = place.partition("/")
+        return cls(vendor, batch_id, account if slash else None)
+
+    def __str__(self) -> str:
+        return f"{self.vendor}/{self.account}:{self.id}" if self.account else f"{self.vendor}:{self.id}"
+
+    def __repr__(self) -> str:
+        return f"BatchRef({str(self)!r})"
+
+
+@frozen(kw_only=True)
+class Counts:
+    """How many items a batch has and what became of them; None where the vendor does not say.
+
+    They are the vendor's, even where they contradict each other.
+    """
+
+    total: int | None = None
+    processed: int | None = None
+    """Done, whether well or not."""
+    succeeded: int | None = None
+    failed: int | None = None
+
+
+@frozen(kw_only=True)
+class ItemFailure:
+    """One item, or one step, that failed."""
+
+    message: str
+    """The vendor's words, or a JSON rendering of what it sent instead."""
+    code: str | None = None
+    index: int | None = None
+    """The vendor's own index; whether it counts from 0 or 1 is documented nowhere (B22)."""
+    id: str | None = None
+    phase: str | None = None
+    """"setup" or "execution" where a vendor has both, else None."""
+
+
+@frozen(kw_only=True)
+class Batch:
+    """A batch as one read found it."""
+
+    ref: BatchRef
+    state: BatchState
+    vendor_status: str
+    """The vendor's own word, verbatim."""
+    counts: Counts = Counts()
+    progress: float | None = None
+    """From 0.0 to 1.0, or None where nothing sound is known."""
+    failures: tuple[ItemFailure, ...] = ()
+    results: tuple[Any, ...] = field(default=(), repr=False, hash=False)
+    """What succeeded, item by item, as the vendor tells it (JSON values); mostly empty until the end."""
+    created_at: datetime | None = None
+    """Aware, UTC; None where the vendor gives none or one without an offset."""
+    updated_at: datetime | None = None
+    read_at: datetime
+    """When the answer was there: aware, UTC, by this machine's clock."""
+    raw: object = field(repr=False, hash=False)
+    """The generated model (`batchstatus_raw.*.models.BatchStatusResponse`), nulls left out."""
+    payload: Any = field(repr=False, hash=False)
+    """The JSON as it came."""
+    request_id: str | None = None
+    attempts: int = 1
+    """HTTP exchanges that this read took."""
+    elapsed: float = 0.0
+    """Seconds that this read took, pauses between attempts included."""
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the batch has ended."""
+        return self.state.is_terminal
+
+    @property
+    def has_failures(self) -> bool:
+        """Whether the batch has ended and items of it failed."""
+        return self.is_terminal and (self.counts.failed or 0) > 0
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the batch has ended, with items that failed and items that succeeded."""
+        return self.has_failures and (self.counts.succeeded or 0) > 0
+
+    def raise_for_state(self) -> Batch:
+        """Return the batch itself, or raise BatchFailed if it ended as FAILED or CANCELLED."""
+        if self.state in {BatchState.FAILED, BatchState.CANCELLED}:
+            first = f": {self.failures[0].message}" if self.failures else ""
+            raise BatchFailed(f"{self.ref} ended as {self.state.name} ({self.vendor_status}){first:.500}", batch=self)
+        return self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what is known as JSON-ready values; `raw` and `payload` are left out."""
+        fields = attrs.asdict(self, filter=lambda field, _: field.name not in {"raw", "payload"}, recurse=False)
+        fields |= {
+            "ref": str(self.ref),
+            "vendor": self.ref.vendor,
+            "account": self.ref.account,
+            "id": self.ref.id,
+            "state": self.state.value,
+            "is_terminal": self.is_terminal,
+            "counts": attrs.asdict(self.counts),
+            "failures": [attrs.asdict(failure) for failure in self.failures],
+            "results": list(self.results),
+        }
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
+
+
+def check_states(states: Mapping[str, BatchState]) -> dict[str, BatchState]:
+    """Return a caller's words and states, ready to compare; raise ConfigurationError where they are not that."""
+    for word, state in states.items():
+        if not isinstance(word, str) or not isinstance(state, BatchState):
+            raise ConfigurationError(
+                f"states maps words to states, such as {{'PAUSED': BatchState.PENDING}}; not {word!r:.80}"
+            )
+    return {word.casefold(): state for word, state in states.items()}

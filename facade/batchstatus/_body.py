@@ -1,0 +1,90 @@
+"""From the bytes of a body to values that can be trusted, and nothing in between guessed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+LARGEST_COUNT = 2**63 - 1
+LONGEST_TEXT = 500
+
+
+class NotJSON(ValueError):
+    """The body is not JSON; `cut_short` says whether it only ends too early."""
+
+    def __init__(self, reason: str, *, cut_short: bool = False) -> None:
+        super().__init__(reason)
+        self.cut_short = cut_short
+
+
+def decode(body: bytes) -> Any:
+    """Return the JSON value; raise NotJSON."""
+    if not body.strip():
+        raise NotJSON("the body is empty", cut_short=True)
+    try:
+        return json.loads(body)
+    except json.JSONDecodeError as error:
+        ends_early = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
+        raise NotJSON(f"the body is not JSON ({error})", cut_short=ends_early) from None
+    except RecursionError:
+        raise NotJSON("the body is nested too deep") from None
+    except ValueError as error:  # bad UTF-8, or an integer of thousands of digits
+        raise NotJSON(f"the body is not JSON ({type(error).__name__})") from None
+
+
+def without_nulls(value: Any) -> Any:
+    """Return the value with every null in it left out: both vendors send null for absent (B17, G22)."""
+    if isinstance(value, dict):
+        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [without_nulls(item) for item in value if item is not None]
+    return value
+
+
+def count(value: object) -> int | None:
+    """Return a whole number from 0, also of an integral float or decimal digits (G7, B12); None for all else."""
+    if isinstance(value, str):
+        value = int(value) if re.fullmatch(r"[0-9]{1,19}", value) else None
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else None
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT:
+        return value
+    return None
+
+
+def number(value: object) -> float | None:
+    """Return a finite number as a float; None for all else."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST_COUNT:
+        return None
+    return float(value)
+
+
+def text(value: object) -> str | None:
+    """Return non-empty text, whole numbers in decimal digits included; None for all else. At most 500 characters."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_COUNT:
+        value = str(value)
+    return value[:LONGEST_TEXT] if isinstance(value, str) and value else None
+
+
+def rendering(value: object) -> str:
+    """Return text as it is and any other JSON value as JSON, at most 500 characters."""
+    return text(value) or json.dumps(value, ensure_ascii=False)[:LONGEST_TEXT]
+
+
+def first(mapping: Mapping[str, Any], *names: str) -> Any:
+    """Return the value of the first of the names that is there, or None."""
+    return next((mapping[name] for name in names if name in mapping), None)
+
+
+def timestamp(value: object) -> datetime | None:
+    """Return an ISO 8601 time with an offset as aware UTC; None for all else, since without one it is a guess."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC) if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None

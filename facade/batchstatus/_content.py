@@ -1,0 +1,67 @@
+"""A body as it arrives: bounded on the wire, bounded again when decompressed. No I/O."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+from ._exchange import Answer
+
+ERROR_PAGE = 64 * 1024
+"""Bytes of a body that comes with any status but 200; the rest is not read."""
+
+
+class BadContent(Exception):
+    """The body cannot be taken: too large, compressed in an unknown or broken way."""
+
+    def __init__(self, status: int, reason: str, *, cut_short: bool = False) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.cut_short = cut_short
+
+
+class Content:
+    """Collects one answer.
+
+    A 200 whose body is too large or does not decompress is a BadContent. With any other status the status is the
+    message: its body is cut off, or dropped, without complaint.
+    """
+
+    def __init__(self, status: int, headers: Iterable[tuple[str, str]], max_body: int) -> None:
+        self._status = status
+        self._headers: dict[str, str] = {}
+        for name, value in headers:
+            self._headers.setdefault(name.lower(), value)
+        self._limit = max_body if status == 200 else min(max_body, ERROR_PAGE)
+        self._body = bytearray()
+        self._wire = 0
+        encoding = self._headers.get("content-encoding", "").strip().lower()
+        self._gzip = zlib.decompressobj(wbits=31) if encoding in {"gzip", "x-gzip"} else None
+        if self._gzip is None and encoding not in {"", "identity"}:
+            self._refuse(f"the body comes in an encoding that was not asked for: {encoding:.40}")
+
+    def feed(self, chunk: bytes) -> bool:
+        """Take the next bytes from the wire; return whether enough has been read."""
+        self._wire += len(chunk)
+        if self._gzip is not None:
+            try:
+                chunk = self._gzip.decompress(chunk, self._limit + 1 - len(self._body))
+            except zlib.error:
+                self._refuse("the body is no valid gzip")
+                return True
+        self._body += chunk
+        if max(self._wire, len(self._body)) <= self._limit:
+            return False
+        self._refuse(f"the body is larger than {self._limit} bytes")
+        del self._body[self._limit :]
+        return True
+
+    def answer(self) -> Answer:
+        """Return the whole answer."""
+        if self._gzip is not None and not self._gzip.eof and self._wire:
+            self._refuse("the body ends within its gzip stream", cut_short=True)
+        return Answer(status=self._status, headers=self._headers, body=bytes(self._body))
+
+    def _refuse(self, reason: str, *, cut_short: bool = False) -> None:
+        if self._status == 200:
+            raise BadContent(self._status, reason, cut_short=cut_short)

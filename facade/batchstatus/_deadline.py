@@ -1,0 +1,64 @@
+"""A deadline for a whole blocking exchange.
+
+HTTP libraries bound each socket operation; a server that sends one byte at a time then holds a thread for as long as
+it likes. This network backend cuts the timeout of every operation to what is left of the exchange's time.
+"""
+
+from __future__ import annotations
+
+import ssl
+import threading
+import time
+from typing import Any
+
+import httpcore
+
+
+class Deadline(threading.local):
+    """When the exchange of the current thread must be over, on the monotonic clock."""
+
+    at = 0.0
+
+    def left(self, error: type[httpcore.TimeoutException]) -> float:
+        seconds = self.at - time.monotonic()
+        if seconds <= 0:
+            raise error("the attempt's time is up")
+        return seconds
+
+
+class DeadlineBackend(httpcore.NetworkBackend):
+    """Connects, reads and writes within the deadline of the current thread's exchange."""
+
+    def __init__(self, deadline: Deadline) -> None:
+        self._deadline = deadline
+        self._backend = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
+    ) -> httpcore.NetworkStream:
+        left = self._deadline.left(httpcore.ConnectTimeout)
+        return _DeadlineStream(self._backend.connect_tcp(host, port, left, *args, **options), self._deadline)
+
+
+class _DeadlineStream(httpcore.NetworkStream):
+    def __init__(self, stream: httpcore.NetworkStream, deadline: Deadline) -> None:
+        self._stream = stream
+        self._deadline = deadline
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return self._stream.read(max_bytes, self._deadline.left(httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        self._stream.write(buffer, self._deadline.left(httpcore.WriteTimeout))
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        left = self._deadline.left(httpcore.ConnectTimeout)
+        return _DeadlineStream(self._stream.start_tls(ssl_context, server_hostname, left), self._deadline)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
+
+    def close(self) -> None:
+        self._stream.close()

@@ -1,0 +1,153 @@
+"""Everything that batchstatus raises.
+
+BatchStatusError
+├── ConfigurationError (ValueError)    yours: a ref, key, URL or option that cannot work; nothing was sent
+├── TransportError                     nobody answered: DNS, connection, TLS, protocol
+│   └── RequestTimeout (TimeoutError)
+├── APIError                           the vendor said no
+│   ├── AuthenticationError            401
+│   ├── PermissionDenied               403
+│   ├── BatchNotFound                  404, 410
+│   ├── BadRequest                     400, 422
+│   ├── RateLimited                    429
+│   └── ServerError                    5xx, 408, 425
+├── InvalidResponse                    the vendor answered what is no such batch
+└── BatchFailed                        by `Batch.raise_for_state`
+
+Every error pickles and copies, and holds no key and no HTTP library's object.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ._batch import Batch, BatchRef
+
+
+class BatchStatusError(Exception):
+    """Base of all errors of this package."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _rebuild, (type(self), self.args, self.__dict__)
+
+
+def _rebuild(cls: type[BatchStatusError], args: tuple[Any, ...], fields: dict[str, Any]) -> BatchStatusError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(fields)
+    return error
+
+
+class ConfigurationError(BatchStatusError, ValueError):
+    """A ref, key, URL or option cannot work; raised before anything is sent."""
+
+
+class ReadError(BatchStatusError):
+    """One read of a batch failed: the common base of TransportError, APIError and InvalidResponse.
+
+    Attributes:
+        ref: The batch that was asked for.
+        attempts: HTTP exchanges that this read took, the failed ones included.
+    """
+
+    def __init__(self, text: str, *, ref: BatchRef) -> None:
+        super().__init__(text)
+        self.ref = ref
+        self.attempts = 1
+
+
+class TransportError(ReadError):
+    """Nobody answered: name resolution, connection, TLS or HTTP itself failed."""
+
+
+class RequestTimeout(TransportError, TimeoutError):
+    """No complete answer came within the attempt's deadline or the caller's budget."""
+
+
+class APIError(ReadError):
+    """The vendor said no.
+
+    Attributes:
+        status_code: The HTTP status, 400 to 599.
+        code: The vendor's error code as text ("ERR_BATCH_NOT_FOUND", "4004"), or None. Always text or None,
+            although one vendor's spec calls it an integer and the other sends numbers.
+        message: The vendor's message, at most 500 characters, or None.
+        request_id: The vendor's id of the exchange, or None.
+        retry_after: Seconds after which the vendor wants to be asked again, or None.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        ref: BatchRef,
+        status_code: int,
+        code: str | None = None,
+        message: str | None = None,
+        request_id: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(text, ref=ref)
+        self.status_code = status_code
+        self.code = code
+        self.message = message
+        self.request_id = request_id
+        self.retry_after = retry_after
+
+
+class AuthenticationError(APIError):
+    """The key is missing, wrong or revoked."""
+
+
+class PermissionDenied(APIError):
+    """The key is good but may not read this batch."""
+
+
+class BatchNotFound(APIError):
+    """The vendor knows no batch with this id for this key."""
+
+
+class BadRequest(APIError):
+    """The vendor refused the request as malformed, usually because of the id's form."""
+
+
+class RateLimited(APIError):
+    """The vendor wants fewer requests."""
+
+
+class ServerError(APIError):
+    """The vendor could not answer just now; worth another try."""
+
+
+class InvalidResponse(ReadError):
+    """The vendor answered, but not with this batch.
+
+    That is: any status that is neither 200 nor 400 to 599, a body that is not JSON, is too large or has the
+    wrong shape, or another batch's id.
+
+    Attributes:
+        status_code: The HTTP status.
+        request_id: The vendor's id of the exchange, or None.
+        cut_short: Whether the body ends too early; such a read is tried again.
+    """
+
+    def __init__(
+        self, text: str, *, ref: BatchRef, status_code: int, request_id: str | None = None, cut_short: bool = False
+    ) -> None:
+        super().__init__(text, ref=ref)
+        self.status_code = status_code
+        self.request_id = request_id
+        self.cut_short = cut_short
+
+
+class BatchFailed(BatchStatusError):
+    """The batch ended as FAILED or CANCELLED.
+
+    Attributes:
+        batch: The batch as last read.
+    """
+
+    def __init__(self, text: str, *, batch: Batch) -> None:
+        super().__init__(text)
+        self.batch = batch

@@ -1,0 +1,72 @@
+"""What rules, vendors and transports say to each other about one HTTP exchange."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from attrs import field, frozen
+
+from ._errors import InvalidResponse, TransportError
+from ._secret import SHORTEST_TO_HIDE
+
+
+@frozen(kw_only=True)
+class Request:
+    """A GET to send."""
+
+    url: str
+    keys: Mapping[str, str] = field(repr=False)
+    """The headers that authenticate, by name."""
+
+    def hide_keys(self, data: bytes) -> bytes:
+        """Return the bytes without this request's keys: vendors have been seen to echo them."""
+        for key in self.keys.values():
+            if len(key) >= SHORTEST_TO_HIDE:
+                data = data.replace(key.encode(), b"[hidden]")
+        return data
+
+
+@frozen(kw_only=True)
+class Answer:
+    """What came back, whole. Header names are in lower case; a repeated header has its first value."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Failure:
+    """Why there is no usable answer, and which error that is."""
+
+    error: type[TransportError] | type[InvalidResponse]
+    reason: str
+    status: int = 0
+    cut_short: bool = False
+    cause: BaseException | None = field(default=None, repr=False)
+
+
+@frozen
+class Send:
+    """A rule asks its driver: perform this exchange, within so many seconds."""
+
+    request: Request
+    timeout: float
+    max_body: int
+
+
+@frozen
+class Pause:
+    """A rule asks its driver: wait so many seconds."""
+
+    seconds: float
+
+
+@frozen
+class Reply:
+    """A driver tells its rule what came of the last step, and what time it is now, on both clocks."""
+
+    outcome: Answer | Failure | None
+    monotonic: float
+    utc: datetime

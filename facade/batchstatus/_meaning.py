@@ -1,0 +1,234 @@
+"""What an answer means: a Batch, or which error. No I/O, no clock; the answer comes in, the meaning goes out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+import attrs
+from attrs import frozen
+
+from . import _body, _errors
+from ._batch import Batch, BatchRef, BatchState, Counts, ItemFailure
+from ._errors import APIError, InvalidResponse, ReadError
+from ._exchange import Answer, Failure, Reply, Request
+
+CLASSES: Mapping[int, type[APIError]] = {
+    400: _errors.BadRequest,
+    401: _errors.AuthenticationError,
+    403: _errors.PermissionDenied,
+    404: _errors.BatchNotFound,
+    408: _errors.ServerError,
+    410: _errors.BatchNotFound,
+    422: _errors.BadRequest,
+    425: _errors.ServerError,
+    429: _errors.RateLimited,
+}
+"""What an HTTP status means; any 5xx is a ServerError, any other 4xx a plain APIError."""
+
+ADVICE: Mapping[type[APIError], str] = {
+    _errors.BatchNotFound: "check the id, and that the batch belongs to this key's account",
+    _errors.BadRequest: "check the id's form",
+    _errors.RateLimited: "ask less often, or see which other clients use the same account",
+    _errors.ServerError: "try again later",
+}
+"""What to do about it, where no vendor knows better."""
+
+REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
+
+
+@frozen(kw_only=True)
+class Facts:
+    """What a vendor's body says, in our terms, before it is held against what was asked."""
+
+    id: str | None
+    status: str
+    counts: Counts
+    fraction: float | None = None
+    """The vendor's own progress, from 0.0 to 1.0, where its scale is known."""
+    failures: tuple[ItemFailure, ...] = ()
+    results: tuple[Any, ...] = ()
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    raw: object
+
+
+@frozen(kw_only=True)
+class Complaint:
+    """What a vendor's error body says."""
+
+    code: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+
+
+class Vendor(Protocol):
+    """What one read has to know about a vendor."""
+
+    @property
+    def words(self) -> Mapping[str, BatchState]:
+        """What the vendor's status words mean, by word in lower case."""
+
+    @property
+    def errors(self) -> Mapping[str, type[APIError]]:
+        """What the vendor's error codes mean, where that is more than the HTTP status says."""
+
+    @property
+    def advice(self) -> Mapping[type[APIError], str]:
+        """What to do about an error."""
+
+    def request(self, batch_id: str) -> Request:
+        """Return what to send."""
+
+    def facts(self, body: dict[str, Any]) -> Facts:
+        """Return what a body says, by way of the generated model."""
+
+    def complaint(self, body: Mapping[str, Any]) -> Complaint:
+        """Return what an error body says."""
+
+
+def interpret(vendor: Vendor, ref: BatchRef, request: Request, reply: Reply) -> Batch:
+    """Return the batch that an answer describes; raise the ReadError that it amounts to."""
+    outcome = reply.outcome
+    if isinstance(outcome, Failure):
+        raise failure(ref, request, outcome)
+    assert outcome is not None, "a driver answers Send with an Answer or a Failure"
+    answer = attrs.evolve(outcome, body=request.hide_keys(outcome.body))
+    if answer.status != 200:
+        raise refusal(vendor, ref, answer, reply.utc)
+    try:
+        payload = _body.decode(answer.body)
+        facts = checked(vendor, ref, payload)
+    except ValueError as error:
+        raise InvalidResponse(
+            f"{ref}: HTTP 200, but {error}",
+            ref=ref,
+            status_code=200,
+            request_id=request_id(answer),
+            cut_short=isinstance(error, _body.NotJSON) and error.cut_short,
+        ) from None
+    return Batch(
+        ref=ref,
+        state=vendor.words.get(facts.status.strip().casefold(), BatchState.UNKNOWN),
+        vendor_status=facts.status,
+        counts=facts.counts,
+        progress=progress(facts),
+        failures=facts.failures,
+        results=facts.results,
+        created_at=facts.created_at,
+        updated_at=facts.updated_at,
+        read_at=reply.utc,
+        raw=facts.raw,
+        payload=payload,
+        request_id=request_id(answer),
+    )
+
+
+def checked(vendor: Vendor, ref: BatchRef, payload: object) -> Facts:
+    """Return the facts of a body that has a status and is about the batch asked for; raise ValueError."""
+    if not isinstance(payload, dict):
+        raise ValueError(f"the body is a JSON {type(payload).__name__}, not an object")
+    body = _body.without_nulls(payload)
+    try:
+        facts = vendor.facts(body)
+    except KeyError as error:
+        message = vendor.complaint(body).message
+        raise ValueError(f"the body has no {error}" + (f"; it says: {message}" if message else "")) from None
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"the body has not the shape of the vendor's spec ({type(error).__name__})") from None
+    if not isinstance(facts.status, str) or not facts.status.strip():
+        raise ValueError("the body has no status word")
+    if facts.id is not None and not same_id(ref.id, _body.text(facts.id)):
+        raise ValueError(f"the body is about another batch: {_body.rendering(facts.id):.80}")
+    return facts
+
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def same_id(asked: str, answered: str | None) -> bool:
+    """Return whether two ids are the same text; UUIDs are compared without case."""
+    if answered is not None and UUID.fullmatch(asked) and UUID.fullmatch(answered):
+        return asked.casefold() == answered.casefold()
+    return asked == answered
+
+
+def progress(facts: Facts) -> float | None:
+    """Return the share that is done; the vendor's own number counts only where it gives no counts."""
+    total, processed = facts.counts.total, facts.counts.processed
+    if total is None or processed is None:
+        return facts.fraction
+    return min(processed / total, 1.0) if total else None
+
+
+def failure(ref: BatchRef, request: Request, failed: Failure) -> ReadError:
+    """Return the error for an exchange that brought no usable answer."""
+    text = f"{ref}: {_hidden(request, failed.reason)}"
+    if issubclass(failed.error, InvalidResponse):
+        return failed.error(text, ref=ref, status_code=failed.status, cut_short=failed.cut_short)
+    error = failed.error(text, ref=ref)
+    error.__cause__ = failed.cause
+    return error
+
+
+def refusal(vendor: Vendor, ref: BatchRef, answer: Answer, now: datetime) -> APIError | InvalidResponse:
+    """Return the error for any status but 200."""
+    if not 400 <= answer.status <= 599:
+        text = f"{ref}: HTTP {answer.status} instead of a batch; check base_url, and what stands before the vendor"
+        return InvalidResponse(text, ref=ref, status_code=answer.status, request_id=request_id(answer))
+    try:
+        body = _body.decode(answer.body)
+    except _body.NotJSON:
+        body = None
+    complaint = vendor.complaint(body) if isinstance(body, dict) else Complaint()
+    cls = error_class(vendor, answer.status, complaint.code)
+    says = ": ".join(filter(None, [complaint.code, complaint.message]))
+    advice = vendor.advice.get(cls) or ADVICE.get(cls)
+    return cls(
+        f"{ref}: HTTP {answer.status}" + (f", {says}" if says else "") + (f" ({advice})" if advice else ""),
+        ref=ref,
+        status_code=answer.status,
+        code=complaint.code,
+        message=complaint.message,
+        request_id=complaint.request_id or request_id(answer),
+        retry_after=retry_after(answer, now),
+    )
+
+
+def error_class(vendor: Vendor, status: int, code: str | None) -> type[APIError]:
+    """Return which error a status and a vendor's code are; the code decides among those that no retry helps."""
+    cls = CLASSES.get(status) or (_errors.ServerError if status >= 500 else APIError)
+    if cls in (_errors.ServerError, _errors.RateLimited) or code is None:
+        return cls
+    return vendor.errors.get(code, cls)
+
+
+def request_id(answer: Answer) -> str | None:
+    """Return the vendor's id of the exchange, where a header has it."""
+    return _body.text(_body.first(answer.headers, *REQUEST_ID_HEADERS))
+
+
+def retry_after(answer: Answer, now: datetime) -> float | None:
+    """Return the seconds that a Retry-After asks for: up to 9 digits, or a date, held against the answer's own Date."""
+    value = answer.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    moment = _http_date(value)
+    if moment is None:
+        return None
+    return max((moment - (_http_date(answer.headers.get("date", "")) or now)) / timedelta(seconds=1), 0.0)
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value[:64])
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _hidden(request: Request, reason: str) -> str:
+    return request.hide_keys(reason.encode()).decode()

@@ -1,0 +1,55 @@
+"""How hard to try: the numbers that a caller can set, and their checks."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from attrs import field, frozen
+
+from ._errors import ConfigurationError
+
+
+def seconds(name: str, value: object) -> float:
+    """Return a time span in seconds; raise ConfigurationError unless it is a positive, finite number."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise ConfigurationError(f"{name} must be a positive number of seconds, such as 90.0, not {value!r}")
+    return float(value)
+
+
+def _seconds(_: Any, attribute: Any, value: object) -> None:
+    seconds(attribute.name, value)
+
+
+def _positive_int(_: Any, attribute: Any, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigurationError(f"{attribute.name} must be a whole number of at least 1, not {value!r}")
+
+
+@frozen(kw_only=True)
+class RetryPolicy:
+    """How one read is retried.
+
+    Retried are failed transports, HTTP 408, 425, 429 and 5xx, and bodies that end too early; nothing else.
+    The pause before attempt n + 1 is drawn evenly from 0 to min(max_delay, first_delay * 2**(n - 1)), unless the
+    vendor sent a Retry-After of up to `max_retry_after`: then it is that. A longer one is not obeyed, only reported
+    (`APIError.retry_after`).
+    """
+
+    attempts: int = field(default=4, validator=_positive_int)
+    """HTTP exchanges in one read, the first included."""
+    first_delay: float = field(default=0.5, validator=_seconds)
+    """Seconds."""
+    max_delay: float = field(default=8.0, validator=_seconds)
+    """Seconds."""
+    attempt_timeout: float = field(default=60.0, validator=_seconds)
+    """Seconds for one exchange, from its connection to the last byte of its body."""
+    max_body: int = field(default=16 * 1024 * 1024, validator=_positive_int)
+    """Bytes of a body, as sent and as decompressed; a larger one is an InvalidResponse."""
+    max_retry_after: float = field(default=3600.0, validator=_seconds)
+    """Seconds."""
+
+    def backoff(self, attempt: int, random: float) -> float:
+        """Return the pause in seconds after the given attempt (from 1), for a random number from 0 to 1."""
+        # The exponent is bounded, since a float overflows long before a patient caller's last attempt.
+        return random * min(self.max_delay, self.first_delay * 2.0 ** min(attempt - 1, 60))

@@ -1,0 +1,62 @@
+"""Keys that show in nothing but the request they are made for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn, TypeAlias
+
+from ._errors import ConfigurationError
+
+KeySource: TypeAlias = str | Callable[[], str]
+"""A key, or a function that returns the current one (asked for every attempt, so that keys can rotate)."""
+
+SHORTEST_TO_HIDE = 6
+"""Characters: a shorter key is found in innocent words too, so it is not searched for."""
+
+
+class Secret:
+    """A named key. Its repr shows nothing, and it does not pickle."""
+
+    __slots__ = ("_source", "name")
+
+    def __init__(self, name: str, source: KeySource) -> None:
+        self.name = name
+        self._source = source
+
+    def check(self) -> None:
+        """Raise ConfigurationError where the key cannot be sent; a function is not called yet."""
+        if not callable(self._source):
+            self.reveal()
+
+    def reveal(self) -> str:
+        """Return the key; raise ConfigurationError, which never shows it, where it cannot be sent."""
+        value = self._source() if callable(self._source) else self._source
+        problem = _problem(value)
+        if problem is None:
+            return value
+        del value  # tracebacks with local variables must not show it
+        raise ConfigurationError(f"{self.name} {problem}")
+
+    def __repr__(self) -> str:
+        return f"<{self.name}: hidden>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"{self.name} does not pickle: build the client where it is used, from the environment")
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Secret:
+        return self
+
+
+def _problem(value: object) -> str | None:
+    if not isinstance(value, str):
+        return f"must be text, or a function that returns text, not {type(value).__name__}"
+    if not value:
+        return "is empty"
+    if value != value.strip():
+        return "begins or ends with a blank or a line end; remove it"
+    if not (value.isascii() and value.isprintable()):
+        return "holds characters that no HTTP header can carry; only printable ASCII is possible"
+    return None

@@ -1,0 +1,123 @@
+"""Believe: flywheel batches, `GET /v1/flywheel/batch/{batchId}`.
+
+Sources: the vendor's page (P-B) and copies of docs.believe.app; numbers in brackets are the quirks of
+specs/QUIRKS.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from batchstatus import _body, _errors
+from batchstatus._batch import BatchState, Counts, ItemFailure
+from batchstatus._exchange import Request
+from batchstatus._meaning import Facts
+from batchstatus._secret import KeySource, Secret
+from batchstatus.vendors._base import Account
+
+if TYPE_CHECKING:
+    from batchstatus_raw.believe.models import ExecutionResult, InitResult
+
+
+class Believe(Account):
+    """An account at Believe.
+
+    Args:
+        api_key: The key for the header `x-believe-api-key`, with the scope `burn` or `airdrop` (P-B L15): text, or a
+            function that returns the current key (for rotation).
+        base_url: Where the API is, without `/v1/...`; must be https, except on loopback.
+        account: The name in refs (`believe/acme:550e8400-...`) where a client has several accounts at Believe.
+        states: Further status words and what they mean, compared without case; they win over the built-in ones.
+        allow_insecure: Whether a base_url with http is good off loopback too. Keys then travel in the clear.
+
+    Raises:
+        ConfigurationError: A key, URL, account or state cannot work; the message never shows a key.
+    """
+
+    name = "believe"
+    BASE_URL = "https://public.believe.app"
+    KEY_HEADERS: ClassVar[Mapping[str, str]] = {"api_key": "x-believe-api-key"}
+
+    WORDS: ClassVar[Mapping[str, BatchState]] = {
+        "AVAILABLE_TO_QUEUE": BatchState.PENDING,
+        "FINALIZED": BatchState.REQUIRES_ACTION,  # not final: it waits for execution approval (B34, P-B L66)
+        "PENDING_APPROVAL": BatchState.REQUIRES_ACTION,  # the vendor's batch-init example (B14)
+        "EXECUTED": BatchState.SUCCEEDED,
+        "FAILED": BatchState.FAILED,
+    }
+    ERRORS: ClassVar[Mapping[str, type[_errors.APIError]]] = {  # copies of docs.believe.app (B4, B5, B6)
+        "ERR_UNAUTHORIZED": _errors.AuthenticationError,
+        "ERR_KEY_NOT_FOUND": _errors.AuthenticationError,
+        "ERR_KEY_SCOPES_UNAUTHORIZED": _errors.PermissionDenied,  # 401 or 403: not stated (B6)
+        "ERR_BATCH_NOT_FOUND": _errors.BatchNotFound,
+    }
+    ADVICE: ClassVar[Mapping[type[_errors.APIError], str]] = {
+        _errors.AuthenticationError: "check api_key",
+        _errors.PermissionDenied: "the key needs the scope burn or airdrop",
+    }
+    ERROR_CODE = ("error",)  # the spec says int32, it is a string (B4)
+
+    def __init__(
+        self,
+        api_key: KeySource,
+        *,
+        base_url: str | None = None,
+        account: str | None = None,
+        states: Mapping[str, BatchState] | None = None,
+        allow_insecure: bool = False,
+    ) -> None:
+        key = Secret("Believe's api_key", api_key)
+        del api_key  # tracebacks with local variables must not show it
+        super().__init__(key, base_url=base_url, account=account, states=states, allow_insecure=allow_insecure)
+
+    def request(self, batch_id: str) -> Request:
+        """Return what to send to ask for a batch."""
+        # Here, not at the top: importing the raw client imports httpx.
+        from batchstatus_raw.believe.api.flywheel import get_batch_status  # noqa: PLC0415
+
+        return self._request(get_batch_status._get_kwargs(batch_id))
+
+    def facts(self, body: dict[str, Any]) -> Facts:
+        """Return what a body says; the counts are those of the execution, not of the set-up."""
+        from batchstatus_raw.believe.models import BatchStatusResponse  # noqa: PLC0415
+
+        model = BatchStatusResponse.from_dict(body)
+        execution = model.execute_result or None
+        return Facts(
+            id=model.id,
+            status=model.status,
+            counts=_counts(execution),
+            failures=_failures(model.init_result or None, execution),
+            results=_results(execution),
+            created_at=_body.timestamp(model.date_created),
+            updated_at=_body.timestamp(model.date_updated),
+            raw=model,
+        )
+
+
+def _counts(execution: ExecutionResult | None) -> Counts:
+    """Return the counts of the execution, absent before its end (P-B L83-85); it may stop before the total."""
+    if execution is None:
+        return Counts()
+    succeeded, failed = _body.count(execution.total_successful), _body.count(execution.total_failed)
+    processed = succeeded + failed if succeeded is not None and failed is not None else None
+    return Counts(total=_body.count(execution.total), processed=processed, succeeded=succeeded, failed=failed)
+
+
+def _failures(setup: InitResult | None, execution: ExecutionResult | None) -> tuple[ItemFailure, ...]:
+    """Return the failed step of each phase: a message and, of the execution, the index it stopped at."""
+    found = []
+    if setup is not None and setup.failed_tx_msg:
+        found.append(ItemFailure(message=_body.rendering(setup.failed_tx_msg), phase="setup"))
+    if execution is not None:
+        index = _body.count(execution.failed_on_transaction_index)
+        if execution.failed_tx_msg or index is not None:
+            message = _body.rendering(execution.failed_tx_msg or "the vendor gives no message")
+            found.append(ItemFailure(message=message, index=index, phase="execution"))
+    return tuple(found)
+
+
+def _results(execution: ExecutionResult | None) -> tuple[Any, ...]:
+    """Return the successful bundles of the execution, each with its id and transaction hashes."""
+    return tuple(bundle.to_dict() for bundle in (execution.successful_executions or ())) if execution else ()

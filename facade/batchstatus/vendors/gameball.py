@@ -1,0 +1,161 @@
+"""Gameball: loyalty batches, `GET /api/v4.0/integrations/batches/{batchId}/status`.
+
+Sources: the vendor's page (P-G), its tutorials and its error and rate pages; numbers in brackets are the quirks of
+specs/QUIRKS.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from batchstatus import _body, _errors
+from batchstatus._batch import BatchState, Counts, ItemFailure
+from batchstatus._exchange import Request
+from batchstatus._meaning import Facts
+from batchstatus._secret import KeySource, Secret
+from batchstatus.vendors._base import Account
+
+if TYPE_CHECKING:
+    from batchstatus_raw.gameball.models import BatchStatusResponse
+
+
+class Gameball(Account):
+    """An account at Gameball.
+
+    Args:
+        api_key: The key for the header `apikey`: text, or a function that returns the current key (for rotation).
+        secret_key: The key for the header `secretkey`, likewise; the status needs both (P-G L68-83).
+        base_url: Where the API is, without `/api/...`; must be https, except on loopback.
+        account: The name in refs (`gameball/acme:1748392`) where a client has several accounts at Gameball.
+        states: Further status words and what they mean, compared without case; they win over the built-in ones.
+        allow_insecure: Whether a base_url with http is good off loopback too. Keys then travel in the clear.
+
+    Raises:
+        ConfigurationError: A key, URL, account or state cannot work; the message never shows a key.
+    """
+
+    name = "gameball"
+    BASE_URL = "https://api.gameball.co"
+    KEY_HEADERS: ClassVar[Mapping[str, str]] = {"api_key": "apikey", "secret_key": "secretkey"}
+
+    WORDS: ClassVar[Mapping[str, BatchState]] = {
+        "pending": BatchState.PENDING,
+        "queued": BatchState.PENDING,  # tutorials (G10)
+        "processing": BatchState.RUNNING,
+        "running": BatchState.RUNNING,  # tutorials (G10)
+        "inProgress": BatchState.RUNNING,  # version 3 (G10)
+        "completed": BatchState.SUCCEEDED,  # single items may have failed (G11)
+        "finished": BatchState.SUCCEEDED,  # version 3 (G10)
+        "failed": BatchState.FAILED,
+        "stopped": BatchState.CANCELLED,  # a stop operation exists (G10)
+        "cancelled": BatchState.CANCELLED,  # (G10)
+    }
+    ERRORS: ClassVar[Mapping[str, type[_errors.APIError]]] = {  # vendor docs, status-error-codes (G4)
+        "1000": _errors.AuthenticationError,
+        "1001": _errors.AuthenticationError,
+        "1002": _errors.PermissionDenied,
+        "3000": _errors.BadRequest,
+        "4004": _errors.BatchNotFound,
+        "7000": _errors.BatchNotFound,
+        "8000": _errors.PermissionDenied,
+    }
+    ADVICE: ClassVar[Mapping[type[_errors.APIError], str]] = {
+        _errors.AuthenticationError: "check api_key and secret_key: Gameball wants both, of the same account",
+        _errors.PermissionDenied: "the account's plan or key does not cover batches",
+    }
+    ERROR_CODE = ("code", "error")  # the second on some endpoints (G4)
+
+    def __init__(
+        self,
+        api_key: KeySource,
+        secret_key: KeySource,
+        *,
+        base_url: str | None = None,
+        account: str | None = None,
+        states: Mapping[str, BatchState] | None = None,
+        allow_insecure: bool = False,
+    ) -> None:
+        keys = Secret("Gameball's api_key", api_key), Secret("Gameball's secret_key", secret_key)
+        del api_key, secret_key  # tracebacks with local variables must not show them
+        super().__init__(*keys, base_url=base_url, account=account, states=states, allow_insecure=allow_insecure)
+
+    def request(self, batch_id: str) -> Request:
+        """Return what to send to ask for a batch."""
+        # Here, not at the top: importing the raw client imports httpx.
+        from batchstatus_raw.gameball.api.batches import get_batch_status  # noqa: PLC0415
+
+        return self._request(get_batch_status._get_kwargs(batch_id))
+
+    def facts(self, body: dict[str, Any]) -> Facts:
+        """Return what a body says, in the spec's shape or in the tutorials'."""
+        from batchstatus_raw.gameball.models import BatchStatusResponse  # noqa: PLC0415
+
+        model = BatchStatusResponse.from_dict(body)
+        tutorial = _is_tutorial(model)
+        response = model.additional_properties.get("response") if tutorial else {}
+        response = response if isinstance(response, dict) else {}
+        pending = self.words.get(str(model.status).casefold()) is BatchState.PENDING
+        return Facts(
+            id=model.batch_id or None,
+            status=model.status,
+            counts=_tutorial_counts(model, pending) if tutorial else _counts(model),
+            fraction=_fraction(model.progress),
+            failures=_failures(response.get("failed") if tutorial else model.errors),
+            results=_items(response.get("successful") if tutorial else model.results),
+            created_at=_body.timestamp(model.additional_properties.get("createdAt")),
+            raw=model,
+        )
+
+
+def _is_tutorial(model: BatchStatusResponse) -> bool:
+    """Return whether the body has the tutorials' shape; the spec's fields decide where both are there."""
+    if model.total_items or model.processed_items or model.failed_items:
+        return False
+    return not {"totalCount", "finishedCount", "errorCount", "response"}.isdisjoint(model.additional_properties)
+
+
+def _counts(model: BatchStatusResponse) -> Counts:
+    """Return the counts of the spec's shape; that processed includes failed is inferred (G12)."""
+    processed, failed = _body.count(model.processed_items), _body.count(model.failed_items)
+    succeeded = None if processed is None or failed is None or failed > processed else processed - failed
+    return Counts(total=_body.count(model.total_items), processed=processed, succeeded=succeeded, failed=failed)
+
+
+def _tutorial_counts(model: BatchStatusResponse, pending: bool) -> Counts:
+    """Return the counts of the tutorials' shape: finishedCount counts successes; a total of 0 is none while pending."""
+    total, succeeded, failed = (
+        _body.count(model.additional_properties.get(name)) for name in ("totalCount", "finishedCount", "errorCount")
+    )
+    processed = succeeded + failed if succeeded is not None and failed is not None else None
+    return Counts(
+        total=None if pending and total == 0 else total, processed=processed, succeeded=succeeded, failed=failed
+    )
+
+
+def _fraction(progress: object) -> float | None:
+    """Return 0 as 0 and a number above 1, up to 100, as a percentage; up to 1 could be either scale (G8)."""
+    value = _body.number(progress)
+    if value == 0:
+        return 0.0
+    return value / 100 if value is not None and 1 < value <= 100 else None
+
+
+def _failures(items: object) -> tuple[ItemFailure, ...]:
+    """Return the failed items; their shape is documented nowhere (G5), the tutorials have `message` or `error`."""
+    return tuple(_failure(item) for item in _items(items))
+
+
+def _failure(item: object) -> ItemFailure:
+    if not isinstance(item, dict):
+        return ItemFailure(message=_body.rendering(item))
+    return ItemFailure(
+        message=_body.rendering(_body.first(item, "message", "error") or item),
+        code=_body.text(item.get("code")),
+        index=_body.count(item.get("index")),
+        id=_body.text(_body.first(item, "id", "customerId")),
+    )
+
+
+def _items(value: object) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, list) else ()

@@ -1,0 +1,1 @@
+"""Raw clients, generated from the vendors' specs. Applications import `batchstatus`."""

@@ -16,6 +16,7 @@ from ._reading import read
 from .vendors import VENDORS, Account
 
 log = logging.getLogger("batchstatus")
+log.addHandler(logging.NullHandler())
 
 
 class Core:

@@ -54,6 +54,8 @@ WORDS = {
     "believe": Words(pending="AVAILABLE_TO_QUEUE", running="FINALIZED", succeeded="EXECUTED"),
 }
 TUTORIAL_WORDS = Words(pending="queued", running="running", succeeded="completed")
+NOT_BEGUN = frozenset({"pending", "queued", "AVAILABLE_TO_QUEUE"})
+DONE = frozenset({"completed", "finished", "failed", "EXECUTED", "FAILED"})
 PENDING_SHARE = 0.2
 """Of a batch's time it is pending for this share."""
 
@@ -80,7 +82,7 @@ class SimulatedBatch:
         """Return the status word and the share that is done, 0.0 to 1.0."""
         words = self.words
         if self.status is not None:
-            return self.status, {words.pending: 0.0, words.running: 0.5}.get(self.status, 1.0)
+            return self.status, 0.0 if self.status in NOT_BEGUN else 1.0 if self.status in DONE else 0.5
         share = min((now - self.added) / self.seconds, 1.0)
         if share >= 1.0:
             return self.ends or words.succeeded, 1.0

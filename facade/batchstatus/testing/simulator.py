@@ -142,12 +142,10 @@ class Simulator:
             fault = 429, None, "RATE_LIMIT_ERROR", "Too many requests"
         elif Quirk.OUTAGE in quirks:
             fault = 503, 5003, "SERVER_ERROR", "Service unavailable"
-        elif batch is None:
-            fault = 404, 4004, "NOT_FOUND_ERROR", "The batch was not found"
-        if fault is None:
-            return self._answer(200, body(batch, self._clock(), self._epoch), quirks)
-        status, code, kind, message = fault
-        return self._answer(status, gameball_error(code, kind, message, f"sim-{len(self.reads)}", quirks), quirks)
+        if batch is None or fault is not None:
+            status, code, kind, message = fault or (404, 4004, "NOT_FOUND_ERROR", "The batch was not found")
+            return self._answer(status, gameball_error(code, kind, message, f"sim-{len(self.reads)}", quirks), quirks)
+        return self._answer(200, body(batch, self._clock(), self._epoch), quirks)
 
     def _believe(self, request: Request) -> Response:
         batch, quirks = self._asked("believe", request)
@@ -166,12 +164,10 @@ class Simulator:
             fault = 503, "ERR_UNAVAILABLE", "Service unavailable"
         elif Quirk.ONLY_UUIDS in quirks and not _is_uuid(request.path_params["batch_id"]):
             fault = 400, "ERR_INVALID_ID", "The batch id must be a UUID"
-        elif batch is None:
-            fault = 404, "ERR_BATCH_NOT_FOUND", "Batch not found"
-        if fault is None:
-            return self._answer(200, body(batch, self._clock(), self._epoch), quirks)
-        status, code, message = fault
-        return self._answer(status, believe_error(code, status, message, quirks), quirks)
+        if batch is None or fault is not None:
+            status, code, message = fault or (404, "ERR_BATCH_NOT_FOUND", "Batch not found")
+            return self._answer(status, believe_error(code, status, message, quirks), quirks)
+        return self._answer(200, body(batch, self._clock(), self._epoch), quirks)
 
     def _asked(self, vendor: str, request: Request) -> tuple[SimulatedBatch | None, frozenset[Quirk]]:
         self.reads.append(request.url.path)
@@ -203,9 +199,8 @@ class Simulator:
         """Listen on 127.0.0.1, on a free port or the given one, until `stop`."""
         listener = socket.create_server(("127.0.0.1", port))
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(
-            self.app, log_level="error", server_header=False, lifespan="off", timeout_graceful_shutdown=1
-        )
+        config = uvicorn.Config(self.app, log_level="error", server_header=False, lifespan="off")
+        config.timeout_graceful_shutdown = 1  # a client's idle connection must not hold up the end
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, args=([listener],), name="simulator", daemon=True)
         self._thread.start()

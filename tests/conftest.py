@@ -1,0 +1,68 @@
+"""What the tests share: both clients behind one face, and the simulator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from typing import Any
+
+import pytest
+
+from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef
+from batchstatus.testing.simulator import Simulator
+
+
+class SyncReader:
+    """Reads with BatchClient."""
+
+    def __init__(self, *accounts: Any, **options: Any) -> None:
+        self.client = BatchClient(*accounts, **options)
+
+    def get(self, ref: str | BatchRef, **options: Any) -> Batch:
+        return self.client.get(ref, **options)
+
+    def close(self) -> None:
+        self.client.close()
+
+
+class AsyncReader:
+    """Reads with AsyncBatchClient, in an event loop of its own."""
+
+    def __init__(self, *accounts: Any, **options: Any) -> None:
+        self.runner = asyncio.Runner()
+        self.client = AsyncBatchClient(*accounts, **options)
+
+    def get(self, ref: str | BatchRef, **options: Any) -> Batch:
+        return self.runner.run(self.client.get(ref, **options))
+
+    def close(self) -> None:
+        self.runner.run(self.client.close())
+        self.runner.close()
+
+
+Reader = SyncReader | AsyncReader
+
+
+@pytest.fixture(params=[SyncReader, AsyncReader], ids=["sync", "async"])
+def reader(request: pytest.FixtureRequest) -> Iterator[Callable[..., Reader]]:
+    """A function that makes a client, as its class would; every test with it runs over both clients."""
+    with ExitStack() as stack:
+
+        def make(*accounts: Any, **options: Any) -> Reader:
+            made: Reader = request.param(*accounts, **options)
+            stack.callback(made.close)
+            return made
+
+        yield make
+
+
+@pytest.fixture
+def simulator() -> Iterator[Simulator]:
+    """Both vendors, on loopback, without rate limits."""
+    with Simulator(limits=False) as simulator:
+        yield simulator
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "quirk(*numbers): the quirks of specs/QUIRKS.md that this test holds")

@@ -5,12 +5,33 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-
+import recording
 from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef
+from batchstatus._clock import Clock
 from batchstatus.testing.simulator import Simulator
+
+
+class ManualClock(Clock):
+    """Time that passes only in sleeps."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def utc(self) -> datetime:
+        return datetime(2025, 1, 27, 12, tzinfo=UTC) + timedelta(seconds=self.now)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+    async def sleep_async(self, seconds: float) -> None:
+        self.now += seconds
 
 
 class SyncReader:
@@ -25,6 +46,8 @@ class SyncReader:
     def close(self) -> None:
         self.client.close()
 
+    finish = close
+
 
 class AsyncReader:
     """Reads with AsyncBatchClient, in an event loop of its own."""
@@ -38,6 +61,9 @@ class AsyncReader:
 
     def close(self) -> None:
         self.runner.run(self.client.close())
+
+    def finish(self) -> None:
+        self.close()
         self.runner.close()
 
 
@@ -51,7 +77,7 @@ def reader(request: pytest.FixtureRequest) -> Iterator[Callable[..., Reader]]:
 
         def make(*accounts: Any, **options: Any) -> Reader:
             made: Reader = request.param(*accounts, **options)
-            stack.callback(made.close)
+            stack.callback(made.finish)
             return made
 
         yield make
@@ -62,6 +88,11 @@ def simulator() -> Iterator[Simulator]:
     """Both vendors, on loopback, without rate limits."""
     with Simulator(limits=False) as simulator:
         yield simulator
+
+
+def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:
+    vcr.register_serializer("literal", recording.LiteralYAML)
+    vcr.register_matcher("keys", recording.same_keys)
 
 
 def pytest_configure(config: pytest.Config) -> None:

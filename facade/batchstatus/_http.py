@@ -12,6 +12,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 from urllib.request import getproxies, proxy_bypass
 
@@ -36,7 +37,7 @@ class _Pools(Generic[T]):
 
     def __init__(self, make: Callable[..., T], verify: bool | str | ssl.SSLContext, proxy: str | None) -> None:
         self._make: Callable[..., T] = make
-        self._verify = verify
+        self._verify = _checked_verify(verify)
         self._proxy = _checked_proxy(proxy)
         self._context: ssl.SSLContext | None = None
         self._by_proxy: dict[str | None, T] = {}
@@ -164,18 +165,26 @@ def _failure(error: Exception, step: Send) -> Failure:
 
 def _system_error(error: BaseException) -> OSError | None:
     """Return the operating system's error at the root, cut loose from frames and exceptions that hold the request."""
+    found: OSError | None = None
     seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, OSError):
-        seen = seen.__cause__ or seen.__context__
-    if seen is not None:
-        seen.__cause__ = seen.__context__ = seen.__traceback__ = None
-    return seen
+    while seen is not None:
+        found = seen if isinstance(seen, OSError) else found
+        seen = seen.exceptions[0] if isinstance(seen, BaseExceptionGroup) else seen.__cause__ or seen.__context__
+    if found is not None:
+        found.__cause__ = found.__context__ = found.__traceback__ = None
+    return found
 
 
 def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
     if isinstance(verify, str):
         return ssl.create_default_context(cafile=verify)
     return httpx.create_ssl_context(verify=verify)
+
+
+def _checked_verify(verify: bool | str | ssl.SSLContext) -> bool | str | ssl.SSLContext:
+    if isinstance(verify, str) and not Path(verify).is_file():
+        raise ConfigurationError(f"verify names {verify!r:.200}, which is no file; give the path of a CA bundle")
+    return verify
 
 
 def _checked_proxy(proxy: str | None) -> str | None:

@@ -131,13 +131,12 @@ def checked(vendor: Vendor, ref: BatchRef, payload: object) -> Facts:
     """Return the facts of a body that has a status and is about the batch asked for; raise ValueError."""
     if not isinstance(payload, dict):
         raise ValueError(f"the body is a JSON {type(payload).__name__}, not an object")
-    body = _body.without_nulls(payload)
     try:
-        facts = vendor.facts(body)
+        facts = vendor.facts(_body.without_nulls(payload))
     except KeyError as error:
-        message = vendor.complaint(body).message
+        message = vendor.complaint(payload).message
         raise ValueError(f"the body has no {error}" + (f"; it says: {message}" if message else "")) from None
-    except (TypeError, ValueError, AttributeError) as error:
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
         raise ValueError(f"the body has not the shape of the vendor's spec ({type(error).__name__})") from None
     if not isinstance(facts.status, str) or not facts.status.strip():
         raise ValueError("the body has no status word")

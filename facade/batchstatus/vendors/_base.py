@@ -31,6 +31,10 @@ class Account(ABC):
     ERROR_CODE: ClassVar[tuple[str, ...]]
     """The fields in which an error body may carry its code, likeliest first."""
 
+    # As class attributes, so that the repr of an account that is being refused works in a debugger.
+    base_url: str = ""
+    account: str | None = None
+
     def __init__(
         self,
         *keys: Secret,
@@ -42,7 +46,7 @@ class Account(ABC):
         for key in keys:
             key.check()
         self._keys = keys
-        self.base_url = checked_base_url(base_url or self.BASE_URL, allow_insecure=allow_insecure)
+        self.base_url = checked_base_url(self.BASE_URL if base_url is None else base_url, allow_insecure=allow_insecure)
         self.account = None if account is None else account_name(account)
         self.words = check_states(self.WORDS) | check_states(states or {})
         self.errors = self.ERRORS

@@ -1,0 +1,173 @@
+"""Refs, states, counts and batches: values without I/O."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+from batchstatus import (
+    Batch,
+    BatchFailed,
+    BatchRef,
+    BatchState,
+    ConfigurationError,
+    Counts,
+    ItemFailure,
+)
+
+
+def batch(**fields):
+    given = {
+        "ref": BatchRef("gameball", "1"),
+        "state": BatchState.SUCCEEDED,
+        "vendor_status": "completed",
+        "read_at": datetime(2025, 1, 27, 12, tzinfo=UTC),
+        "raw": None,
+        "payload": {"status": "completed"},
+    }
+    return Batch(**{**given, **fields})
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("gameball:1748392", ("gameball", "1748392", None)),
+        (
+            "believe/acme:550e8400-e29b-41d4-a716-446655440000",
+            ("believe", "550e8400-e29b-41d4-a716-446655440000", "acme"),
+        ),
+        ("believe:batch_xyz789", ("believe", "batch_xyz789", None)),
+        ("believe:a:b", ("believe", "a:b", None)),
+        ("gameball/a_b-9:x/y", ("gameball", "x/y", "a_b-9")),
+    ],
+)
+def test_a_ref_reads_as_it_is_written(text, parts):
+    ref = BatchRef.parse(text)
+    assert (ref.vendor, ref.id, ref.account) == parts
+    assert str(ref) == text
+    assert repr(ref) == f"BatchRef({text!r})"
+    assert BatchRef.parse(ref) is ref
+
+
+def test_an_int_id_is_its_decimal_text():
+    assert BatchRef("gameball", 1748392) == BatchRef.parse("gameball:1748392")
+
+
+def test_equal_refs_are_one_key():
+    assert len({BatchRef.parse("gameball:1"), BatchRef("gameball", 1), BatchRef("gameball", "1", None)}) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *("", ".", "..", "../x", "a/../b", "a\\..\\b", " 1", "1 ", "1\n", "a\nb", "a\x00b", "a\u2028b", "\ud800"),
+        *("x" * 257, None, True, 1.5, b"1", ["1"]),
+    ],
+    ids=repr,
+)
+def test_an_id_that_could_change_the_route_is_refused(bad):
+    with pytest.raises(ConfigurationError, match="batch id"):
+        BatchRef("gameball", bad)
+
+
+@pytest.mark.parametrize("good", ["x" * 256, "%2e%2e", "a/b", "é", "batch xyz", "...", "a..b", "1.2"])
+def test_an_id_that_is_safe_when_quoted_is_taken(good):
+    assert BatchRef("gameball", good).id == good
+
+
+@pytest.mark.parametrize("bad", ["1748392", "", "gameball", None, 7, "Gameball:1", "game ball:1", ":1", "/acme:1"])
+def test_text_that_is_no_ref_is_refused_with_the_right_form(bad):
+    with pytest.raises(ConfigurationError, match="gameball"):
+        BatchRef.parse(bad)
+
+
+@pytest.mark.parametrize("bad", ["", "Acme", "a b", "a:b", "é", "x" * 65, 7])
+def test_an_account_name_is_lower_case_and_short(bad):
+    with pytest.raises(ConfigurationError, match="account"):
+        BatchRef("believe", "1", bad)
+
+
+def test_an_empty_account_in_a_ref_is_refused():
+    with pytest.raises(ConfigurationError, match="account"):
+        BatchRef.parse("believe/:1")
+
+
+def test_exactly_three_states_are_terminal():
+    assert {state for state in BatchState if state.is_terminal} == {
+        BatchState.SUCCEEDED,
+        BatchState.FAILED,
+        BatchState.CANCELLED,
+    }
+
+
+@pytest.mark.parametrize(
+    ("state", "counts", "has_failures", "is_partial"),
+    [
+        (BatchState.SUCCEEDED, Counts(total=10, succeeded=8, failed=2), True, True),
+        (BatchState.SUCCEEDED, Counts(total=10, succeeded=10, failed=0), False, False),
+        (BatchState.FAILED, Counts(failed=3), True, False),
+        (BatchState.FAILED, Counts(succeeded=0, failed=3), True, False),
+        (BatchState.RUNNING, Counts(succeeded=8, failed=2), False, False),
+        (BatchState.SUCCEEDED, Counts(), False, False),
+    ],
+)
+def test_failures_count_only_once_the_batch_has_ended(state, counts, has_failures, is_partial):
+    read = batch(state=state, counts=counts)
+    assert (read.has_failures, read.is_partial) == (has_failures, is_partial)
+
+
+@pytest.mark.parametrize("state", BatchState)
+def test_only_failed_and_cancelled_raise_for_state(state):
+    read = batch(state=state, vendor_status="w", failures=(ItemFailure(message="reverted"),))
+    if state in {BatchState.FAILED, BatchState.CANCELLED}:
+        with pytest.raises(BatchFailed, match=f"gameball:1 ended as {state.name} \\(w\\): reverted") as caught:
+            read.raise_for_state()
+        assert caught.value.batch is read
+    else:
+        assert read.raise_for_state() is read
+
+
+def test_a_batch_as_a_dict_is_json_and_leaves_out_raw_and_payload():
+    read = batch(
+        ref=BatchRef("believe", "7", "acme"),
+        counts=Counts(total=3, processed=2, succeeded=1, failed=1),
+        progress=2 / 3,
+        failures=(ItemFailure(message="no", code="4004", index=2, id="c-2"),),
+        results=({"bundleId": "b"},),
+        created_at=datetime(2025, 1, 27, 11, tzinfo=UTC),
+    )
+    assert json.loads(json.dumps(read.to_dict())) == {
+        "ref": "believe/acme:7",
+        "vendor": "believe",
+        "account": "acme",
+        "id": "7",
+        "state": "succeeded",
+        "vendor_status": "completed",
+        "is_terminal": True,
+        "counts": {"total": 3, "processed": 2, "succeeded": 1, "failed": 1},
+        "progress": 2 / 3,
+        "failures": [{"message": "no", "code": "4004", "index": 2, "id": "c-2", "phase": None}],
+        "results": [{"bundleId": "b"}],
+        "created_at": "2025-01-27T11:00:00+00:00",
+        "updated_at": None,
+        "read_at": "2025-01-27T12:00:00+00:00",
+        "request_id": None,
+        "attempts": 1,
+        "elapsed": 0.0,
+    }
+
+
+def test_values_cannot_be_changed_and_can_be_copied_pickled_and_hashed():
+    read = batch()
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        read.state = BatchState.FAILED
+    assert pickle.loads(pickle.dumps(read)) == copy.deepcopy(read) == read
+    assert hash(read) == hash(copy.copy(read))
+
+
+def test_the_repr_of_a_batch_holds_no_body():
+    assert "payload" not in repr(batch(payload={"secret": "body"}))

@@ -1,0 +1,247 @@
+"""Both clients over real HTTP: what they read, what they refuse before sending, how they close."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from batchstatus import (
+    AsyncBatchClient,
+    AuthenticationError,
+    BatchClient,
+    BatchNotFound,
+    BatchRef,
+    BatchState,
+    Believe,
+    ConfigurationError,
+    Gameball,
+    PermissionDenied,
+    RateLimited,
+    RetryPolicy,
+    ServerError,
+    TransportError,
+)
+from batchstatus.testing.simulator import BELIEVE_KEY_WITHOUT_SCOPE, Quirk, Simulator
+
+ONCE = RetryPolicy(attempts=1)
+
+
+def test_every_word_of_both_tables_is_read_as_its_state(reader, simulator):
+    client = reader(*simulator.accounts())
+    for vendor in (Gameball, Believe):
+        for word, state in vendor.WORDS.items():
+            for spelling in (word, word.upper(), word.lower()):
+                batch = client.get(simulator.add(vendor.name, status=spelling))
+                assert (batch.state, batch.vendor_status) == (state, spelling)
+
+
+def test_a_word_in_no_table_is_unknown_and_warned_of_once(reader, simulator, caplog):
+    client = reader(*simulator.accounts())
+    refs = [simulator.add("believe", status="ARCHIVED") for _ in range(3)]
+    assert {client.get(ref).state for ref in refs} == {BatchState.UNKNOWN}
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert [record.getMessage() for record in warnings] == [
+        f"{refs[0]}: unknown status 'ARCHIVED', taken as UNKNOWN (not ended); Believe(states=...) can say what it means"
+    ]
+
+
+def test_states_teach_a_client_new_words_and_override_old_ones(reader, simulator):
+    states = {"Archived": BatchState.SUCCEEDED, "FINALIZED": BatchState.RUNNING}
+    client = reader(Believe("test-believe-key", base_url=simulator.url, states=states))
+    assert client.get(simulator.add("believe", status="ARCHIVED")).state is BatchState.SUCCEEDED
+    assert client.get(simulator.add("believe", status="finalized")).state is BatchState.RUNNING
+    assert client.get(simulator.add("believe", status="EXECUTED")).state is BatchState.SUCCEEDED
+
+
+def test_a_batch_is_read_as_it_moves(reader):
+    now = [0.0]
+    with Simulator(clock=lambda: now[0]) as simulator:
+        client = reader(*simulator.accounts())
+        ref = simulator.add("gameball", total=200, failed=2, seconds=100)
+        seen = []
+        for now[0] in (0.0, 50.0, 100.0):
+            batch = client.get(ref)
+            seen.append((batch.state, batch.progress))
+    assert seen == [(BatchState.PENDING, 0.0), (BatchState.RUNNING, 0.5), (BatchState.SUCCEEDED, 1.0)]
+    assert batch.is_partial
+
+
+@pytest.mark.parametrize(
+    ("account", "cls", "says"),
+    [
+        (lambda url: Believe("test-other-key", base_url=url), AuthenticationError, "ERR_KEY_NOT_FOUND"),
+        (lambda url: Believe(BELIEVE_KEY_WITHOUT_SCOPE, base_url=url), PermissionDenied, "scope burn or airdrop"),
+        (
+            lambda url: Gameball("test-other-key", "test-gameball-secret", base_url=url),
+            AuthenticationError,
+            "secret_key",
+        ),
+        (lambda url: Gameball("test-gameball-key", "test-other-key", base_url=url), AuthenticationError, "1001"),
+    ],
+    ids=["unknown-key", "no-scope", "wrong-key", "wrong-secret"],
+)
+def test_a_refused_key_says_so_and_what_to_do(reader, simulator, account, cls, says):
+    made = account(simulator.url)
+    with pytest.raises(cls, match=says) as caught:
+        reader(made).get(simulator.add(made.name))
+    assert "test-" not in str(caught.value)
+    assert len(simulator.reads) == 1
+
+
+def test_an_unknown_batch_is_not_found_at_either_vendor(reader, simulator):
+    client = reader(*simulator.accounts())
+    for ref, code in (("gameball:404", "4004"), ("believe:nope", "ERR_BATCH_NOT_FOUND")):
+        with pytest.raises(BatchNotFound) as caught:
+            client.get(ref)
+        assert (caught.value.code, caught.value.ref, caught.value.attempts) == (code, BatchRef.parse(ref), 1)
+
+
+def test_an_outage_is_retried_and_then_said(reader, simulator):
+    client = reader(*simulator.accounts(), retry=RetryPolicy(first_delay=0.01))
+    with pytest.raises(ServerError, match="HTTP 503") as caught:
+        client.get(simulator.add("believe", quirks=[Quirk.OUTAGE]))
+    assert caught.value.attempts == len(simulator.reads) == 4
+
+
+def test_a_full_rate_is_waited_for_as_the_vendor_asks(reader):
+    """The eleventh read within a second gets 429 with Retry-After: 1, and succeeds after it."""
+    with Simulator(quirks=[Quirk.RETRY_AFTER]) as simulator:
+        client = reader(*simulator.accounts())
+        ref = simulator.add("believe", status="EXECUTED")
+        reads = [client.get(ref).attempts for _ in range(11)]
+        assert reads[:10] == [1] * 10
+        if len(simulator.reads) > 11:  # else this machine took more than a second for eleven reads
+            assert reads[10] == 2
+
+
+def test_a_full_rate_that_is_not_waited_for_is_said(reader):
+    with Simulator(clock=lambda: 0.0) as simulator:
+        client = reader(*simulator.accounts(), retry=ONCE)
+        ref = simulator.add("believe")
+        for _ in range(10):
+            client.get(ref)
+        with pytest.raises(RateLimited, match=r"HTTP 429, ERR_RATE_LIMITED.*ask less often"):
+            client.get(ref)
+
+
+def test_nobody_listening_is_a_transport_error_that_says_where_to_look(reader, simulator):
+    url = simulator.url
+    simulator.stop()
+    with pytest.raises(TransportError, match=r"believe:1: cannot connect .*Errno 111.*check base_url") as caught:
+        reader(Believe("test-believe-key", base_url=url), retry=ONCE).get("believe:1")
+    assert isinstance(caught.value.__cause__, ConnectionRefusedError)
+
+
+def test_an_id_reaches_the_vendor_as_it_is(reader, simulator):
+    client = reader(*simulator.accounts())
+    for batch_id in ("a/b", "%2e%2e", "é ü", "a?b=c#d", "x" * 256, "+&;="):
+        assert client.get(simulator.add("gameball", id=batch_id, status="completed")).ref.id == batch_id
+        assert client.get(simulator.add("believe", id=batch_id, status="EXECUTED")).ref.id == batch_id
+
+
+def test_several_accounts_of_a_vendor_are_told_apart_by_their_names(reader, simulator):
+    first, second = (Believe("test-believe-key", base_url=simulator.url, account=name) for name in ("acme", "globex"))
+    client = reader(first, second)
+    ref = simulator.add("believe", status="EXECUTED")
+    assert client.get(f"believe/acme:{ref.id}").ref.account == "acme"
+    with pytest.raises(ConfigurationError, match=r"believe/acme:\.\.\., believe/globex:\.\.\."):
+        client.get(ref)
+    with pytest.raises(ConfigurationError, match="believe/acme:"):
+        client.get(f"believe/other:{ref.id}")
+
+
+def test_the_only_account_of_a_vendor_needs_no_name_in_a_ref(reader, simulator):
+    client = reader(Believe("test-believe-key", base_url=simulator.url, account="acme"))
+    ref = simulator.add("believe", status="EXECUTED")
+    assert client.get(ref).ref == ref
+
+
+@pytest.mark.parametrize(
+    ("ref", "says"),
+    [
+        ("gameball:1", "no account at 'gameball', only at believe; give it Gameball"),
+        ("other:1", "no account at 'other', only at believe"),
+        ("1748392", "vendor:id"),
+        ("believe:..", "path segment"),
+        (None, "vendor:id"),
+        ("believe/x:1", "believe:..."),
+    ],
+)
+def test_a_bad_ref_is_refused_before_anything_is_sent(reader, simulator, ref, says):
+    with pytest.raises(ConfigurationError, match=says):
+        reader(simulator.accounts()[1]).get(ref)
+    assert simulator.reads == []
+
+
+@pytest.mark.parametrize("timeout", [0, -1, None, "90", True, float("nan"), float("inf")], ids=repr)
+def test_a_bad_timeout_is_refused_before_anything_is_sent(reader, simulator, timeout):
+    with pytest.raises(ConfigurationError, match="timeout must be a positive number of seconds"):
+        reader(*simulator.accounts()).get("believe:1", timeout=timeout)
+    assert simulator.reads == []
+
+
+@pytest.mark.parametrize("client", [BatchClient, AsyncBatchClient])
+def test_a_client_needs_accounts_with_names_of_their_own(client):
+    with pytest.raises(ConfigurationError, match="needs an account"):
+        client()
+    with pytest.raises(ConfigurationError, match="two accounts at believe"):
+        client(Believe("test-key"), Believe("test-key"))
+    with pytest.raises(ConfigurationError, match="not str"):
+        client("test-key")
+    with pytest.raises(ConfigurationError, match="proxy must be a URL"):
+        client(Believe("test-key"), proxy="not a proxy")
+
+
+def test_a_closed_client_says_so(reader, simulator):
+    client = reader(*simulator.accounts())
+    client.get(simulator.add("believe"))
+    client.close()
+    client.close()
+    with pytest.raises(ConfigurationError, match="closed"):
+        client.get("believe:1")
+
+
+def test_the_context_manager_closes():
+    with BatchClient(Believe("test-key")) as client:
+        pass
+    with pytest.raises(ConfigurationError, match="closed"):
+        client.get("believe:1")
+
+    async def main():
+        async with AsyncBatchClient(Believe("test-key")) as client:
+            pass
+        with pytest.raises(ConfigurationError, match="closed"):
+            await client.get("believe:1")
+
+    asyncio.run(main())
+
+
+def test_one_client_serves_many_threads_from_its_first_use(simulator):
+    refs = [simulator.add("gameball", status="completed") for _ in range(32)]
+    with BatchClient(*simulator.accounts()) as client, ThreadPoolExecutor(32) as pool:
+        start = threading.Barrier(32)
+        assert [batch.ref for batch in pool.map(lambda ref: start.wait() >= 0 and client.get(ref), refs)] == refs
+
+
+def test_one_client_serves_many_tasks_from_its_first_use(simulator):
+    refs = [simulator.add("believe", status="EXECUTED") for _ in range(100)]
+
+    async def main():
+        async with AsyncBatchClient(*simulator.accounts()) as client:
+            return await asyncio.gather(*map(client.get, refs))
+
+    assert [batch.ref for batch in asyncio.run(main())] == refs
+
+
+def test_the_clients_have_the_same_names_and_parameters():
+    def surface(cls):
+        return {
+            name: str(inspect.signature(getattr(cls, name))).replace("Async", "")
+            for name in ("__init__", "from_env", "get", "close")
+        }
+
+    assert surface(BatchClient) == surface(AsyncBatchClient)

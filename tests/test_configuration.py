@@ -1,0 +1,227 @@
+"""Keys, URLs, states and the environment: what is taken, what is refused, and what is never shown."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+import sys
+import traceback
+
+import pytest
+from batchstatus import (
+    AsyncBatchClient,
+    BatchClient,
+    BatchState,
+    Believe,
+    ConfigurationError,
+    Gameball,
+)
+
+PLANTED = "test-planted-key"
+ENVIRONMENT = {
+    "GAMEBALL_API_KEY": "test-gameball-key",
+    "GAMEBALL_SECRET_KEY": "test-gameball-secret",
+    "BELIEVE_API_KEY": "test-believe-key",
+}
+
+
+@pytest.fixture
+def environ(monkeypatch):
+    for variable in ENVIRONMENT:
+        for name in (variable, f"{variable}_FILE"):
+            monkeypatch.delenv(name, raising=False)
+    for vendor in ("GAMEBALL", "BELIEVE"):
+        monkeypatch.delenv(f"{vendor}_BASE_URL", raising=False)
+
+    def fill(**variables):
+        for name, value in variables.items():
+            monkeypatch.setenv(name, str(value))
+
+    return fill
+
+
+BAD_KEYS = {
+    "empty": ("", "is empty"),
+    "blank-before": (f" {PLANTED}", "begins or ends with a blank"),
+    "line-end": (f"{PLANTED}\n", "begins or ends with a blank"),
+    "carriage-return": (f"{PLANTED}\r\nx-evil: 1", "no HTTP header can carry"),
+    "nul": (f"{PLANTED}\x00", "no HTTP header can carry"),
+    "non-ascii": (f"{PLANTED}é", "no HTTP header can carry"),
+    "none": (None, "not NoneType"),
+    "bytes": (PLANTED.encode(), "not bytes"),
+}
+
+
+@pytest.mark.parametrize(("key", "says"), BAD_KEYS.values(), ids=BAD_KEYS)
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (Believe, "Believe's api_key"),
+        (lambda key: Gameball(key, "test-secret"), "Gameball's api_key"),
+        (lambda key: Gameball("test-key", key), "Gameball's secret_key"),
+    ],
+    ids=["believe", "gameball", "gameball-secret"],
+)
+def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(make, name, key, says):
+    with pytest.raises(ConfigurationError, match=f"{name} .*{says}") as caught:
+        make(key)
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
+    ours = [frame.f_locals for frame in frames if "batchstatus" in frame.f_code.co_filename]
+    assert ours
+    assert PLANTED not in str(caught.value) + repr(ours)
+
+
+def test_a_key_may_come_from_a_function_which_is_asked_for_every_attempt(reader, simulator):
+    keys = iter(["test-old-key", "test-believe-key", "test-believe-key"])
+    account = Believe(lambda: next(keys), base_url=simulator.url)
+    client, ref = reader(account), simulator.add("believe", status="EXECUTED")
+    with pytest.raises(Exception, match="ERR_KEY_NOT_FOUND"):
+        client.get(ref)
+    assert client.get(ref).state is BatchState.SUCCEEDED
+    assert next(keys) == "test-believe-key"
+
+
+def test_a_function_that_returns_no_key_is_refused_before_anything_is_sent(reader, simulator):
+    with pytest.raises(ConfigurationError, match="Believe's api_key is empty"):
+        reader(Believe(lambda: "", base_url=simulator.url)).get("believe:1")
+    assert simulator.reads == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(
+            "vendor.example.com",
+            "ftp://vendor.example.com",
+            "https://",
+            "https://a b",
+            "https://h:99999",
+            "https://[::1",
+        ),
+        *(
+            "//h",
+            "https://h?x=1",
+            "https://h#x",
+            "https://user:pw@h",
+            "https://user@h",
+            "https://h\n",
+            7,
+            "",
+            "https://h\x00",
+        ),
+    ],
+    ids=repr,
+)
+def test_a_base_url_that_cannot_work_is_refused(bad):
+    with pytest.raises(ConfigurationError, match=r"base_url"):
+        Believe("test-key", base_url=bad)
+
+
+@pytest.mark.parametrize("url", ["http://vendor.example.com", "http://10.0.0.1:8080", "http://127.evil.example.com"])
+def test_keys_go_over_plain_http_only_on_loopback_or_when_allowed(url):
+    with pytest.raises(ConfigurationError, match="unencrypted: use https"):
+        Gameball("test-key", "test-secret", base_url=url)
+    assert Gameball("test-key", "test-secret", base_url=url, allow_insecure=True).base_url == url
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8000", "http://localhost", "http://[::1]:8000/", "http://127.9.9.9"])
+def test_loopback_needs_no_tls(url):
+    assert Believe("test-key", base_url=url).base_url == url.rstrip("/")
+
+
+def test_a_base_url_may_have_a_path(reader, simulator):
+    account = Believe("test-believe-key", base_url=f"{simulator.url}/gateway/")
+    with pytest.raises(Exception, match="HTTP 404"):
+        reader(account).get("believe:1")
+    assert account.base_url.endswith("/gateway")
+
+
+@pytest.mark.parametrize("states", [{"PAUSED": "pending"}, {7: BatchState.PENDING}], ids=repr)
+def test_states_that_are_none_are_refused(states):
+    with pytest.raises(ConfigurationError, match="states maps words to states"):
+        Believe("test-key", states=states)
+
+
+def test_an_account_name_that_cannot_stand_in_a_ref_is_refused():
+    with pytest.raises(ConfigurationError, match="account"):
+        Believe("test-key", account="Acme Inc")
+
+
+def test_no_key_shows_in_repr_str_vars_or_pickles():
+    for account in (Believe(PLANTED), Gameball(PLANTED, PLANTED)):
+        client = BatchClient(account)
+        assert PLANTED not in f"{account!r}{account}{vars(account)}{client!r}{vars(client)}"
+        assert PLANTED not in f"{account.request('1')!r}"
+        for way in (pickle.dumps, copy.deepcopy):
+            if way is pickle.dumps:
+                with pytest.raises(TypeError, match="does not pickle"):
+                    way(account)
+            else:
+                assert way(account).request("1") == account.request("1")
+
+
+def test_no_key_is_logged_at_any_level(reader, simulator, caplog):
+    caplog.set_level(logging.DEBUG)
+    client = reader(*simulator.accounts())
+    client.get(simulator.add("believe", status="EXECUTED"))
+    client.get(simulator.add("gameball", status="paused"))
+    assert any(record.name.startswith("httpcore") for record in caplog.records)
+    assert not [record for record in caplog.records if "test-" in record.getMessage() + repr(record.args)]
+
+
+def test_from_env_makes_an_account_of_each_vendor_that_has_its_keys(environ, simulator):
+    environ(**ENVIRONMENT, GAMEBALL_BASE_URL=simulator.url, BELIEVE_BASE_URL=simulator.url)
+    with BatchClient.from_env() as client:
+        for vendor, status in (("gameball", "completed"), ("believe", "EXECUTED")):
+            assert client.get(simulator.add(vendor, status=status)).state is BatchState.SUCCEEDED
+    environ(GAMEBALL_API_KEY="", GAMEBALL_SECRET_KEY="")
+    client = AsyncBatchClient.from_env()
+    assert type(client) is AsyncBatchClient
+    with pytest.raises(ConfigurationError, match="no account at 'gameball', only at believe"):
+        client._read("gameball:1", 1)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=repr)
+def test_a_key_may_stand_in_a_file_that_ends_with_a_line_end(environ, simulator, tmp_path, end):
+    path = tmp_path / "key"
+    path.write_bytes(f"test-believe-key{end}".encode())
+    environ(BELIEVE_API_KEY_FILE=path, BELIEVE_BASE_URL=simulator.url)
+    with BatchClient.from_env() as client:
+        assert client.get(simulator.add("believe", status="EXECUTED")).is_terminal
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({}, "set BELIEVE_API_KEY, or GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY"),
+        ({"GAMEBALL_API_KEY": PLANTED}, "set GAMEBALL_SECRET_KEY, or GAMEBALL_SECRET_KEY_FILE"),
+        ({"GAMEBALL_SECRET_KEY": PLANTED}, "set GAMEBALL_API_KEY"),
+        ({"BELIEVE_API_KEY": PLANTED, "BELIEVE_API_KEY_FILE": "key"}, "both BELIEVE_API_KEY and BELIEVE_API_KEY_FILE"),
+        ({"BELIEVE_API_KEY_FILE": "missing"}, "'missing', which cannot be read: No such file"),
+        ({"BELIEVE_API_KEY_FILE": "."}, "cannot be read: Is a directory"),
+        ({"BELIEVE_API_KEY_FILE": "empty"}, "BELIEVE_API_KEY is empty"),
+        ({"BELIEVE_API_KEY_FILE": "latin"}, "not UTF-8"),
+        ({"BELIEVE_API_KEY": f"{PLANTED} "}, "BELIEVE_API_KEY begins or ends with a blank"),
+        ({"BELIEVE_API_KEY": PLANTED, "BELIEVE_BASE_URL": "http://vendor.example.com"}, "unencrypted"),
+    ],
+    ids=repr,
+)
+def test_an_environment_that_cannot_work_says_which_variable_and_what_to_do(
+    environ, monkeypatch, tmp_path, variables, says
+):
+    (tmp_path / "empty").touch()
+    (tmp_path / "latin").write_bytes(b"\xe9")
+    monkeypatch.chdir(tmp_path)
+    environ(**variables)
+    with pytest.raises(ConfigurationError, match=says) as caught:
+        BatchClient.from_env()
+    frames = [frame.f_locals for frame, _ in traceback.walk_tb(caught.value.__traceback__)][1:]
+    assert PLANTED not in str(caught.value) + repr([{**frame, "environ": None} for frame in frames])
+
+
+def test_from_env_takes_the_options_of_its_class(environ):
+    environ(**ENVIRONMENT)
+    with pytest.raises(ConfigurationError, match="proxy"):
+        BatchClient.from_env(proxy="nonsense")
+    assert "batchstatus" in sys.modules

@@ -1,0 +1,225 @@
+"""One exchange over real sockets: deadlines, bounds, redirects, connections, and where keys go."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import time
+import zlib
+
+import pytest
+from batchstatus import (
+    BatchNotFound,
+    Believe,
+    ConfigurationError,
+    InvalidResponse,
+    RequestTimeout,
+    RetryPolicy,
+    ServerError,
+    TransportError,
+)
+from raw_server import HANG_UP, drip, elapsed, response, serving
+
+KEY = "test-believe-key"
+ONCE = RetryPolicy(attempts=1)
+GOOD = json.dumps({"id": "1", "status": "EXECUTED"}).encode()
+
+
+def read(reader, server, *, timeout=5.0, **options):
+    return reader(Believe(KEY, base_url=server.url), **{"retry": ONCE, **options}).get("believe:1", timeout=timeout)
+
+
+def test_a_request_carries_our_headers_the_key_and_nothing_else(reader):
+    with serving(lambda _: [response(GOOD)]) as server:
+        read(reader, server)
+    line, *headers = server.heads[0].decode().strip().split("\r\n")
+    sent = dict(header.lower().split(": ", 1) for header in headers)
+    assert line == "GET /v1/flywheel/batch/1 HTTP/1.1"
+    assert sent.pop("user-agent").startswith("batchstatus/")
+    assert sent.pop("host") == server.url.removeprefix("http://")
+    assert sent == {"accept": "application/json", "accept-encoding": "gzip", "x-believe-api-key": KEY}
+
+
+SLOW = {
+    "silent": lambda _: [9.0],
+    "silent-after-headers": lambda _: [response(GOOD)[: -len(GOOD)], 9.0],
+    "one-byte-at-a-time-in-headers": lambda _: drip(response(GOOD), 0.05),
+    "one-byte-at-a-time-in-the-body": lambda _: [response(GOOD)[: -len(GOOD)], *drip(GOOD, 0.05)],
+    "endless-chunks": lambda _: [
+        b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        *[b"1\r\n \r\n", 0.05] * 100,
+    ],
+    "endless-100-continue": lambda _: [b"HTTP/1.1 100 Continue\r\n\r\n", 0.05] * 100,
+}
+
+
+@pytest.mark.parametrize("script", SLOW.values(), ids=SLOW)
+def test_no_server_holds_a_read_beyond_its_budget(reader, script):
+    """Each pause is far below the timeout, so only a deadline over the whole exchange can end these."""
+    with serving(script) as server:
+        client = reader(Believe(KEY, base_url=server.url))
+        started = time.monotonic()
+        with pytest.raises(RequestTimeout, match="no complete answer within"):
+            client.get("believe:1", timeout=0.5)
+        assert elapsed(started) < 0.75
+
+
+BROKEN = {
+    "hangs-up": lambda _: [HANG_UP],
+    "hangs-up-in-headers": lambda _: [b"HTTP/1.1 200 OK\r\nconte", HANG_UP],
+    "hangs-up-in-the-body": lambda _: [response(GOOD)[:-5], HANG_UP],
+    "is-no-http": lambda _: [b"220 smtp.example.com ESMTP\r\n\r\n", HANG_UP],
+    "bad-chunk": lambda _: [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", HANG_UP],
+    "two-lengths": lambda _: [b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nxxxxxx", HANG_UP],
+}
+
+
+@pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
+def test_a_connection_that_breaks_is_a_transport_error_and_tried_again(reader, script):
+    with serving(script) as server:
+        with pytest.raises(TransportError, match="believe:1: the connection broke") as caught:
+            read(reader, server, retry=RetryPolicy(attempts=2, first_delay=0.01))
+        assert caught.value.attempts == len(server.heads) == 2
+
+
+def test_a_body_cut_short_without_a_length_is_tried_again(reader):
+    heads = []
+
+    def script(head):
+        heads.append(head)
+        return [b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", GOOD[:-5] if len(heads) == 1 else GOOD, HANG_UP]
+
+    with serving(script) as server:
+        assert read(reader, server, retry=RetryPolicy(first_delay=0.01)).attempts == 2
+
+
+@pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
+def test_a_redirect_is_not_followed_and_no_key_reaches_its_target(reader, status):
+    with serving(lambda _: [response(GOOD)]) as other:
+        target = f"{other.url}/v1/flywheel/batch/1"
+        with serving(lambda _: [response(status=status, location=target)]) as server:
+            with pytest.raises(InvalidResponse, match=f"HTTP {status[:3]} instead of a batch"):
+                read(reader, server)
+        assert other.heads == []
+
+
+def test_cookies_are_not_kept(reader):
+    with serving(lambda _: [response(GOOD, set_cookie="session=1; Path=/")]) as server:
+        client = reader(Believe(KEY, base_url=server.url))
+        client.get("believe:1")
+        client.get("believe:1")
+        assert b"cookie" not in server.heads[1].lower()
+
+
+def test_a_connection_is_kept_for_the_next_read(reader):
+    connections = set()
+
+    with serving(lambda _: [response(GOOD)]) as server:
+        serve = server.serve
+        server.serve = lambda connection: (connections.add(connection.getpeername()), serve(connection))
+        client = reader(Believe(KEY, base_url=server.url))
+        for _ in range(3):
+            client.get("believe:1")
+    assert len(connections) == 1
+
+
+@pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP"])
+def test_a_compressed_body_is_read(reader, coding):
+    with serving(lambda _: [response(gzip.compress(GOOD), content_encoding=coding)]) as server:
+        assert read(reader, server).vendor_status == "EXECUTED"
+
+
+BAD_CONTENT = {
+    "unknown-encoding": (response(b"x", content_encoding="br"), "encoding that was not asked for: br"),
+    "no-gzip": (response(GOOD, content_encoding="gzip"), "no valid gzip"),
+    "gzip-cut-short": (response(gzip.compress(GOOD)[:-9], content_encoding="gzip"), "within its gzip stream"),
+    "too-large": (response(b" " * 1025), "larger than 1024 bytes"),
+    "gzip-bomb": (response(gzip.compress(b" " * 50_000_000), content_encoding="gzip"), "larger than 1024 bytes"),
+    "gzip-in-gzip": (response(gzip.compress(gzip.compress(GOOD)), content_encoding="gzip"), "not JSON"),
+}
+
+
+@pytest.mark.parametrize(("raw", "says"), BAD_CONTENT.values(), ids=BAD_CONTENT)
+def test_a_body_that_cannot_be_taken_is_an_invalid_response(reader, raw, says):
+    with serving(lambda _: [raw, HANG_UP]) as server:
+        with pytest.raises(InvalidResponse, match=says) as caught:
+            read(reader, server, retry=RetryPolicy(attempts=1, max_body=1024))
+        assert caught.value.status_code == 200
+
+
+def test_a_body_of_exactly_the_cap_is_read(reader):
+    with serving(lambda _: [response(GOOD.ljust(1024))]) as server:
+        assert read(reader, server, retry=RetryPolicy(max_body=1024)).state.is_terminal
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        response(b'{"error": "ERR_BATCH_NOT_FOUND"}'.ljust(200_000), status="404 Not Found"),
+        response(b"<html>" * 50_000, status="404 Not Found"),
+        response(b"not gzip", status="404 Not Found", content_encoding="gzip"),
+        response(zlib.compress(b"{}"), status="404 Not Found", content_encoding="deflate"),
+    ],
+    ids=["padded", "large-page", "no-gzip", "unknown-encoding"],
+)
+def test_the_body_of_an_error_never_hides_its_status(reader, raw):
+    with serving(lambda _: [raw, HANG_UP]) as server, pytest.raises(BatchNotFound, match="HTTP 404"):
+        read(reader, server)
+
+
+def test_a_status_that_python_does_not_know_is_read(reader):
+    raw = response(status="520 Web Server Returned an Unknown Error")
+    with serving(lambda _: [raw]) as server, pytest.raises(ServerError, match="HTTP 520"):
+        read(reader, server)
+
+
+def test_an_unknown_host_is_a_transport_error(reader):
+    with pytest.raises(TransportError, match="cannot connect"):
+        reader(Believe(KEY, base_url="https://batchstatus.invalid"), retry=ONCE).get("believe:1")
+
+
+def test_plain_http_where_tls_is_expected_is_a_transport_error(reader):
+    with serving(lambda _: [response(GOOD)]) as server:
+        account = Believe(KEY, base_url=server.url.replace("http:", "https:"))
+        server.receive = lambda connection: connection.recv(1)  # it answers before it understands
+        with pytest.raises(TransportError, match=r"cannot connect .*SSL"):
+            reader(account, retry=ONCE).get("believe:1")
+
+
+def proxy(head):
+    return [response(GOOD) if head.startswith(b"GET http://vendor.invalid/v1/flywheel/batch/1 ") else HANG_UP]
+
+
+def test_a_proxy_given_is_used(reader):
+    account = Believe(KEY, base_url="http://vendor.invalid", allow_insecure=True)
+    with serving(proxy) as server:
+        assert reader(account, proxy=server.url).get("believe:1").vendor_status == "EXECUTED"
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_is_used_but_for_no_proxy_and_loopback(reader, monkeypatch, variable):
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    account = Believe(KEY, base_url="http://vendor.invalid", allow_insecure=True)
+    with serving(proxy) as server, serving(lambda _: [response(GOOD)]) as vendor:
+        monkeypatch.setenv(variable, server.url)
+        assert reader(account).get("believe:1").vendor_status == "EXECUTED"
+        assert reader(Believe(KEY, base_url=vendor.url)).get("believe:1").vendor_status == "EXECUTED"
+        monkeypatch.setenv("NO_PROXY", "vendor.invalid")
+        with pytest.raises(TransportError, match="cannot connect"):
+            reader(account, retry=ONCE).get("believe:1")
+        assert len(server.heads) == 1
+
+
+def test_a_netrc_file_is_not_read(reader, monkeypatch, tmp_path):
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login user password test-password\n")
+    (tmp_path / "netrc").chmod(0o600)
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    with serving(lambda _: [response(GOOD)]) as server:
+        read(reader, server)
+    assert b"authorization" not in server.heads[0].lower()
+
+
+def test_a_bundle_of_certificates_that_is_not_there_is_refused(reader, tmp_path):
+    with pytest.raises(ConfigurationError, match="verify names"):
+        reader(Believe(KEY), verify=str(tmp_path / "missing.pem"))

@@ -1,0 +1,338 @@
+"""The rules of one read, without I/O: what an answer means, when to try again, and for how long."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import attrs
+import pytest
+from batchstatus import (
+    APIError,
+    AuthenticationError,
+    BadRequest,
+    BatchNotFound,
+    BatchRef,
+    Believe,
+    ConfigurationError,
+    Gameball,
+    InvalidResponse,
+    PermissionDenied,
+    RateLimited,
+    ReadError,
+    RequestTimeout,
+    RetryPolicy,
+    ServerError,
+    TransportError,
+)
+from batchstatus._exchange import Answer, Failure, Reply, Send
+from batchstatus._meaning import interpret
+from batchstatus._reading import read
+from hypothesis import given
+from hypothesis import strategies as st
+
+KEY = "test-believe-key"
+BELIEVE, GAMEBALL = Believe(KEY), Gameball("test-gameball-key", "test-gameball-secret")
+UUID = "550e8400-e29b-41d4-a716-446655440000"
+REF = BatchRef("believe", UUID)
+NOW = datetime(2025, 1, 27, 12, tzinfo=UTC)
+GOOD = {"id": UUID, "status": "EXECUTED"}
+
+
+def answer(status=200, body=GOOD, **headers):
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return Answer(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=raw)
+
+
+def meaning(outcome, account=BELIEVE, ref=REF):
+    return interpret(account, ref, account.request(ref.id), Reply(outcome, 0.0, NOW))
+
+
+NO_CONNECTION = Failure(error=TransportError, reason="cannot connect")
+
+
+def play(outcomes, *, policy=RetryPolicy(), timeout=90.0, takes=0.0, random=lambda: 1.0):  # noqa: B008 (frozen)
+    """Drive a read by a virtual clock; return its batch or error, and the steps it asked for."""
+    now, given, steps = 1000.0, iter(outcomes), []
+    reading = read(BELIEVE, REF, policy, started=now, timeout=timeout, random=random)
+    try:
+        step = next(reading)
+        while True:
+            steps.append(step)
+            outcome = next(given) if isinstance(step, Send) else None
+            now += min(takes, step.timeout) if isinstance(step, Send) else step.seconds
+            step = reading.send(Reply(outcome, now, NOW))
+    except StopIteration as end:
+        return end.value, steps, now - 1000.0
+    except ReadError as error:
+        return error, steps, now - 1000.0
+
+
+def pauses(steps):
+    return [step.seconds for step in steps if not isinstance(step, Send)]
+
+
+CODES = {
+    400: BadRequest,
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: BatchNotFound,
+    408: ServerError,
+    410: BatchNotFound,
+    422: BadRequest,
+    425: ServerError,
+    429: RateLimited,
+}
+
+
+@pytest.mark.parametrize("account", [BELIEVE, GAMEBALL], ids=["believe", "gameball"])
+def test_every_status_from_100_to_999_but_200_is_one_of_our_errors(account):
+    for status in (*range(100, 200), *range(201, 1000)):
+        with pytest.raises(ReadError) as caught:
+            meaning(answer(status, b"<html>"), account)
+        expected = (
+            CODES.get(status, ServerError if status >= 500 else APIError) if 400 <= status <= 599 else InvalidResponse
+        )
+        assert type(caught.value) is expected, status
+        assert caught.value.status_code == status
+        assert f"{REF}: HTTP {status}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<html><h1>Bad gateway</h1></html>",
+        b"[]",
+        b'"text"',
+        b"7",
+        b"null",
+        b"{",
+        b"\xff",
+        b"{}",
+        b'{"error": {}}',
+    ],
+    ids=repr,
+)
+def test_an_error_body_of_any_shape_leaves_the_status_to_speak(body):
+    with pytest.raises(BatchNotFound) as caught:
+        meaning(answer(404, body, x_request_id="r-1"))
+    assert (caught.value.code, caught.value.message, caught.value.request_id) == (None, None, "r-1")
+
+
+@pytest.mark.parametrize(
+    ("account", "status", "body", "cls", "code"),
+    [
+        (BELIEVE, 404, {"error": "ERR_BATCH_NOT_FOUND"}, BatchNotFound, "ERR_BATCH_NOT_FOUND"),
+        (BELIEVE, 401, {"error": "ERR_UNAUTHORIZED"}, AuthenticationError, "ERR_UNAUTHORIZED"),
+        (BELIEVE, 404, {"error": "ERR_KEY_NOT_FOUND"}, AuthenticationError, "ERR_KEY_NOT_FOUND"),
+        (BELIEVE, 401, {"error": "ERR_KEY_SCOPES_UNAUTHORIZED"}, PermissionDenied, "ERR_KEY_SCOPES_UNAUTHORIZED"),
+        (BELIEVE, 403, {"error": "ERR_KEY_SCOPES_UNAUTHORIZED"}, PermissionDenied, "ERR_KEY_SCOPES_UNAUTHORIZED"),
+        (BELIEVE, 404, {"error": "ERR_SOMETHING_NEW"}, BatchNotFound, "ERR_SOMETHING_NEW"),
+        (BELIEVE, 404, {"error": 404}, BatchNotFound, "404"),
+        (BELIEVE, 503, {"error": "ERR_UNAUTHORIZED"}, ServerError, "ERR_UNAUTHORIZED"),
+        (GAMEBALL, 401, {"code": 1000}, AuthenticationError, "1000"),
+        (GAMEBALL, 401, {"code": "1001"}, AuthenticationError, "1001"),
+        (GAMEBALL, 403, {"code": 8000}, PermissionDenied, "8000"),
+        (GAMEBALL, 400, {"code": 4004}, BatchNotFound, "4004"),
+        (GAMEBALL, 404, {"code": 7000}, BatchNotFound, "7000"),
+        (GAMEBALL, 400, {"error": 400}, BadRequest, "400"),
+        (GAMEBALL, 429, {"code": 1000}, RateLimited, "1000"),
+    ],
+)
+def test_a_vendors_code_is_text_and_decides_among_refusals_that_no_retry_helps(account, status, body, cls, code):
+    with pytest.raises(APIError) as caught:
+        meaning(answer(status, {**body, "message": "Because"}), account)
+    assert type(caught.value) is cls
+    assert (caught.value.code, caught.value.message) == (code, "Because")
+    assert f"{code}: Because" in str(caught.value)
+
+
+def test_gameballs_request_id_in_the_body_wins_over_the_header():
+    with pytest.raises(APIError) as caught:
+        meaning(answer(500, {"requestId": "in-body"}, x_request_id="in-header"), GAMEBALL)
+    assert caught.value.request_id == "in-body"
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [("7", 7), ("0", 0), ("999999999", 999999999), (" 7 ", 7)]
+    + [("Mon, 27 Jan 2025 12:00:30 GMT", 30), ("Mon, 27 Jan 2025 11:00:00 GMT", 0)]
+    + [(bad, None) for bad in ("", "-1", "1e3", "nan", "inf", "7.5", "\u0667", "9" * 5000, "soon", "7, 8")],
+    ids=lambda value: repr(value)[:32],
+)
+def test_a_retry_after_is_up_to_nine_digits_or_a_date(value, seconds):
+    with pytest.raises(RateLimited) as caught:
+        meaning(answer(429, b"", retry_after=value))
+    assert caught.value.retry_after == seconds
+
+
+def test_a_retry_after_date_is_held_against_the_answers_own_date():
+    """This machine's clock may be wrong by hours; the two headers come from one clock."""
+    date = {"date": "Mon, 27 Jan 2020 12:00:00 GMT", "retry_after": "Mon, 27 Jan 2020 12:00:07 GMT"}
+    with pytest.raises(RateLimited) as caught:
+        meaning(answer(429, b"", **date))
+    assert caught.value.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b"", "empty"),
+        (b"<html>", "not JSON"),
+        (b"[]", "list"),
+        (b'"EXECUTED"', "str"),
+        (b"null", "NoneType"),
+        (b"{}", "no 'id'"),
+        ({"id": UUID}, "no 'status'"),
+        ({"id": UUID, "status": None}, "no 'status'"),
+        ({"id": UUID, "status": 7}, "no status word"),
+        ({"id": UUID, "status": " "}, "no status word"),
+        ({"id": None, "status": "EXECUTED"}, "no 'id'"),
+        ({"id": "another", "status": "EXECUTED"}, "another batch: another"),
+        ({"id": ["x"], "status": "EXECUTED"}, "another batch"),
+        ({**GOOD, "executeResult": "done"}, "shape"),
+        ({**GOOD, "executeResult": {"successfulExecutions": "x"}}, "shape"),
+        ({"error": "ERR_X", "message": "Not today"}, "it says: Not today"),
+    ],
+    ids=repr,
+)
+def test_a_200_that_is_no_such_batch_is_an_invalid_response(body, says):
+    with pytest.raises(InvalidResponse, match="HTTP 200, but") as caught:
+        meaning(answer(200, body))
+    assert says in str(caught.value)
+
+
+@pytest.mark.parametrize("depth", [100, 300, 490, 900, 5_000, 200_000])
+def test_a_body_nested_to_any_depth_gives_a_batch_or_an_invalid_response(depth):
+    nested = b'{"id": "%s", "status": "EXECUTED", "more": %s}' % (UUID.encode(), b"[" * depth + b"]" * depth)
+    try:
+        assert meaning(answer(200, nested)).vendor_status == "EXECUTED"
+    except InvalidResponse:
+        assert depth > 100
+
+
+def test_ids_are_compared_as_text_and_uuids_without_case():
+    assert meaning(answer(body={**GOOD, "id": UUID.upper()})).ref == REF
+    assert meaning(answer(body={"batchId": 7, "status": "pending"}), GAMEBALL, BatchRef("gameball", 7)).ref.id == "7"
+    with pytest.raises(InvalidResponse, match="another batch"):
+        meaning(answer(body={"id": "BATCH_X", "status": "FAILED"}), BELIEVE, BatchRef("believe", "batch_x"))
+
+
+def test_a_key_that_the_vendor_echoes_is_nowhere_in_what_the_caller_gets():
+    with pytest.raises(AuthenticationError) as caught:
+        meaning(answer(401, {"error": f"ERR_{KEY}", "message": f"no such key: {KEY}", "requestId": KEY}))
+    assert KEY not in f"{caught.value}{vars(caught.value)}"
+    batch = meaning(answer(body={**GOOD, "tokenId": KEY, "executeResult": {"failedTxMsg": KEY}}))
+    assert KEY not in f"{batch}{batch.payload}{batch.raw}"
+    with pytest.raises(TransportError) as caught:
+        meaning(Failure(error=TransportError, reason=f"illegal header line: {KEY}"))
+    assert KEY not in str(caught.value)
+
+
+def test_the_first_good_answer_is_the_batch():
+    batch, steps, took = play([answer()], takes=0.25)
+    assert (batch.vendor_status, batch.attempts, batch.elapsed) == ("EXECUTED", 1, 0.25)
+    assert [step.timeout for step in steps] == [60.0]
+    assert took == 0.25
+
+
+TRANSIENT = {
+    "no connection": NO_CONNECTION,
+    "timeout": Failure(error=RequestTimeout, reason="slow"),
+    **{str(status): answer(status, b"") for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)},
+    "cut short": answer(200, b'{"id": '),
+    "cut short in gzip": Failure(error=InvalidResponse, reason="ends", status=200, cut_short=True),
+}
+FINAL = {
+    **{str(status): answer(status, b"") for status in (300, 302, 400, 401, 403, 404, 409, 410, 418, 422, 451, 600)},
+    "not JSON": answer(200, b"<html>"),
+    "another id": answer(body={**GOOD, "id": "x"}),
+    "too large": Failure(error=InvalidResponse, reason="large", status=200),
+}
+
+
+@pytest.mark.parametrize("outcome", TRANSIENT.values(), ids=TRANSIENT)
+def test_what_a_retry_can_help_is_tried_four_times_with_growing_pauses(outcome):
+    error, steps, _ = play([outcome] * 9)
+    assert pauses(steps) == [0.5, 1.0, 2.0]
+    assert error.attempts == 4
+    batch, *_ = play([outcome, outcome, answer()])
+    assert batch.attempts == 3
+
+
+@pytest.mark.parametrize("outcome", FINAL.values(), ids=FINAL)
+def test_what_no_retry_can_help_is_said_at_once(outcome):
+    error, steps, _ = play([outcome, answer()])
+    assert isinstance(error, ReadError)
+    assert len(steps) == 1
+
+
+def test_pauses_are_drawn_evenly_up_to_their_cap():
+    policy = RetryPolicy(attempts=8)
+    assert pauses(play([NO_CONNECTION] * 8, policy=policy)[1]) == [0.5, 1, 2, 4, 8, 8, 8]
+    assert pauses(play([NO_CONNECTION] * 8, policy=policy, random=lambda: 0.25)[1]) == [0.125, 0.25, 0.5, 1, 2, 2, 2]
+
+
+def test_a_retry_after_replaces_the_pause():
+    batch, steps, took = play([answer(429, b"", retry_after="7"), answer(503, b"", retry_after="11"), answer()])
+    assert pauses(steps) == [7.0, 11.0]
+    assert (batch.attempts, took) == (3, 18.0)
+
+
+def test_a_retry_after_beyond_the_budget_ends_the_read_at_once_and_is_reported():
+    error, steps, took = play([answer(429, b"", retry_after="100"), answer()], timeout=90)
+    assert isinstance(error, RateLimited)
+    assert (error.retry_after, len(steps), took) == (100.0, 1, 0.0)
+
+
+def test_an_absurd_retry_after_is_reported_but_not_obeyed():
+    batch, steps, _ = play([answer(429, b"", retry_after="3601"), answer()], timeout=10_000)
+    assert pauses(steps) == [0.5]
+    assert batch.attempts == 2
+
+
+def test_each_attempt_gets_what_is_left_of_the_budget():
+    _, steps, took = play([Failure(error=RequestTimeout, reason="slow")] * 4, timeout=90, takes=60)
+    assert [step.timeout for step in steps if isinstance(step, Send)] == [60.0, 29.5]
+    assert took == 90.0
+
+
+FAULTS = st.sampled_from(list(TRANSIENT.values()) + [answer(429, b"", retry_after=str(n)) for n in (0, 3, 50, 4000)])
+
+
+@given(
+    outcomes=st.lists(FAULTS, min_size=12, max_size=12),
+    timeout=st.floats(0.01, 500),
+    takes=st.floats(0, 100),
+    attempts=st.integers(1, 10),
+    random=st.floats(0, 1),
+)
+def test_no_read_outlives_its_budget_or_its_attempts(outcomes, timeout, takes, attempts, random):
+    policy = RetryPolicy(attempts=attempts)
+    error, steps, took = play(outcomes, policy=policy, timeout=timeout, takes=takes, random=lambda: random)
+    assert took <= timeout * (1 + 1e-9)
+    sent = [step for step in steps if isinstance(step, Send)]
+    assert 1 <= len(sent) <= attempts
+    assert error.attempts == len(sent)
+    assert all(0 < step.timeout <= 60 for step in sent)
+    assert all(0 <= pause <= 3600 for pause in pauses(steps))
+
+
+def test_a_read_that_overslept_its_budget_sends_nothing_more():
+    reading = read(BELIEVE, REF, RetryPolicy(), started=0.0, timeout=10.0, random=lambda: 1.0)
+    next(reading)
+    reading.send(Reply(NO_CONNECTION, 1.0, NOW))
+    with pytest.raises(TransportError):
+        reading.send(Reply(None, 11.0, NOW))
+
+
+@pytest.mark.parametrize("field", [field.name for field in attrs.fields(RetryPolicy)])
+@pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), "4", None, True], ids=repr)
+def test_a_policy_that_cannot_work_is_refused_by_the_name_of_its_field(field, bad):
+    with pytest.raises(ConfigurationError, match=field):
+        RetryPolicy(**{field: bad})
+
+
+def test_a_patient_policy_does_not_overflow():
+    assert RetryPolicy(attempts=5000).backoff(4999, 1.0) == 8.0

@@ -8,6 +8,7 @@ real account can show; see README, "Recording".
 from __future__ import annotations
 
 import os
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -242,3 +243,8 @@ def test_a_client_that_sends_no_key_is_not_answered_from_a_cassette(tmp_path, mo
         with pytest.raises(Exception, match="closest differ in same_keys") as caught:
             client.get(ref)
         assert not isinstance(caught.value, BatchStatusError)
+
+
+def test_no_test_reaches_another_machine():
+    with pytest.raises(RuntimeError, match="disabled for host"):
+        socket.create_connection(("192.0.2.1", 80), timeout=1)

@@ -1,48 +1,55 @@
-"""Apply an OpenAPI Overlay 1.x document, strictly.
+"""Apply an OpenAPI Overlay 1.0 or 1.1 document, strictly.
 
-Strict means that an action which matches nothing, carries no reason, or asks for what the Overlay
-Specification does not define is an error: an overlay that has quietly stopped repairing is worse than none.
+Strict means that an action which matches nothing, gives no reason, or asks for what the Overlay Specification
+does not define, or not in both versions alike, is an error: an overlay that has quietly stopped repairing is
+worse than none. What 1.1 adds is understood where the overlays need it: the removal of plain values.
 """
 
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any
 
 import jsonpath_rfc9535 as jsonpath
 from sources import SpecError
 
+VERSION = re.compile(r"1\.[01]\.\d+")
+KEYS = {"target", "description", "update", "remove"}
 
-def apply(document: dict[str, Any], overlay: dict[str, Any]) -> dict[str, Any]:
+
+def apply(document: dict[str, Any], overlay: Any) -> dict[str, Any]:
     """Return a copy of the document with every action of the overlay applied, in order."""
-    if not str(overlay.get("overlay", "")).startswith("1."):
-        raise SpecError("not an OpenAPI Overlay 1.x document: it has no `overlay: 1.x` line")
+    if not (isinstance(overlay, dict) and VERSION.fullmatch(str(overlay.get("overlay"))) and overlay.get("actions")):
+        raise SpecError("not an OpenAPI Overlay document: it needs `overlay: 1.0.0` (or 1.1.0) and `actions`")
     document = copy.deepcopy(document)
     for number, action in enumerate(overlay["actions"], start=1):
         try:
             _apply_action(document, action)
-        except SpecError as error:
+        except (SpecError, jsonpath.JSONPathError) as error:
             raise SpecError(f"overlay action {number} ({action.get('target')}): {error}") from None
     return document
 
 
 def _apply_action(document: dict[str, Any], action: dict[str, Any]) -> None:
-    if unknown := set(action) - {"target", "description", "update", "remove"}:
+    if unknown := set(action) - KEYS:
         raise SpecError(f"unknown keys {sorted(unknown)}")
+    if "target" not in action:
+        raise SpecError("it has no `target`")
     if not action.get("description"):
         raise SpecError("it gives no reason: add a `description`")
     remove = action.get("remove") is True
     if remove == ("update" in action):
         raise SpecError("it needs either `update` or `remove: true`")
-    nodes = jsonpath.find(action["target"], document)
-    if not nodes:
+    found = {node.location: node.value for node in jsonpath.find(action["target"], document)}
+    if not found:
         raise SpecError("it matches nothing: the spec has changed there; adapt the action or take it out")
     # Last first, so that removing one item of an array does not move the next.
-    for node in reversed(nodes):
+    for location in sorted(found, reverse=True):
         if remove:
-            _remove(document, node.location)
+            _remove(document, location)
         else:
-            _update(node.value, action["update"])
+            _update(found[location], action["update"])
 
 
 def _remove(document: Any, location: tuple[str | int, ...]) -> None:
@@ -53,20 +60,23 @@ def _remove(document: Any, location: tuple[str | int, ...]) -> None:
 
 
 def _update(target: Any, update: Any) -> None:
-    if isinstance(target, list):
+    if isinstance(target, list) and not isinstance(update, list):
         target.append(copy.deepcopy(update))
     elif isinstance(target, dict) and isinstance(update, dict):
         _merge(target, update)
     else:
-        raise SpecError("`update` works on objects and arrays; to replace a value, update its parent")
+        # A list for a list is one item in 1.0 and its items in 1.1; a plain value has a target in 1.1 only.
+        raise SpecError("`update` merges an object into an object or appends one item; else, update the parent")
 
 
 def _merge(target: dict[str, Any], update: dict[str, Any]) -> None:
     for key, value in update.items():
-        old = target.get(key)
-        if isinstance(old, dict) and isinstance(value, dict):
-            _merge(old, value)
-        elif isinstance(old, list) and isinstance(value, list):
-            old.extend(copy.deepcopy(value))
-        else:
-            target[key] = copy.deepcopy(value)
+        match target.get(key), value:
+            case dict() as old, dict():
+                _merge(old, value)
+            case list() as old, list():
+                old.extend(copy.deepcopy(value))
+            case (dict() | list(), _) | (_, dict() | list()) if key in target:
+                raise SpecError(f"`{key}` would change its kind: remove it first")
+            case _:
+                target[key] = copy.deepcopy(value)

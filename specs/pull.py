@@ -11,7 +11,7 @@ import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import changes
 import httpx
@@ -21,8 +21,17 @@ import yaml
 from sources import Source, SpecError
 
 FENCE = re.compile(
-    r"^(?P<ticks>`{3,})[^\n`]*\n(?P<body>openapi:.*?\n)(?P=ticks)(?!`)[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
+    r"^(?P<ticks>`{4,})[^\n`]*\n(?P<body>openapi:.*?\n)(?P=ticks)(?!`)[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
 )
+HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
+
+
+class Taken(NamedTuple):
+    """What a page holds: the spec's bytes, the line on which its fence opens, and the spec parsed."""
+
+    spec: bytes
+    line: int
+    document: dict[str, Any]
 
 
 def main() -> int:
@@ -32,7 +41,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         pull(arguments.page, arguments.vendors)
-    except (SpecError, httpx.HTTPError, OSError) as error:
+    except (SpecError, OSError) as error:
         print(f"pull-specs: {error}\npull-specs: nothing was changed.", file=sys.stderr)
         return 1
     return 0
@@ -44,45 +53,46 @@ def pull(page: Path | None, vendors: list[str]) -> None:
     if unknown := set(vendors) - set(known):
         raise SpecError(f"unknown vendor {', '.join(sorted(unknown))}; there are {', '.join(known)}")
     if page is not None:
-        text = read(page)
-        spec, line = extract(text)
-        pulled = {vendors[0] if len(vendors) == 1 else recognise(spec, known): (spec, line)}
+        taken = take(str(page), page.read_bytes())
+        pulled = {recognise(taken.document, known, vendors): taken}
     else:
-        pulled = {name: extract(fetch(known[name].page)) for name in vendors or known}
+        pulled = {name: take(known[name].page, fetch(known[name].page)) for name in vendors or known}
     updated = dict(known)
-    for name, (spec, line) in pulled.items():
-        document = validate(spec)
-        report(name, yaml.safe_load(known[name].path.read_bytes()), document, known[name].path.read_bytes() == spec)
-        digest = sources.sha256(spec)
-        if (digest, line) != (known[name].sha256, known[name].fence_line):
+    for name, taken in pulled.items():
+        report(known[name], taken)
+        digest = sources.sha256(taken.spec)
+        if (digest, taken.line) != (known[name].sha256, known[name].fence_line):
             today = datetime.now(UTC).date().isoformat()
-            updated[name] = dataclasses.replace(known[name], fence_line=line, date=today, sha256=digest)
-    write(updated, {updated[name]: spec for name, (spec, _) in pulled.items()})
+            updated[name] = dataclasses.replace(known[name], fence_line=taken.line, date=today, sha256=digest)
+    write(updated, {known[name].path: taken.spec for name, taken in pulled.items()})
 
 
-def fetch(url: str) -> str:
-    answer = httpx.get(url, timeout=30, follow_redirects=True).raise_for_status()
-    return _decode(answer.content, url)
-
-
-def read(page: Path) -> str:
-    return _decode(page.read_bytes(), str(page))
-
-
-def _decode(page: bytes, name: str) -> str:
+def fetch(url: str) -> bytes:
     try:
-        return page.decode("utf-8")
+        return httpx.get(url, timeout=30, follow_redirects=True).raise_for_status().content
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise SpecError(f"{url}: {error}") from None
+
+
+def take(name: str, page: bytes) -> Taken:
+    """Return what the page holds; raise SpecError, which names the page, where that is not one valid spec."""
+    try:
+        spec, line = extract(page.decode("utf-8").replace("\r\n", "\n"))
+        return Taken(spec, line, validate(spec))
     except UnicodeDecodeError as error:
-        raise SpecError(f"{name} is not UTF-8 text: {error}") from None
+        raise SpecError(f"{name}: not UTF-8 text: {error}") from None
+    except SpecError as error:
+        raise SpecError(f"{name}: {error}") from None
 
 
 def extract(page: str) -> tuple[bytes, int]:
     """Return the bytes of the page's one OpenAPI fence and the line on which the fence opens."""
     fences = list(FENCE.finditer(page))
-    if len(fences) != 1:
+    headings = [HEADING.findall(page, 0, fence.start())[-1:] for fence in fences]
+    if headings != [["## OpenAPI"]]:
         raise SpecError(
-            f"the page has {len(fences)} closed fences that start with `openapi:`; exactly one is expected. "
-            "Read the page: the vendor has moved the spec, or this is not the page."
+            f"the page has {len(fences)} closed four-backtick fences that start with `openapi:`; exactly one is "
+            "expected, under `## OpenAPI`. Read the page: the vendor has moved the spec, or this is not the page."
         )
     return fences[0]["body"].encode("utf-8"), page.count("\n", 0, fences[0].start()) + 1
 
@@ -91,46 +101,71 @@ def validate(spec: bytes) -> dict[str, Any]:
     """Return the parsed document; raise SpecError where it is not valid OpenAPI."""
     try:
         document: dict[str, Any] = yaml.safe_load(spec)
+        _stay_inside(document)
         openapi_spec_validator.validate(document)
     except Exception as error:  # noqa: BLE001 (the validator's, its schemas' and PyYAML's errors share no base class)
-        raise SpecError(f"the page's spec is not valid OpenAPI: {type(error).__name__}: {error}") from None
+        raise SpecError(f"the spec is not valid OpenAPI: {type(error).__name__}: {error}") from None
     return document
 
 
-def recognise(spec: bytes, known: dict[str, Source]) -> str:
-    """Return the vendor whose spec names the same servers."""
-    servers = _servers(validate(spec))
+def _stay_inside(node: Any) -> None:
+    """Raise ValueError at a reference out of the document: the validator would open the address or file it names."""
+    if isinstance(node, dict):
+        for key in ("$ref", "$dynamicRef"):
+            if not str(node.get(key, "#")).startswith("#"):
+                raise ValueError(f"{key} {node[key]} leads out of it")
+        node = list(node.values())
+    if isinstance(node, list):
+        for child in node:
+            _stay_inside(child)
+
+
+def recognise(document: dict[str, Any], known: dict[str, Source], named: list[str]) -> str:
+    """Return the vendor whose spec names the same servers; where there is none, the one that was named."""
+    servers = _servers(document)
     found = [name for name, source in known.items() if servers & _servers(yaml.safe_load(source.path.read_bytes()))]
-    if len(found) != 1:
-        raise SpecError(f"cannot tell whose page this is (servers {sorted(servers)}); add VENDOR={'|'.join(known)}")
-    return found[0]
+    vendors = [name for name in known if name in (found or named) and name in (named or found)]
+    if len(vendors) != 1:
+        raise SpecError(
+            f"whose page is this? Its servers {sorted(servers)} are those of {' and '.join(found) or 'no vendor'}, "
+            f"and VENDOR is {' and '.join(named) or 'not given'}; give VENDOR={'|'.join(known)}"
+        )
+    return vendors[0]
 
 
 def _servers(document: dict[str, Any]) -> set[str]:
     return {server["url"] for server in document.get("servers", [])}
 
 
-def report(name: str, old: dict[str, Any], new: dict[str, Any], same: bool) -> None:
-    lines = changes.changes(old, new)
-    print(f"{name}: " + ("unchanged" if same else f"{len(lines)} changes for a caller"))
+def report(source: Source, taken: Taken) -> None:
+    before = source.path.read_bytes()
+    lines = changes.changes(yaml.safe_load(before), taken.document)
+    moved = f"; the fence has moved to line {taken.line}" if taken.line != source.fence_line else ""
+    news = "unchanged" if before == taken.spec else f"changed; differences for a caller: {len(lines)}"
+    print(f"{source.name}: {news}{moved}")
     for line in lines:
         print(f"  {line}")
 
 
-def write(updated: dict[str, Source], specs: dict[Source, bytes]) -> None:
+def write(updated: dict[str, Source], specs: dict[Path, bytes]) -> None:
     """Replace the specs and SOURCES.toml; if one replacement fails, put back those that were made."""
-    files = {source.path: spec for source, spec in specs.items()}
-    files[sources.SPECS / "SOURCES.toml"] = sources.dump(updated).encode("utf-8")
+    files = specs | {sources.SPECS / "SOURCES.toml": sources.dump(updated).encode("utf-8")}
     before = {path: path.read_bytes() for path in files}
+    scratches = {path: path.with_name(f"{path.name}.new") for path in files}
     try:
-        for path, content in files.items():
-            scratch = path.with_suffix(path.suffix + ".new")
-            scratch.write_bytes(content)
+        # All are written before one is replaced: a full disk is noticed while everything is as it was.
+        for path, scratch in scratches.items():
+            scratch.write_bytes(files[path])
+        for path, scratch in scratches.items():
             scratch.replace(path)
     except OSError:
         for path, content in before.items():
-            path.write_bytes(content)
+            if path.read_bytes() != content:
+                path.write_bytes(content)
         raise
+    finally:
+        for scratch in scratches.values():
+            scratch.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

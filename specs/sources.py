@@ -53,9 +53,16 @@ def sha256(spec: bytes) -> str:
 
 
 def load() -> dict[str, Source]:
-    """Return the rows of SOURCES.toml by vendor name."""
-    rows = tomllib.loads((SPECS / "SOURCES.toml").read_text(encoding="utf-8"))
-    return {name: Source(name=name, **row) for name, row in rows.items()}
+    """Return the rows of SOURCES.toml by vendor name; raise SpecError unless there is one for each overlay."""
+    try:
+        rows = tomllib.loads((SPECS / "SOURCES.toml").read_text(encoding="utf-8"))
+        sources = {name: Source(name=name, **row) for name, row in rows.items()}
+    except (ValueError, TypeError) as error:
+        raise SpecError(f"SOURCES.toml: {error}") from None
+    overlays = {path.name.removesuffix(".overlay.yaml") for path in SPECS.glob("*.overlay.yaml")}
+    if overlays != set(sources):
+        raise SpecError(f"SOURCES.toml has the rows {sorted(sources)}, and specs/ the overlays of {sorted(overlays)}")
+    return sources
 
 
 def dump(sources: dict[str, Source]) -> str:

@@ -5,6 +5,7 @@ Where a vendor documents no shape (the items of Gameball's arrays, both vendors'
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from enum import Enum
@@ -22,7 +23,7 @@ class Quirk(Enum):
     PROGRESS_FRACTION = "Gameball: no counts, and progress from 0 to 1 (G8)"
     PROGRESS_PERCENT = "Gameball: no counts, and progress from 0 to 100 (G8)"
     LONG_RESULTS = "Gameball: 1,000 results at once (G26)"
-    OTHER_ERROR_SHAPE = "Gameball: an error body of `error` and `message`, the code a number (G4)"
+    OTHER_ERROR_SHAPE = "Gameball: an error body of `error`, the HTTP status, and `message` (G4)"
     TEXT_CODE = "Gameball: the error code as text (G4)"
     INTEGER_CODE = "Believe: the error code as the spec has it, an integer (B4)"
     SCOPE_IS_401 = "Believe: the scope error with 401 instead of 403 (B6)"
@@ -54,8 +55,9 @@ WORDS = {
     "believe": Words(pending="AVAILABLE_TO_QUEUE", running="FINALIZED", succeeded="EXECUTED"),
 }
 TUTORIAL_WORDS = Words(pending="queued", running="running", succeeded="completed")
-NOT_BEGUN = frozenset({"pending", "queued", "AVAILABLE_TO_QUEUE"})
-DONE = frozenset({"completed", "finished", "failed", "EXECUTED", "FAILED"})
+NOT_BEGUN = frozenset({"pending", "queued", "available_to_queue"})
+DONE = frozenset({"completed", "finished", "failed", "executed"})
+"""Both compared without case, as older pages of Gameball write `Completed`."""
 PENDING_SHARE = 0.2
 """Of a batch's time it is pending for this share."""
 
@@ -82,11 +84,14 @@ class SimulatedBatch:
         """Return the status word and the share that is done, 0.0 to 1.0."""
         words = self.words
         if self.status is not None:
-            return self.status, 0.0 if self.status in NOT_BEGUN else 1.0 if self.status in DONE else 0.5
-        share = min((now - self.added) / self.seconds, 1.0)
-        if share >= 1.0:
-            return self.ends or words.succeeded, 1.0
-        return (words.pending, 0.0) if share < PENDING_SHARE else (words.running, share)
+            word = self.status.casefold()
+            return self.status, 0.0 if word in NOT_BEGUN else 1.0 if word in DONE else 0.5
+        share = min((now - self.added) / self.seconds, 1.0) if self.seconds > 0 else 1.0
+        if share < PENDING_SHARE:
+            return words.pending, 0.0
+        if self.vendor == "believe" and Quirk.SETUP_FAILED in self.quirks:
+            return self.ends or "FAILED", 1.0  # it is never executed
+        return (words.running, share) if share < 1.0 else (self.ends or words.succeeded, 1.0)
 
 
 def body(batch: SimulatedBatch, now: float, epoch: datetime) -> dict[str, Any]:
@@ -98,7 +103,7 @@ def body(batch: SimulatedBatch, now: float, epoch: datetime) -> dict[str, Any]:
         answer = {key: answer[key] for key in ("id", "batchId", "status") if key in answer}
     if Quirk.NULLS in batch.quirks:
         answer = {**dict.fromkeys(OPTIONAL[batch.vendor]), **answer}
-    return {} if Quirk.EMPTY_OBJECT in batch.quirks else answer
+    return answer
 
 
 OPTIONAL = {
@@ -108,6 +113,8 @@ OPTIONAL = {
 
 
 def _gameball(batch: SimulatedBatch, status: str, share: float, epoch: datetime) -> dict[str, Any]:
+    if Quirk.EMPTY_OBJECT in batch.quirks:
+        return {}
     processed = int(batch.total * share)
     failed = max(batch.failed - (batch.total - processed), 0)  # the bad items come last
     done = [{"customerId": f"c-{n}", "message": "done"} for n in range(1, processed - failed + 1)]
@@ -124,10 +131,8 @@ def _gameball(batch: SimulatedBatch, status: str, share: float, epoch: datetime)
             "status": status,
             "response": {"successful": done, "failed": bad} if known else None,
         }
-    answer: dict[str, Any] = {
-        "batchId": int(batch.id) if Quirk.NUMERIC_ID in batch.quirks else batch.id,
-        "status": status,
-    }
+    numeric = Quirk.NUMERIC_ID in batch.quirks and batch.id.isascii() and batch.id.isdecimal()
+    answer: dict[str, Any] = {"batchId": int(batch.id) if numeric else batch.id, "status": status}
     if not {Quirk.PROGRESS_FRACTION, Quirk.PROGRESS_PERCENT}.isdisjoint(batch.quirks):
         return answer | {"progress": share if Quirk.PROGRESS_FRACTION in batch.quirks else share * 100}
     if Quirk.CONTRADICTION in batch.quirks:
@@ -142,7 +147,7 @@ def _believe(batch: SimulatedBatch, status: str, share: float, epoch: datetime) 
     index = 42 if Quirk.NUMERIC_INDEX in batch.quirks else "42"
     updated = epoch + timedelta(seconds=batch.seconds * share)
     answer: dict[str, Any] = {
-        "id": batch.id.upper() if Quirk.UPPER_CASE_ID in batch.quirks else batch.id,
+        "id": batch.id.upper() if Quirk.UPPER_CASE_ID in batch.quirks and is_uuid(batch.id) else batch.id,
         "flywheelId": "flywheel_simulated",
         "tokenId": "token_simulated",
         "mintAddress": "simulated-mint",
@@ -176,7 +181,8 @@ def _pipeline(*, total: int, failed: int, quirks: frozenset[Quirk]) -> dict[str,
         succeeded = total + 1
     counts = {"total": total, "totalSuccessful": succeeded, "totalFailed": failed}
     done = [{"bundleId": f"simulated-bundle-{n}", "txHashes": bundle} for n, bundle in enumerate(bundles, start=1)]
-    return {**_spelled(counts, quirks), "successfulExecutions": done}
+    absent = {"failedTxMsg": None} if Quirk.NULLS in quirks else {}
+    return {**absent, **_spelled(counts, quirks), "successfulExecutions": done}
 
 
 def _spelled(counts: dict[str, int], quirks: frozenset[Quirk]) -> dict[str, Any]:
@@ -192,16 +198,23 @@ def _time(moment: datetime) -> str:
 
 
 def gameball_error(
-    code: int | None, kind: str, message: str, request_id: str, quirks: Iterable[Quirk]
+    status: int, code: int | None, *, kind: str, message: str, request_id: str, quirks: Iterable[Quirk]
 ) -> dict[str, Any]:
-    """Return an error body as Gameball's pages on errors show it."""
+    """Return an error body as Gameball's pages on errors show it; a 429 has no code of its own there."""
     if Quirk.OTHER_ERROR_SHAPE in quirks:
-        return {"error": code, "message": message}
-    spelled = str(code) if Quirk.TEXT_CODE in quirks else code
-    answer = {"code": spelled, "type": kind, "message": message, "requestId": request_id}
-    return {name: value for name, value in answer.items() if value is not None}
+        return {"error": status, "message": message}
+    answer: dict[str, Any] = {"type": kind, "message": message, "requestId": request_id}
+    return answer if code is None else {"code": str(code) if Quirk.TEXT_CODE in quirks else code} | answer
 
 
 def believe_error(code: str, status: int, message: str, quirks: Iterable[Quirk]) -> dict[str, Any]:
     """Return an error body as Believe's page shows it (P-B L191), or as its spec has it (P-B L333)."""
     return {"error": status if Quirk.INTEGER_CODE in quirks else code, "message": message}
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether the text is a UUID in its usual form, of either case."""
+    try:
+        return str(uuid.UUID(text)) == text.lower()
+    except ValueError:
+        return False

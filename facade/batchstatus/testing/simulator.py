@@ -20,14 +20,17 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self
 
-import uvicorn
-from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route
-
 from batchstatus import BatchRef, Believe, Gameball
-from batchstatus.testing._bodies import Quirk, SimulatedBatch, believe_error, body, gameball_error
+from batchstatus.testing._bodies import Quirk, SimulatedBatch, believe_error, body, gameball_error, is_uuid
+
+try:
+    import uvicorn
+    from starlette.applications import Starlette
+    from starlette.requests import Request
+    from starlette.responses import HTMLResponse, JSONResponse, Response
+    from starlette.routing import Route
+except ModuleNotFoundError as error:
+    raise ImportError(f"{__name__} needs the extra: pip install 'batchstatus[simulator]'", name=error.name) from error
 
 __all__ = ["BELIEVE_KEY", "BELIEVE_KEY_WITHOUT_SCOPE", "GAMEBALL_KEY", "GAMEBALL_SECRET", "Quirk", "Simulator"]
 
@@ -35,6 +38,9 @@ GAMEBALL_KEY = "test-gameball-key"
 GAMEBALL_SECRET = "test-gameball-secret"  # noqa: S105 (a placeholder that opens nothing)
 BELIEVE_KEY = "test-believe-key"
 BELIEVE_KEY_WITHOUT_SCOPE = "test-believe-key-without-scope"
+
+FIRST_UUID = uuid.UUID("be11e7e0-ba7c-4000-8000-000000000000").int
+"""Believe's ids count from here; they have letters, so that Quirk.UPPER_CASE_ID shows in them."""
 
 GAMEBALL_LIMITS = ((30, 1.0), (360, 30.0))
 """Requests, and the seconds in which an account may send them (vendor docs, rate-limiting: "Others")."""
@@ -53,8 +59,8 @@ class Simulator:
 
     Attributes:
         app: The ASGI application, for use in process.
-        url: Where it listens, while it is entered as a context.
-        reads: The path of each request so far.
+        url: Where it listens, or listened last; empty before that.
+        reads: The path of each request so far, percent signs decoded.
     """
 
     def __init__(
@@ -80,6 +86,7 @@ class Simulator:
         self._batches: dict[tuple[str, str], SimulatedBatch] = {}
         self._recent: dict[tuple[str, float], deque[float]] = {}
         self._numbers = itertools.count(1)
+        self._listener: socket.socket | None = None
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -102,13 +109,15 @@ class Simulator:
             id: Its id; default: a new one in the vendor's form.
             status: A word, of whatever table, in which it stands still; default: it moves, from now on.
             ends: The word with which a moving batch ends; default: the vendor's word for success.
-            seconds: How long a moving batch takes: pending for a fifth of it, then under way.
+            seconds: How long a moving batch takes: pending for a fifth of it, then under way. 0: it has ended.
             total: Its items.
             failed: How many of them fail.
             quirks: What the vendor does otherwise for this batch.
         """
+        if not 0 <= failed <= total:
+            raise ValueError(f"of {total} items {failed} cannot fail; Quirk.CONTRADICTION has such counts")
         number = next(self._numbers)
-        made = {"gameball": str(1748000 + number), "believe": str(uuid.UUID(int=number, version=4))}[vendor]
+        made = {"gameball": str(1748000 + number), "believe": str(uuid.UUID(int=FIRST_UUID + number))}[vendor]
         batch = SimulatedBatch(
             vendor=vendor,
             id=made if id is None else id,
@@ -125,12 +134,15 @@ class Simulator:
 
     def accounts(self) -> tuple[Gameball, Believe]:
         """Return an account at each vendor, with keys that the simulator takes."""
+        if not self.url:
+            raise RuntimeError("the simulator has no address yet: enter it, or start it")  # else: the vendors' own
         return (
             Gameball(GAMEBALL_KEY, GAMEBALL_SECRET, base_url=self.url),
             Believe(BELIEVE_KEY, base_url=self.url),
         )
 
-    def _gameball(self, request: Request) -> Response:
+    # Coroutines, so that one thread answers all: limits and the numbers of requests are then exact.
+    async def _gameball(self, request: Request) -> Response:
         batch, quirks = self._asked("gameball", request)
         key, secret = request.headers.get("apikey"), request.headers.get("secretkey")
         fault: tuple[int, int | None, str, str] | None = None
@@ -144,10 +156,12 @@ class Simulator:
             fault = 503, 5003, "SERVER_ERROR", "Service unavailable"
         if batch is None or fault is not None:
             status, code, kind, message = fault or (404, 4004, "NOT_FOUND_ERROR", "The batch was not found")
-            return self._answer(status, gameball_error(code, kind, message, f"sim-{len(self.reads)}", quirks), quirks)
+            number = f"sim-{len(self.reads)}"
+            error = gameball_error(status, code, kind=kind, message=message, request_id=number, quirks=quirks)
+            return self._answer(status, error, quirks)
         return self._answer(200, body(batch, self._clock(), self._epoch), quirks)
 
-    def _believe(self, request: Request) -> Response:
+    async def _believe(self, request: Request) -> Response:
         batch, quirks = self._asked("believe", request)
         key = request.headers.get("x-believe-api-key")
         fault: tuple[int, str, str] | None = None
@@ -162,7 +176,7 @@ class Simulator:
             fault = status, "ERR_KEY_SCOPES_UNAUTHORIZED", "API key lacks the scope"
         elif Quirk.OUTAGE in quirks:
             fault = 503, "ERR_UNAVAILABLE", "Service unavailable"
-        elif Quirk.ONLY_UUIDS in quirks and not _is_uuid(request.path_params["batch_id"]):
+        elif Quirk.ONLY_UUIDS in quirks and not is_uuid(request.path_params["batch_id"]):
             fault = 400, "ERR_INVALID_ID", "The batch id must be a UUID"
         if batch is None or fault is not None:
             status, code, message = fault or (404, "ERR_BATCH_NOT_FOUND", "Batch not found")
@@ -170,7 +184,7 @@ class Simulator:
         return self._answer(200, body(batch, self._clock(), self._epoch), quirks)
 
     def _asked(self, vendor: str, request: Request) -> tuple[SimulatedBatch | None, frozenset[Quirk]]:
-        self.reads.append(request.url.path)
+        self.reads.append(request.scope["path"])
         batch = self._batches.get((vendor, request.path_params["batch_id"]))
         return batch, batch.quirks if batch else self.quirks
 
@@ -197,21 +211,27 @@ class Simulator:
 
     def start(self, port: int = 0) -> Self:
         """Listen on 127.0.0.1, on a free port or the given one, until `stop`."""
-        listener = socket.create_server(("127.0.0.1", port))
-        self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        config = uvicorn.Config(self.app, log_level="error", server_header=False, lifespan="off")
+        if self._listener is not None:
+            raise RuntimeError(f"the simulator listens already, at {self.url}")
+        self._listener = socket.create_server(("127.0.0.1", port))
+        # asyncio sets it only on sockets that name their protocol; without it every answer is 40 ms late.
+        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        config = uvicorn.Config(self.app, log_config=None, log_level="error", server_header=False, lifespan="off")
         config.timeout_graceful_shutdown = 1  # a client's idle connection must not hold up the end
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([listener],), name="simulator", daemon=True)
+        run, sockets = self._server.run, [self._listener]
+        self._thread = threading.Thread(target=run, args=(sockets,), name="simulator", daemon=True)
         self._thread.start()
         return self
 
     def stop(self) -> None:
-        """Listen no more."""
-        if self._server is not None and self._thread is not None:
+        """Listen no more; a second time does nothing."""
+        if self._listener is not None and self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()
-            self._server = self._thread = None
+            self._listener.close()  # a server that is stopped before it has begun leaves it open
+            self._listener = self._server = self._thread = None
 
     def __enter__(self) -> Self:
         return self.start()
@@ -220,10 +240,3 @@ class Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text.lower()
-    except ValueError:
-        return False

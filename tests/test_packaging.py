@@ -1,0 +1,245 @@
+"""What is shipped: the wheel, what an application sees of it, and what the tree may not hold."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import subprocess
+import sys
+import zipfile
+from email.message import Message
+from email.parser import Parser
+from pathlib import Path
+
+import batchstatus
+import pytest
+from batchstatus import _errors
+from uv import find_uv_bin
+
+ROOT = Path(__file__).parent.parent
+LOCK = ROOT / "requirements-dev.txt"
+
+
+def run(*command: object, cwd: Path = ROOT, code: int = 0) -> str:
+    """Return what a command prints; it has to end with the code."""
+    ended = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
+    assert ended.returncode == code, ended.stdout + ended.stderr
+    return ended.stdout + ended.stderr
+
+
+def build(target: Path, *options: str) -> Path:
+    """Build into a folder outside the tree and return the wheel."""
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", target, *options, ROOT)
+    (wheel,) = target.glob("*.whl")
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from the checkout."""
+    return build(tmp_path_factory.mktemp("wheel"), "--wheel")
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        return Parser().parsestr(archive.read(name).decode())
+
+
+@pytest.fixture(scope="module")
+def application(wheel, tmp_path_factory) -> Path:
+    """The Python of a fresh environment with the wheel and what it requires, at the locked versions, and no extra."""
+    python = tmp_path_factory.mktemp("application") / "venv" / "bin" / "python"
+    run(find_uv_bin(), "venv", "--quiet", "--python", sys.executable, python.parent.parent)
+    run(find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--constraints", LOCK, wheel)
+    return python
+
+
+# The wheel
+
+
+def test_the_wheel_holds_both_packages_whole_and_nothing_else(wheel, metadata):
+    with zipfile.ZipFile(wheel) as archive:
+        held = set(archive.namelist())
+    info = f"batchstatus-{metadata['Version']}.dist-info"
+    sources = {
+        path.relative_to(package.parent).as_posix()
+        for package in (ROOT / "facade" / "batchstatus", ROOT / "generated" / "batchstatus_raw")
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert held == sources | {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
+    assert {"batchstatus/py.typed", "batchstatus_raw/py.typed"} <= held
+
+
+def test_the_wheels_licence_is_the_trees(wheel, metadata):
+    with zipfile.ZipFile(wheel) as archive:
+        licence = archive.read(f"batchstatus-{metadata['Version']}.dist-info/licenses/LICENSE")
+    assert licence == (ROOT / "LICENSE").read_bytes()
+
+
+def test_the_sdist_builds_the_same_wheel(wheel, tmp_path):
+    """Without a target, `build` makes the sdist, and the wheel from that."""
+    assert build(tmp_path).read_bytes() == wheel.read_bytes()
+    assert len(list(tmp_path.glob("batchstatus-*.tar.gz"))) == 1
+
+
+def test_the_metadata_says_what_an_installer_has_to_know(metadata):
+    assert metadata["Name"] == "batchstatus"
+    assert metadata["Version"] == batchstatus.__version__
+    assert metadata["Requires-Python"] == ">=3.11"
+    assert metadata["License-Expression"] == "MIT"
+    assert metadata.get_all("Provides-Extra") == ["cli", "simulator"]
+    plain, extras = set(), set()
+    for line in metadata.get_all("Requires-Dist"):
+        (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())
+    assert plain == {"attrs", "httpcore", "httpx"}
+    assert extras == {"click", "rich", "starlette", "uvicorn"}
+
+
+# An application that has installed it
+
+READS = """\
+import json
+import sys
+
+from batchstatus import Batch, BatchClient, BatchState, Believe, Gameball
+
+
+def read(url: str, *refs: str) -> list[Batch]:
+    gameball = Gameball("test-gameball-key", "test-gameball-secret", base_url=url)
+    with BatchClient(gameball, Believe("test-believe-key", base_url=url)) as client:
+        return [client.get(ref) for ref in refs]
+
+
+def succeeded(batch: Batch) -> int:
+    return batch.counts.succeeded or 0 if batch.state is BatchState.SUCCEEDED else 0
+
+
+if __name__ == "__main__":
+    print(json.dumps([[str(batch.ref), batch.state, succeeded(batch)] for batch in read(*sys.argv[1:])]))
+"""
+MISREADS = READS.replace("batch.counts.succeeded or 0 if", "batch.counts.succeeded if")
+
+
+def test_an_application_reads_batches_with_the_installed_wheel(application, simulator, tmp_path):
+    (tmp_path / "app.py").write_text(READS)
+    refs = simulator.add("gameball", status="completed", total=200, failed=2), simulator.add("believe", status="FAILED")
+    printed = run(application, "-I", tmp_path / "app.py", simulator.url, *refs)
+    assert json.loads(printed) == [[str(refs[0]), "succeeded", 198], [str(refs[1]), "failed", 0]]
+    assert len(simulator.reads) == 2
+
+
+def test_an_application_is_type_checked_against_the_installed_wheel(application, tmp_path):
+    (tmp_path / "app.py").write_text(READS)
+    (tmp_path / "misreads.py").write_text(MISREADS)
+    mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir=cache"]
+    mypy += ["--python-executable", application]
+    assert "no issues found in 1 source file" in run(*mypy, "app.py", cwd=tmp_path)
+    complaint = run(*mypy, "misreads.py", cwd=tmp_path, code=1)
+    assert 'Incompatible return value type (got "int | None", expected "int")' in complaint
+    assert "Found 1 error" in complaint
+
+
+def test_every_public_name_works_without_the_extras(application):
+    code = "import batchstatus; print(*(getattr(batchstatus, name) for name in batchstatus.__all__), sep='\\n')"
+    assert len(run(application, "-I", "-c", code).splitlines()) == len(batchstatus.__all__)
+
+
+@pytest.mark.parametrize("module", ["simulator", "demo"])
+def test_the_simulator_names_its_extra_where_that_is_missing(application, module):
+    said = run(application, "-I", "-c", f"import batchstatus.testing.{module}", code=1).splitlines()[-1]
+    assert said == "ImportError: batchstatus.testing.simulator needs the extra: pip install 'batchstatus[simulator]'"
+
+
+# Names, and what they cost
+
+HEAVY = {"attr", "batchstatus_raw", "httpcore", "httpx"}
+HTTP = {"attr", "httpcore", "httpx"}
+
+
+@pytest.mark.parametrize(
+    ("code", "loaded"),
+    [
+        ("import batchstatus", set()),
+        ("from batchstatus import BatchNotFound", set()),
+        ("from batchstatus import Gameball; Gameball('test-key', 'test-secret')", {"attr"}),
+        ("from batchstatus import Believe; Believe('test-key')", {"attr"}),
+        ("from batchstatus import *", {"attr"}),
+        ("from batchstatus import BatchClient, Believe; BatchClient(Believe('test-key'))", HTTP),
+        ("from batchstatus import AsyncBatchClient, Believe; AsyncBatchClient(Believe('test-key'))", HTTP),
+        ("from batchstatus import Believe; Believe('test-key').request('17')", {"attr", "batchstatus_raw", "httpx"}),
+    ],
+    ids=["package", "error", "gameball", "believe", "all names", "client", "async client", "request"],
+)
+def test_nothing_heavy_is_loaded_before_it_is_used(code, loaded):
+    probe = f"{code}\nimport sys; print(*({HEAVY} & set(sys.modules)))"
+    assert set(run(sys.executable, "-I", "-c", probe).split()) == loaded
+
+
+def test_the_public_names_are_the_sorted_all():
+    assert batchstatus.__all__ == sorted(batchstatus.__all__)
+    assert dir(batchstatus) == batchstatus.__all__
+
+
+def test_type_checkers_and_python_see_the_same_names():
+    """The first read the imports under TYPE_CHECKING, the second `__all__` and `__getattr__`."""
+    tree = ast.parse(Path(batchstatus.__file__).read_text(encoding="utf-8"))
+    (block,) = [node for node in tree.body if isinstance(node, ast.If)]
+    names = [alias.name for statement in block.body for alias in statement.names]
+    assert sorted([*names, "__version__"]) == batchstatus.__all__
+
+
+@pytest.mark.parametrize("name", batchstatus.__all__)
+def test_a_public_name_can_be_imported(name):
+    value = getattr(batchstatus, name)
+    assert name == "__version__" or (isinstance(value, type) and value.__name__ == name)
+
+
+def test_every_error_is_public():
+    errors = {name for name, value in vars(_errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    assert len(errors) > 10
+    assert errors <= set(batchstatus.__all__)
+
+
+def test_any_other_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="module 'batchstatus' has no attribute 'Batches'"):
+        batchstatus.Batches  # noqa: B018 (the access is what fails)
+
+
+def test_every_public_name_has_its_types_pinned():
+    pinned = set(re.findall(r"\w+", (ROOT / "tests" / "typing" / "api.py").read_text(encoding="utf-8")))
+    assert set(batchstatus.__all__) <= pinned
+
+
+def test_the_changelog_opens_with_this_version_or_what_is_not_released():
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^## \[?([^\]\s]+)\]?(.*)$", changelog, re.MULTILINE)
+    newest, rest = headings[0]
+    assert newest in {"Unreleased", batchstatus.__version__}
+    assert newest == "Unreleased" or re.fullmatch(r" - \d{4}-\d{2}-\d{2}", rest)
+
+
+# What no file may hold
+
+HOSTS = re.compile("|".join([rf"(py{'pi'}|python{'hosted'}|debi{'an'})\.org", rf"npm{'js'}\.(org|com)"]).encode())
+"""Package registries: where packages come from is the machine's business. No name stands here whole."""
+
+
+def test_no_file_names_the_host_of_a_package_registry():
+    assert HOSTS.search(b"https://py" + b"pi.org/simple")
+    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    files = [path for name in listed if name and (path := ROOT / name).is_file()]
+    assert Path(__file__) in files
+    assert [path.relative_to(ROOT) for path in files if HOSTS.search(path.read_bytes())] == []
+
+
+def test_the_lock_has_a_hash_for_every_pin_and_no_url():
+    text = LOCK.read_text()
+    assert "://" not in text
+    pins = re.findall(r"^[^#\s].*(?:\n +--hash.*)*", text, re.MULTILINE)
+    assert len(pins) > 50
+    for pin in pins:
+        assert re.fullmatch(r"[a-z0-9.-]+==[\w.!+]+( ; [^\\]+)?( \\\n    --hash=sha256:[0-9a-f]{64})+", pin), pin

@@ -1,0 +1,936 @@
+"""The simulator is what the vendors document: over real HTTP, and in process against the vendors' own specs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+import schemathesis
+from attrs import frozen
+from batchstatus import BatchRef
+from batchstatus.testing.simulator import (
+    BELIEVE_KEY,
+    BELIEVE_KEY_WITHOUT_SCOPE,
+    GAMEBALL_KEY,
+    GAMEBALL_SECRET,
+    Quirk,
+    Simulator,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from schemathesis.core.failures import FailureGroup
+
+SPECS = Path(__file__).parent.parent / "specs"
+VENDORS = ("gameball", "believe")
+PATHS = {"gameball": "/api/v4.0/integrations/batches/{}/status", "believe": "/v1/flywheel/batch/{}"}
+KEYS = {
+    "gameball": {"apikey": GAMEBALL_KEY, "secretkey": GAMEBALL_SECRET},
+    "believe": {"x-believe-api-key": BELIEVE_KEY},
+}
+NO_SCOPE = {"x-believe-api-key": BELIEVE_KEY_WITHOUT_SCOPE}
+WORDS = {
+    "gameball": ("pending", "processing", "completed", "failed"),
+    "believe": ("AVAILABLE_TO_QUEUE", "FINALIZED", "EXECUTED", "FAILED"),
+}
+NOON = datetime(2026, 1, 27, 12, tzinfo=UTC)
+
+Ask = Callable[..., httpx.Response]
+
+
+class Hand:
+    """A clock that stands until it is moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def http() -> Iterator[httpx.Client]:
+    with httpx.Client(trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def ask(http) -> Ask:
+    """A function that sends one GET over real HTTP, with good keys unless others are given."""
+
+    def ask(simulator: Simulator, ref: BatchRef, keys: dict[str, str] | None = None) -> httpx.Response:
+        url = simulator.url + PATHS[ref.vendor].format(quote(ref.id, safe=""))
+        return http.get(url, headers=KEYS[ref.vendor] if keys is None else keys)
+
+    return ask
+
+
+@pytest.fixture(scope="module")
+def hand() -> Hand:
+    return Hand()
+
+
+@pytest.fixture
+def clock(hand) -> Hand:
+    hand.now = 0.0
+    return hand
+
+
+@pytest.fixture(scope="module")
+def running(hand) -> Iterator[Simulator]:
+    with Simulator(limits=False, clock=hand, epoch=NOON) as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def simulator(running, clock) -> Simulator:
+    """Without limits, its time moved by hand; one for the whole file, since every start and stop takes 0.2 s."""
+    running.reads.clear()
+    return running
+
+
+@pytest.fixture
+def limited(clock) -> Iterator[Simulator]:
+    """With the documented limits, its time moved by hand."""
+    with Simulator(clock=clock) as simulator:
+        yield simulator
+
+
+# Keys
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ({}, 1000),
+        ({"secretkey": GAMEBALL_SECRET}, 1000),
+        ({"apikey": "test-unknown", "secretkey": GAMEBALL_SECRET}, 1000),
+        ({"apikey": GAMEBALL_KEY}, 1001),
+        ({"apikey": GAMEBALL_KEY, "secretkey": "test-unknown"}, 1001),
+    ],
+)
+def test_gameball_wants_both_keys(ask, simulator, keys, code):
+    ref = simulator.add("gameball")
+    answer = ask(simulator, ref, keys)
+    message = {1000: "The API key is missing or wrong", 1001: "The secret key is missing or wrong"}[code]
+    assert answer.status_code == 401
+    assert answer.json() == {
+        "code": code,
+        "type": "AUTHENTICATION_ERROR",
+        "message": message,
+        "requestId": answer.headers["x-request-id"],
+    }
+    assert ask(simulator, ref).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("keys", "status", "body"),
+    [
+        ({}, 401, {"error": "ERR_UNAUTHORIZED", "message": "API key is missing"}),
+        ({"x-believe-api-key": "test-unknown"}, 401, {"error": "ERR_KEY_NOT_FOUND", "message": "API key not found"}),
+        (NO_SCOPE, 403, {"error": "ERR_KEY_SCOPES_UNAUTHORIZED", "message": "API key lacks the scope"}),
+    ],
+)
+def test_believe_wants_a_known_key_with_the_scope(ask, simulator, keys, status, body):
+    ref = simulator.add("believe")
+    answer = ask(simulator, ref, keys)
+    assert (answer.status_code, answer.json()) == (status, body)
+    assert ask(simulator, ref).status_code == 200
+
+
+def test_no_vendor_takes_the_others_keys(ask, simulator):
+    for vendor, other in (VENDORS, VENDORS[::-1]):
+        assert ask(simulator, simulator.add(vendor), KEYS[other]).status_code == 401
+
+
+def test_an_id_that_was_not_added_is_not_found(ask, simulator):
+    answer = ask(simulator, BatchRef("gameball", "never-added"))
+    assert (answer.status_code, answer.json()) == (
+        404,
+        {
+            "code": 4004,
+            "type": "NOT_FOUND_ERROR",
+            "message": "The batch was not found",
+            "requestId": answer.headers["x-request-id"],
+        },
+    )
+    answer = ask(simulator, BatchRef("believe", "never-added"))
+    assert (answer.status_code, answer.json()) == (404, {"error": "ERR_BATCH_NOT_FOUND", "message": "Batch not found"})
+
+
+def test_no_vendor_knows_the_others_batches(ask, simulator):
+    for vendor, other in (VENDORS, VENDORS[::-1]):
+        ref = simulator.add(vendor)
+        assert ask(simulator, ref).status_code == 200
+        assert ask(simulator, BatchRef(other, ref.id)).status_code == 404
+
+
+# Limits
+
+
+def statuses(ask: Ask, simulator: Simulator, ref: BatchRef, times: int) -> list[int]:
+    return [ask(simulator, ref).status_code for _ in range(times)]
+
+
+def test_believe_takes_10_requests_in_any_second(ask, limited, clock):
+    ref = limited.add("believe")
+    assert statuses(ask, limited, ref, 4) == [200] * 4
+    clock.now = 0.5
+    assert statuses(ask, limited, ref, 7) == [200] * 6 + [429]
+    clock.now = 0.999
+    assert statuses(ask, limited, ref, 1) == [429]
+    clock.now = 1.0  # the first 4 are a second old; what was refused does not count
+    assert statuses(ask, limited, ref, 5) == [200] * 4 + [429]
+    clock.now = 1.5
+    assert statuses(ask, limited, ref, 7) == [200] * 6 + [429]
+
+
+def test_believe_counts_each_key_apart(ask, limited):
+    ref = limited.add("believe")
+    assert statuses(ask, limited, ref, 11)[-1] == 429
+    assert ask(limited, ref, NO_SCOPE).status_code == 403
+
+
+def test_gameball_takes_30_requests_in_any_second(ask, limited, clock):
+    ref = limited.add("gameball")
+    assert statuses(ask, limited, ref, 31) == [200] * 30 + [429]
+    clock.now = 0.999
+    assert statuses(ask, limited, ref, 1) == [429]
+    clock.now = 1.0
+    assert statuses(ask, limited, ref, 31) == [200] * 30 + [429]
+
+
+def test_gameball_takes_360_requests_in_any_30_seconds(ask, limited, clock):
+    ref = limited.add("gameball")
+    for second in range(12):
+        clock.now = float(second)
+        assert statuses(ask, limited, ref, 30) == [200] * 30
+    for blocked in (12.0, 20.0, 29.999):
+        clock.now = blocked
+        assert statuses(ask, limited, ref, 1) == [429]
+    clock.now = 30.0
+    assert statuses(ask, limited, ref, 31) == [200] * 30 + [429]
+
+
+def test_gameball_and_believe_are_limited_apart(ask, limited):
+    believe, gameball = limited.add("believe"), limited.add("gameball")
+    assert statuses(ask, limited, believe, 11)[-1] == 429
+    assert statuses(ask, limited, gameball, 30) == [200] * 30
+
+
+def test_what_is_not_found_counts_as_well(ask, limited):
+    missing = BatchRef("believe", "never-added")
+    assert statuses(ask, limited, missing, 11) == [404] * 10 + [429]
+
+
+def test_a_429_says_so_in_the_vendors_shape_and_gives_no_hint(ask, limited):
+    believe, gameball = limited.add("believe"), limited.add("gameball")
+    statuses(ask, limited, believe, 10)
+    answer = ask(limited, believe)
+    assert answer.json() == {"error": "ERR_RATE_LIMITED", "message": "Too many requests"}
+    assert "retry-after" not in answer.headers
+    statuses(ask, limited, gameball, 30)
+    answer = ask(limited, gameball)
+    assert answer.json() == {
+        "type": "RATE_LIMIT_ERROR",
+        "message": "Too many requests",
+        "requestId": answer.headers["x-request-id"],
+    }
+    assert "retry-after" not in answer.headers
+
+
+def test_limits_can_be_switched_off(ask, simulator):
+    assert set(statuses(ask, simulator, simulator.add("believe"), 50)) == {200}
+    assert set(statuses(ask, simulator, simulator.add("gameball"), 50)) == {200}
+
+
+def test_requests_at_the_same_time_are_limited_and_numbered_exactly(ask, limited):
+    ref = limited.add("believe")
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: ask(limited, ref), range(60)))
+    assert Counter(answer.status_code for answer in answers) == {200: 10, 429: 50}
+    assert {answer.headers["x-request-id"] for answer in answers} == {f"sim-{n}" for n in range(1, 61)}
+
+
+def test_all_requests_are_answered_in_one_thread(ask):
+    """So that limits are exact, and nothing is raced for."""
+    threads = []
+
+    def clock() -> float:
+        threads.append(threading.current_thread().name)
+        return 0.0
+
+    with Simulator(clock=clock) as simulator:
+        refs = [simulator.add(vendor) for vendor in VENDORS]
+        threads.clear()
+        assert [ask(simulator, ref).status_code for ref in refs] == [200, 200]
+    assert set(threads) == {"simulator"}
+
+
+# Lifecycles
+
+
+def test_a_gameball_batch_moves_from_pending_over_processing_to_its_end(ask, simulator, clock):
+    ref = simulator.add("gameball", seconds=10, total=200, failed=3)
+    seen = []
+    for now in (0.0, 1.999, 2.0, 5.0, 9.999, 10.0, 1000.0):
+        clock.now = now
+        body = ask(simulator, ref).json()
+        assert len(body["results"]) + len(body["errors"]) == body["processedItems"]
+        seen.append((body["status"], body["totalItems"], body["processedItems"], body["failedItems"]))
+    assert seen == [
+        ("pending", 200, 0, 0),
+        ("pending", 200, 0, 0),
+        ("processing", 200, 40, 0),
+        ("processing", 200, 100, 0),
+        ("processing", 200, 199, 2),
+        ("completed", 200, 200, 3),
+        ("completed", 200, 200, 3),
+    ]
+
+
+def test_a_believe_batch_moves_from_queued_over_finalized_to_its_end(ask, simulator, clock):
+    ref = simulator.add("believe", seconds=10, total=8, failed=3)
+    seen = []
+    for now in (0.0, 1.999, 2.0, 9.999, 10.0, 1000.0):
+        clock.now = now
+        body = ask(simulator, ref).json()
+        execution = body.get("executeResult")
+        seen.append((body["status"], "initResult" in body, execution and execution["totalFailed"]))
+        assert body["dateCreated"] == "2026-01-27T12:00:00.000Z"
+    assert seen == [
+        ("AVAILABLE_TO_QUEUE", False, None),
+        ("AVAILABLE_TO_QUEUE", False, None),
+        ("FINALIZED", True, None),
+        ("FINALIZED", True, None),
+        ("EXECUTED", True, 3),
+        ("EXECUTED", True, 3),
+    ]
+    assert body["dateUpdated"] == "2026-01-27T12:00:10.000Z"
+    assert body["executeResult"]["failedOnTransactionIndex"] == 5
+    assert body["executeResult"]["failedTxMsg"] == "transaction reverted"
+
+
+def test_counts_never_go_back(ask, simulator, clock):
+    ref = simulator.add("gameball", seconds=7, total=13, failed=4)
+    counts = []
+    for step in range(80):
+        clock.now = step / 10
+        body = ask(simulator, ref).json()
+        counts.append((body["processedItems"], body["failedItems"]))
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == ((0, 0), (13, 4))
+    assert len(set(counts)) > 10
+
+
+def test_a_batch_moves_from_when_it_was_added(ask, simulator, clock):
+    clock.now = 100.0
+    ref = simulator.add("gameball", seconds=10)
+    assert ask(simulator, ref).json()["status"] == "pending"
+    clock.now = 110.0
+    assert ask(simulator, ref).json()["status"] == "completed"
+
+
+@pytest.mark.parametrize(("vendor", "word"), [("gameball", "failed"), ("gameball", "stopped"), ("believe", "FAILED")])
+def test_a_batch_ends_as_it_was_told_to(ask, simulator, clock, vendor, word):
+    ref = simulator.add(vendor, seconds=10, ends=word)
+    seen = []
+    for clock.now in (0.0, 5.0, 10.0):
+        seen.append(ask(simulator, ref).json()["status"])
+    assert seen == [*WORDS[vendor][:2], word]
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_batch_of_no_seconds_has_ended(ask, simulator, vendor):
+    assert ask(simulator, simulator.add(vendor, seconds=0)).json()["status"] == WORDS[vendor][2]
+
+
+@pytest.mark.parametrize(("vendor", "word"), [(v, word) for v in VENDORS for word in (*WORDS[v], "paused")])
+def test_a_standing_status_stands(ask, simulator, clock, vendor, word):
+    ref = simulator.add(vendor, status=word)
+    first = ask(simulator, ref).json()
+    clock.now = 10_000.0
+    assert first["status"] == word
+    assert ask(simulator, ref).json() == first
+
+
+@pytest.mark.parametrize(
+    ("word", "processed"),
+    [
+        ("pending", 0),
+        ("Queued", 0),
+        ("processing", 4),
+        ("stopped", 4),
+        ("completed", 8),
+        ("Completed", 8),
+        ("FAILED", 8),
+    ],
+)
+def test_counts_fit_a_standing_word_in_any_case(ask, simulator, word, processed):
+    assert ask(simulator, simulator.add("gameball", status=word)).json()["processedItems"] == processed
+
+
+def test_adding_an_id_again_replaces_its_batch(ask, simulator):
+    ref = simulator.add("believe", status="FINALIZED")
+    simulator.add("believe", id=ref.id, status="EXECUTED")
+    assert ask(simulator, ref).json()["status"] == "EXECUTED"
+
+
+@pytest.mark.parametrize("failed", [-1, 9])
+def test_more_failures_than_items_are_refused(failed):
+    with pytest.raises(ValueError, match=f"of 8 items {failed} cannot fail"):
+        Simulator().add("believe", total=8, failed=failed)
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("batch_id", ["a/b", "a/status", "50%", "a%2Fb", "größe-批", "a b?c#d", "batch_xyz789"])
+def test_any_id_survives_its_way_through_the_route(ask, simulator, vendor, batch_id):
+    ref = simulator.add(vendor, id=batch_id)
+    body = ask(simulator, ref).json()
+    assert body[{"gameball": "batchId", "believe": "id"}[vendor]] == batch_id
+    assert simulator.reads == [PATHS[vendor].format(batch_id)]
+
+
+# Quirks
+
+
+@frozen
+class Effect:
+    """Where a caller can see a quirk, and what is there without it and with it."""
+
+    vendor: str
+    shows: Callable[[httpx.Response], object]
+    without: object
+    with_it: object
+    batch: Mapping[str, Any] = MappingProxyType({})
+    keys: dict[str, str] | None = None
+
+
+def at(*path: str) -> Callable[[httpx.Response], object]:
+    """Return what stands at a place of a body as JSON text, so that 8, 8.0 and "8" differ; None where nothing does."""
+
+    def shows(answer: httpx.Response) -> object:
+        value = answer.json()
+        for name in path:
+            if name not in value:
+                return None
+            value = value[name]
+        return json.dumps(value)
+
+    return shows
+
+
+def fields(*path: str) -> Callable[[httpx.Response], object]:
+    """Return the names at a place of a body."""
+
+    def shows(answer: httpx.Response) -> object:
+        value = answer.json()
+        for name in path:
+            value = value[name]
+        return " ".join(value)
+
+    return shows
+
+
+def status_and_code(answer: httpx.Response) -> object:
+    body = answer.json()
+    return answer.status_code, body.get("code", body.get("error"))
+
+
+def number_of_results(answer: httpx.Response) -> object:
+    return len(answer.json()["results"])
+
+
+def content(answer: httpx.Response) -> object:
+    return answer.status_code, answer.headers["content-type"].partition(";")[0]
+
+
+def id_in_upper_case(answer: httpx.Response) -> object:
+    return answer.json()["id"].isupper()
+
+
+SPEC_SHAPE = "batchId status totalItems processedItems failedItems results errors"
+TUTORIALS = "operation errorCount totalCount finishedCount startedAt createdAt status response"
+BELIEVE_SHAPE = (
+    "id flywheelId tokenId mintAddress status batchIndex vaultIndex multisig vaultAddress dateCreated dateUpdated"
+)
+DONE = {"gameball": {"status": "completed"}, "believe": {"status": "EXECUTED"}}
+HALF = {"status": "processing"}
+OPEN = {"status": "AVAILABLE_TO_QUEUE"}
+NO_KEYS: dict[str, str] = {}
+
+EFFECTS: dict[Quirk, Sequence[Effect]] = {
+    Quirk.TUTORIAL_SHAPE: [
+        Effect("gameball", fields(), SPEC_SHAPE, TUTORIALS),
+        Effect("gameball", at("status"), '"pending"', '"queued"'),
+        Effect("gameball", at("response"), None, "null", {"status": "queued"}),
+        Effect("gameball", at("totalCount"), None, "0", {"status": "queued"}),
+        Effect("gameball", at("finishedCount"), None, "6", {"status": "completed", "failed": 2}),
+    ],
+    Quirk.EMPTY_OBJECT: [Effect("gameball", fields(), SPEC_SHAPE, "")],
+    Quirk.NUMERIC_ID: [
+        Effect("gameball", at("batchId"), '"1748392"', "1748392", {"id": "1748392"}),
+    ],
+    Quirk.PROGRESS_FRACTION: [
+        Effect("gameball", fields(), SPEC_SHAPE, "batchId status progress"),
+        Effect("gameball", at("progress"), None, "0.5", HALF),
+        Effect("gameball", at("progress"), None, "1.0", DONE["gameball"]),
+    ],
+    Quirk.PROGRESS_PERCENT: [
+        Effect("gameball", fields(), SPEC_SHAPE, "batchId status progress"),
+        Effect("gameball", at("progress"), None, "50.0", HALF),
+        Effect("gameball", at("progress"), None, "100.0", DONE["gameball"]),
+    ],
+    Quirk.LONG_RESULTS: [Effect("gameball", number_of_results, 8, 1000, DONE["gameball"])],
+    Quirk.OTHER_ERROR_SHAPE: [
+        Effect("gameball", fields(), "code type message requestId", "error message", keys=NO_KEYS),
+        Effect("gameball", status_and_code, (401, 1000), (401, 401), keys=NO_KEYS),
+    ],
+    Quirk.TEXT_CODE: [Effect("gameball", status_and_code, (401, 1000), (401, "1000"), keys=NO_KEYS)],
+    Quirk.INTEGER_CODE: [Effect("believe", status_and_code, (401, "ERR_UNAUTHORIZED"), (401, 401), keys=NO_KEYS)],
+    Quirk.SCOPE_IS_401: [
+        Effect(
+            "believe",
+            status_and_code,
+            (403, "ERR_KEY_SCOPES_UNAUTHORIZED"),
+            (401, "ERR_KEY_SCOPES_UNAUTHORIZED"),
+            keys=NO_SCOPE,
+        )
+    ],
+    Quirk.ONLY_UUIDS: [
+        Effect("believe", status_and_code, (200, None), (400, "ERR_INVALID_ID"), {"id": "batch_xyz789"}),
+    ],
+    Quirk.NUMERIC_INDEX: [
+        Effect("believe", at("batchIndex"), '"42"', "42"),
+        Effect("believe", at("vaultIndex"), '"0"', "0"),
+    ],
+    Quirk.UPPER_CASE_ID: [Effect("believe", id_in_upper_case, False, True)],
+    Quirk.SETUP_FAILED: [
+        Effect("believe", at("initResult", "failedTxMsg"), None, '"setup ran out of funds"', {"status": "FAILED"}),
+        Effect("believe", at("initResult", "totalFailed"), "0", "1", {"status": "FAILED"}),
+        Effect("believe", at("executeResult", "total"), "8", None, {"status": "FAILED"}),
+        Effect("believe", at("status"), '"EXECUTED"', '"FAILED"', {"seconds": 0}),
+    ],
+    Quirk.CONTRADICTION: [
+        Effect("gameball", at("processedItems"), "8", "9", DONE["gameball"]),
+        Effect("gameball", at("failedItems"), "0", "10", DONE["gameball"]),
+        Effect("believe", at("executeResult", "totalSuccessful"), "8", "9", DONE["believe"]),
+    ],
+    Quirk.FLOAT_COUNTS: [
+        Effect("gameball", at("totalItems"), "8", "8.0"),
+        Effect("believe", at("executeResult", "total"), "8", "8.0", DONE["believe"]),
+    ],
+    Quirk.TEXT_COUNTS: [
+        Effect("gameball", at("totalItems"), "8", '"8"'),
+        Effect("believe", at("executeResult", "total"), "8", '"8"', DONE["believe"]),
+    ],
+    Quirk.NULLS: [
+        Effect("gameball", at("progress"), None, "null"),
+        Effect("believe", at("initResult"), None, "null", OPEN),
+        Effect("believe", at("executeResult"), None, "null", OPEN),
+        Effect("believe", at("executeResult", "failedTxMsg"), None, "null", DONE["believe"]),
+    ],
+    Quirk.MISSING_FIELDS: [
+        Effect("gameball", fields(), SPEC_SHAPE, "batchId status"),
+        Effect("believe", fields(), BELIEVE_SHAPE, "id status", OPEN),
+    ],
+    Quirk.OUTAGE: [
+        Effect("gameball", status_and_code, (200, None), (503, 5003)),
+        Effect("believe", status_and_code, (200, None), (503, "ERR_UNAVAILABLE")),
+    ],
+    Quirk.HTML_ERRORS: [
+        Effect("gameball", content, (401, "application/json"), (401, "text/html"), keys=NO_KEYS),
+        Effect("believe", content, (401, "application/json"), (401, "text/html"), keys=NO_KEYS),
+    ],
+}
+"""What each quirk changes; RETRY_AFTER has a test of its own, since it shows with a 429 and a 503 alone."""
+
+
+@pytest.mark.parametrize("quirk", [quirk for quirk in Quirk if quirk is not Quirk.RETRY_AFTER])
+def test_a_quirk_changes_what_a_caller_receives(ask, simulator, quirk):
+    for effect in EFFECTS[quirk]:
+        assert effect.without != effect.with_it
+        plain = ask(simulator, simulator.add(effect.vendor, **effect.batch), effect.keys)
+        assert effect.shows(plain) == effect.without
+        odd = ask(simulator, simulator.add(effect.vendor, **effect.batch, quirks=[quirk]), effect.keys)
+        assert effect.shows(odd) == effect.with_it
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("quirk", Quirk)
+def test_a_quirk_of_one_vendor_leaves_the_other_alone(ask, simulator, quirk, vendor):
+    concerned = {v for v in VENDORS if quirk.value.lower().startswith(v)} or set(VENDORS)
+    assert {effect.vendor for effect in EFFECTS.get(quirk, ())} <= concerned
+    if vendor in concerned:
+        assert quirk is Quirk.RETRY_AFTER or vendor in {effect.vendor for effect in EFFECTS[quirk]}
+        return
+    for keys in (KEYS[vendor], NO_KEYS):
+        for word in WORDS[vendor]:
+            batch = {"id": "same", "status": word, "failed": 1}
+            plain = ask(simulator, simulator.add(vendor, **batch), keys)
+            odd = ask(simulator, simulator.add(vendor, **batch, quirks=[quirk]), keys)
+            assert plain.status_code == odd.status_code
+            assert plain.json() | {"requestId": None} == odd.json() | {"requestId": None}
+
+
+def test_retry_after_comes_with_a_429_and_a_503_by_its_quirk_alone(ask, clock):
+    for quirks, hint in (((), None), ((Quirk.RETRY_AFTER,), "1")):
+        with Simulator(quirks=quirks, clock=clock) as simulator:
+            for vendor, most in (("believe", 10), ("gameball", 30)):
+                down = simulator.add(vendor, quirks=[Quirk.OUTAGE])
+                ref = simulator.add(vendor)
+                answers = [ask(simulator, down), *(ask(simulator, ref) for _ in range(most))]
+                assert [answer.status_code for answer in answers] == [503] + [200] * (most - 1) + [429]
+                hints = [answer.headers.get("retry-after") for answer in answers]
+                assert hints == [hint] + [None] * (most - 1) + [hint]
+
+
+def test_a_quirk_for_all_holds_for_batches_that_were_not_added(ask):
+    with Simulator(quirks=[Quirk.HTML_ERRORS, Quirk.OUTAGE]) as simulator:
+        assert content(ask(simulator, BatchRef("believe", "never-added"))) == (503, "text/html")
+
+
+def test_a_429_has_no_code_even_where_codes_are_text(ask, limited):
+    ref = limited.add("gameball", quirks=[Quirk.TEXT_CODE])
+    statuses(ask, limited, ref, 30)
+    assert fields()(ask(limited, ref)) == "type message requestId"
+
+
+def test_a_quirk_about_ids_leaves_ids_of_another_form(ask, simulator):
+    assert at("batchId")(ask(simulator, simulator.add("gameball", id="a-1", quirks=[Quirk.NUMERIC_ID]))) == '"a-1"'
+    assert at("id")(ask(simulator, simulator.add("believe", id="a-1", quirks=[Quirk.UPPER_CASE_ID]))) == '"a-1"'
+
+
+def test_a_set_up_that_fails_ends_the_batch_before_it_is_executed(ask, simulator, clock):
+    ref = simulator.add("believe", seconds=10, quirks=[Quirk.SETUP_FAILED])
+    seen = []
+    for clock.now in (0.0, 2.0, 10.0):
+        seen.append(ask(simulator, ref).json()["status"])
+    assert seen == ["AVAILABLE_TO_QUEUE", "FAILED", "FAILED"]
+
+
+# Life
+
+
+def test_its_port_is_free_again_and_no_thread_is_left(ask):
+    threads = set(threading.enumerate())
+    simulator = Simulator()
+    with simulator:
+        assert len(set(threading.enumerate()) - threads) == 1
+        assert ask(simulator, simulator.add("believe")).status_code == 200  # its connection stays open
+        port = httpx.URL(simulator.url).port
+    assert set(threading.enumerate()) <= threads
+    socket.create_server(("127.0.0.1", port)).close()
+
+
+def test_it_can_be_stopped_before_it_has_begun():
+    threads = set(threading.enumerate())
+    for _ in range(3):
+        simulator = Simulator().start()
+        simulator.stop()
+        simulator.stop()
+        socket.create_server(("127.0.0.1", httpx.URL(simulator.url).port)).close()
+    assert set(threading.enumerate()) <= threads
+
+
+def test_it_can_be_started_twice_one_after_the_other_and_keeps_its_batches(ask):
+    simulator = Simulator()
+    ref = simulator.add("believe")
+    with simulator:
+        assert ask(simulator, ref).status_code == 200
+        first = simulator.url
+    with pytest.raises(httpx.ConnectError):
+        ask(simulator, ref)
+    simulator.start(httpx.URL(first).port)
+    try:
+        assert simulator.url == first
+        assert ask(simulator, ref).status_code == 200
+    finally:
+        simulator.stop()
+
+
+def test_it_does_not_start_while_it_listens(ask):
+    with Simulator() as simulator:
+        url = simulator.url
+        with pytest.raises(RuntimeError, match=f"listens already, at {url}"):
+            simulator.start()
+        assert simulator.url == url
+        assert ask(simulator, simulator.add("believe")).status_code == 200
+
+
+def test_it_listens_on_loopback_where_its_accounts_point():
+    with Simulator() as simulator:
+        assert httpx.URL(simulator.url).host == "127.0.0.1"
+        assert [account.base_url for account in simulator.accounts()] == [simulator.url] * 2
+
+
+def test_accounts_are_refused_before_there_is_an_address():
+    """Else they would be accounts at the vendors' own addresses."""
+    simulator = Simulator()
+    assert simulator.url == ""
+    with pytest.raises(RuntimeError, match="no address yet"):
+        simulator.accounts()
+
+
+def test_a_start_leaves_the_applications_logging_alone(simulator):
+    assert simulator.url
+    assert not [name for name in ("uvicorn", "uvicorn.access", "uvicorn.error") if logging.getLogger(name).handlers]
+
+
+def test_every_request_is_listed(ask, simulator):
+    ask(simulator, BatchRef("gameball", "17"), {})
+    ask(simulator, BatchRef("believe", "18"))
+    assert simulator.reads == ["/api/v4.0/integrations/batches/17/status", "/v1/flywheel/batch/18"]
+
+
+# In process, against the vendors' own specs
+
+Breach = tuple[int, str, str]
+"""What schemathesis refuses: the HTTP status, its failure's class, and where in the body."""
+
+PAGE_AGAINST_SPEC: dict[str, dict[Breach, str]] = {
+    "gameball": {
+        (401, "UndefinedStatusCode", ""): "G4",
+        (404, "UndefinedStatusCode", ""): "G4",
+        (429, "UndefinedStatusCode", ""): "G4",
+        (503, "ServerError", ""): "G4",
+        (503, "UndefinedStatusCode", ""): "G4",
+    },
+    "believe": {
+        (401, "JsonSchemaError", "error"): "B4",
+        (404, "JsonSchemaError", "error"): "B4",
+        (403, "UndefinedStatusCode", ""): "B6",
+        (429, "UndefinedStatusCode", ""): "B7",
+        (503, "ServerError", ""): "B9",
+        (503, "UndefinedStatusCode", ""): "B9",
+    },
+}
+"""Where a vendor's page breaks its own spec, with the quirk's number; nothing else is excluded."""
+
+
+def operation(vendor: str, app: Any) -> Any:
+    """Return the vendor's one operation, from its own spec, to be called in process."""
+    schema = schemathesis.openapi.from_path(SPECS / f"{vendor}.yaml")
+    schema.app = app
+    (found,) = schema.get_all_operations()
+    return found.ok()
+
+
+def breaches(case: Any, keys: dict[str, str]) -> tuple[int, set[Breach]]:
+    """Return the status of an answer, and where it breaks the spec."""
+    response = case.call(headers=keys)
+    try:
+        case.validate_response(response, headers=keys)
+    except FailureGroup as group:
+        return response.status_code, {
+            (response.status_code, type(failure).__name__, "/".join(map(str, getattr(failure, "instance_path", ()))))
+            for failure in group.exceptions
+        }
+    return response.status_code, set()
+
+
+def breaches_of(ref: BatchRef, app: Any, keys: dict[str, str] | None = None) -> set[Breach]:
+    """Return where the answer about one batch breaks the spec."""
+    case = operation(ref.vendor, app).Case(path_parameters={"batchId": quote(ref.id, safe="")})
+    return breaches(case, KEYS[ref.vendor] if keys is None else keys)[1]
+
+
+def fuzz(vendor: str, app: Any, known: Sequence[BatchRef], examples: int) -> tuple[Counter[int], set[Breach]]:
+    """Ask for ids that schemathesis makes and for known ones; return how often each status came, and all breaches."""
+    asked: Counter[int] = Counter()
+    found: set[Breach] = set()
+    ids = st.one_of(st.none(), st.sampled_from([quote(ref.id, safe="") for ref in known]))
+
+    @given(case=operation(vendor, app).as_strategy(), batch_id=ids)
+    @settings(max_examples=examples, derandomize=True, database=None, deadline=None)
+    def check(case: Any, batch_id: str | None) -> None:
+        if batch_id is not None:
+            case.path_parameters["batchId"] = batch_id
+        status, broken = breaches(case, KEYS[vendor])
+        asked[status] += 1
+        found.update(broken)
+
+    check()
+    return asked, found
+
+
+@pytest.fixture
+def in_process(clock) -> tuple[Simulator, dict[str, list[BatchRef]]]:
+    """A simulator that does not listen, with batches of each status and each phase."""
+    simulator = Simulator(limits=False, clock=clock, epoch=NOON)
+    known = {
+        vendor: [
+            *(simulator.add(vendor, status=word, failed=failed) for word in words for failed in (0, 2, 8)),
+            *(simulator.add(vendor, seconds=seconds, failed=2) for seconds in (1, 6, 8, 100)),
+        ]
+        for vendor, words in WORDS.items()
+    }
+    known["gameball"] += [simulator.add("gameball", id=made) for made in ("a/b", "50%", "größe-批")]
+    clock.now = 5.0
+    return simulator, known
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_all_answers_are_what_the_vendors_spec_says(in_process, vendor):
+    simulator, known = in_process
+    asked, found = fuzz(vendor, simulator.app, known[vendor], 50)
+    assert set(asked) == {200, 404}
+    assert min(asked.values()) >= 10
+    assert found <= set(PAGE_AGAINST_SPEC[vendor])
+
+
+@pytest.mark.parametrize(
+    ("vendor", "breach"),
+    [
+        pytest.param(vendor, breach, id=f"{vendor} {breach[0]} {breach[1]} {number}")
+        for vendor, table in PAGE_AGAINST_SPEC.items()
+        for breach, number in table.items()
+    ],
+)
+def test_the_page_breaks_the_spec_where_the_list_says_so(clock, vendor, breach):
+    """So that no exclusion outlives its reason."""
+    simulator = Simulator(limits=breach[0] == 429, clock=clock)
+    ref = {404: BatchRef(vendor, "never-added")}.get(breach[0]) or simulator.add(vendor)
+    down = simulator.add(vendor, quirks=[Quirk.OUTAGE])
+    keys = {401: NO_KEYS, 403: NO_SCOPE}.get(breach[0])
+    if breach[0] == 429:
+        for _ in range({"gameball": 30, "believe": 10}[vendor]):
+            assert breaches_of(ref, simulator.app) == set()
+    assert breach in breaches_of(down if breach[0] == 503 else ref, simulator.app, keys)
+
+
+def test_believes_error_body_as_its_spec_has_it_is_taken():
+    """The other way round: with the integer that the spec wants, nothing is left to exclude."""
+    simulator = Simulator(quirks=[Quirk.INTEGER_CODE])
+    assert breaches_of(BatchRef("believe", "never-added"), simulator.app) == set()
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_every_body_of_a_documented_word_fits_the_spec(in_process, clock, vendor):
+    simulator, known = in_process
+    for clock.now in (0.0, 1.0, 2.0, 5.0, 50.0, 100.0):
+        for ref in known[vendor]:
+            assert breaches_of(ref, simulator.app) == set(), (ref, clock.now)
+
+
+@pytest.mark.parametrize(("vendor", "word"), [("gameball", "stopped"), ("believe", "PENDING_APPROVAL")])
+def test_a_word_outside_the_enum_breaks_the_spec_there_alone(vendor, word):
+    simulator = Simulator()
+    assert breaches_of(simulator.add(vendor, status=word), simulator.app) == {(200, "JsonSchemaError", "status")}
+
+
+BREAKING = {
+    "gameball": {
+        Quirk.NUMERIC_ID: {"batchId"},
+        Quirk.TEXT_COUNTS: {"totalItems", "processedItems", "failedItems"},
+        Quirk.NULLS: {"progress"},
+    },
+    "believe": {
+        Quirk.NUMERIC_INDEX: {"batchIndex", "vaultIndex"},
+        Quirk.TEXT_COUNTS: {
+            f"{result}/{count}"
+            for result in ("initResult", "executeResult")
+            for count in ("total", "totalSuccessful", "totalFailed")
+        },
+        Quirk.NULLS: {"initResult/failedTxMsg", "executeResult/failedTxMsg"},
+        Quirk.MISSING_FIELDS: {""},  # of the object itself: fields that it requires
+    },
+}
+"""The quirks with which a 200 is no longer what the spec says; the others live within it."""
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+@pytest.mark.parametrize("quirk", [quirk for quirk in Quirk if quirk is not Quirk.OUTAGE])
+def test_a_quirk_breaks_the_spec_of_a_200_only_where_its_name_says_so(quirk, vendor):
+    simulator = Simulator(quirks=[quirk])
+    places = {place for _, _, place in breaches_of(simulator.add(vendor, **DONE[vendor]), simulator.app)}
+    assert places == BREAKING[vendor].get(quirk, set())
+
+
+class Planted:
+    """The simulator's application with a bug: what it answers is changed on its way out."""
+
+    def __init__(self, app: Any, bug: Callable[[dict[str, Any]], object], keys: list[tuple[bytes, bytes]]) -> None:
+        self.app = app
+        self.bug = bug
+        self.keys = keys
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        messages: list[dict[str, Any]] = []
+
+        async def keep(message: dict[str, Any]) -> None:
+            messages.append(message)
+
+        await self.app({**scope, "headers": [*self.keys, *scope["headers"]]}, receive, keep)
+        answer = {**messages[0], "body": json.loads(messages[1]["body"])}
+        if answer["status"] == 200:
+            self.bug(answer)
+        body = json.dumps(answer["body"]).encode()
+        headers = [(name, value) for name, value in answer["headers"] if name != b"content-length"]
+        await send({"type": "http.response.start", "status": answer["status"], "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def change(**fields: Any) -> Callable[[dict[str, Any]], object]:
+    """Return a bug that sets fields of a body."""
+    return lambda answer: answer["body"].update(fields)
+
+
+def drop(field: str) -> Callable[[dict[str, Any]], object]:
+    return lambda answer: answer["body"].pop(field)
+
+
+def respond(**parts: Any) -> Callable[[dict[str, Any]], object]:
+    """Return a bug that sets parts of an answer."""
+    return lambda answer: answer.update(parts)
+
+
+def execution_without_total(answer: dict[str, Any]) -> None:
+    answer["body"].get("executeResult", {}).pop("total", None)
+
+
+GOOD_KEYS = {vendor: [(name.encode(), value.encode()) for name, value in keys.items()] for vendor, keys in KEYS.items()}
+
+PLANTED = {
+    "totals as text": ("gameball", change(totalItems="8"), [], (200, "JsonSchemaError", "totalItems")),
+    "a word in upper case": ("gameball", change(status="PENDING"), [], (200, "JsonSchemaError", "status")),
+    "results by name": ("gameball", change(results={}), [], (200, "JsonSchemaError", "results")),
+    "a list instead of an object": ("gameball", respond(body=[]), [], (200, "JsonSchemaError", "")),
+    "202 instead of 200": ("gameball", respond(status=202), [], (202, "UndefinedStatusCode", "")),
+    "no type of content": ("gameball", respond(headers=[]), [], (200, "MissingContentType", "")),
+    "no key needed": ("gameball", respond(), GOOD_KEYS["gameball"], (200, "IgnoredAuth", "")),
+    "no id": ("believe", drop("id"), [], (200, "JsonSchemaError", "")),
+    "the id as a number": ("believe", change(id=17), [], (200, "JsonSchemaError", "id")),
+    "a date that is none": ("believe", change(dateUpdated="soon"), [], (200, "JsonSchemaError", "dateUpdated")),
+    "no total of the execution": ("believe", execution_without_total, [], (200, "JsonSchemaError", "executeResult")),
+    "a crash": ("believe", respond(status=500), [], (500, "ServerError", "")),
+    "another form of content": (
+        "believe",
+        respond(headers=[(b"content-type", b"text/plain")]),
+        [],
+        (200, "UndefinedContentType", ""),
+    ),
+    "no key needed there": ("believe", respond(), GOOD_KEYS["believe"], (200, "IgnoredAuth", "")),
+}
+
+
+@pytest.mark.parametrize(("vendor", "bug", "keys", "breach"), PLANTED.values(), ids=PLANTED)
+def test_a_planted_bug_is_found(in_process, vendor, bug, keys, breach):
+    """So that the check against the spec can fail."""
+    simulator, known = in_process
+    _, found = fuzz(vendor, Planted(simulator.app, bug, keys), known[vendor], 15)
+    assert breach in found - set(PAGE_AGAINST_SPEC[vendor])

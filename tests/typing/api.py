@@ -1,0 +1,183 @@
+"""The public types, pinned: checked by `mypy tests/typing`, never run.
+
+What must not pass stands with the error that it has to give; mypy reports an ignore that is not needed.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, assert_type
+
+from batchstatus import (
+    APIError,
+    AsyncBatchClient,
+    AuthenticationError,
+    BadRequest,
+    Batch,
+    BatchClient,
+    BatchFailed,
+    BatchNotFound,
+    BatchRef,
+    BatchState,
+    BatchStatusError,
+    Believe,
+    ConfigurationError,
+    Counts,
+    Gameball,
+    InvalidResponse,
+    ItemFailure,
+    PermissionDenied,
+    RateLimited,
+    ReadError,
+    RequestTimeout,
+    RetryPolicy,
+    ServerError,
+    TransportError,
+    __version__,
+)
+
+assert_type(__version__, str)
+
+
+def accounts(key: str, current: Callable[[], str]) -> tuple[Gameball, Believe]:
+    gameball = Gameball(key, current)
+    believe = Believe(current, base_url=None, account="acme", states={"PAUSED": BatchState.PENDING})
+    assert_type(gameball, Gameball)
+    assert_type(believe, Believe)
+    assert_type(believe.base_url, str)
+    assert_type(believe.account, str | None)
+    assert_type(Gameball.from_env(), Gameball | None)
+    assert_type(Believe.from_env({}), Believe | None)
+    Gameball(key)  # type: ignore[call-arg]
+    Believe(key.encode())  # type: ignore[arg-type]
+    Believe(api_key=key, states={"PAUSED": "pending"})  # type: ignore[dict-item]
+    return Gameball(api_key=key, secret_key=key, base_url="http://test", allow_insecure=True), believe
+
+
+def sync(*vendors: Gameball | Believe) -> None:
+    assert_type(BatchClient.from_env(retry=RetryPolicy(), proxy=None), BatchClient)
+    with BatchClient(*vendors, retry=RetryPolicy(attempts=1), verify="ca.pem") as client:
+        assert_type(client, BatchClient)
+        assert_type(client.get("gameball:1748392"), Batch)
+        assert_type(client.get(BatchRef("gameball", "1748392"), timeout=5), Batch)
+        client.get(1748392)  # type: ignore[arg-type]
+        client.get("gameball:1748392", 5.0)  # type: ignore[call-arg]
+    client.close()
+    BatchClient("gameball")  # type: ignore[arg-type]
+
+
+async def concurrent(*vendors: Gameball | Believe) -> None:
+    assert_type(AsyncBatchClient.from_env(), AsyncBatchClient)
+    async with AsyncBatchClient(*vendors, retry=RetryPolicy(), verify=False) as client:
+        assert_type(client, AsyncBatchClient)
+        assert_type(await client.get("believe/acme:17", timeout=5.0), Batch)
+        assert client.get("believe:17").state  # type: ignore[attr-defined]
+    await client.close()
+
+
+class Own(BatchClient):
+    """A subclass is what its class methods give."""
+
+
+def subclass() -> None:
+    assert_type(Own.from_env(), Own)
+    with Own() as own:
+        assert_type(own, Own)
+
+
+def batch(batch: Batch) -> None:
+    assert_type(batch.ref, BatchRef)
+    assert_type(batch.state, BatchState)
+    assert_type(batch.vendor_status, str)
+    assert_type(batch.counts, Counts)
+    assert_type(batch.progress, float | None)
+    assert_type(batch.failures, tuple[ItemFailure, ...])
+    assert_type(batch.results, tuple[Any, ...])
+    assert_type(batch.created_at, datetime | None)
+    assert_type(batch.updated_at, datetime | None)
+    assert_type(batch.read_at, datetime)
+    assert_type(batch.raw, object)
+    assert_type(batch.payload, Any)
+    assert_type(batch.request_id, str | None)
+    assert_type(batch.attempts, int)
+    assert_type(batch.elapsed, float)
+    assert_type(batch.is_terminal, bool)
+    assert_type(batch.has_failures, bool)
+    assert_type(batch.is_partial, bool)
+    assert_type(batch.raise_for_state(), Batch)
+    assert_type(batch.to_dict(), dict[str, Any])
+    batch.state = BatchState.FAILED  # type: ignore[misc]
+
+
+def values(counts: Counts, failure: ItemFailure) -> None:
+    assert_type(counts.total, int | None)
+    assert_type(counts.processed, int | None)
+    assert_type(counts.succeeded, int | None)
+    assert_type(counts.failed, int | None)
+    assert_type(failure.message, str)
+    assert_type(failure.code, str | None)
+    assert_type(failure.index, int | None)
+    assert_type(failure.id, str | None)
+    assert_type(failure.phase, str | None)
+    Counts(8)  # type: ignore[call-arg]
+
+
+def refs(ref: BatchRef) -> None:
+    assert_type(BatchRef.parse("gameball:1748392"), BatchRef)
+    assert_type(BatchRef.parse(ref), BatchRef)
+    assert_type(ref.vendor, str)
+    assert_type(ref.id, str)
+    assert_type(ref.account, str | None)
+    BatchRef("gameball", 1748392)
+    ref.id = "17"  # type: ignore[misc]
+
+
+def states(state: BatchState) -> None:
+    assert_type(state.value, str)
+    assert_type(state.is_terminal, bool)
+    assert_type(BatchState("pending"), BatchState)
+
+
+def policy(retry: RetryPolicy) -> None:
+    assert_type(retry.attempts, int)
+    assert_type(retry.first_delay, float)
+    assert_type(retry.max_delay, float)
+    assert_type(retry.attempt_timeout, float)
+    assert_type(retry.max_body, int)
+    assert_type(retry.max_retry_after, float)
+    RetryPolicy(4)  # type: ignore[call-arg]
+
+
+def errors(client: BatchClient) -> None:
+    try:
+        client.get("believe:17").raise_for_state()
+    except (AuthenticationError, PermissionDenied, BatchNotFound, BadRequest, RateLimited, ServerError) as error:
+        api: APIError = error
+        assert_type(api.status_code, int)
+        assert_type(api.code, str | None)
+        assert_type(api.message, str | None)
+        assert_type(api.request_id, str | None)
+        assert_type(api.retry_after, float | None)
+    except RequestTimeout as error:
+        transport: TransportError = error
+        builtin: TimeoutError = error
+        assert_type(transport.ref, BatchRef)
+        assert_type(builtin, TimeoutError)
+    except InvalidResponse as error:
+        assert_type(error.status_code, int)
+        assert_type(error.request_id, str | None)
+        assert_type(error.cut_short, bool)
+    except ReadError as error:
+        assert_type(error.ref, BatchRef)
+        assert_type(error.attempts, int)
+    except BatchFailed as error:
+        assert_type(error.batch, Batch)
+    except ConfigurationError as error:
+        value: ValueError = error
+        assert_type(value, ValueError)
+    except BatchStatusError as error:
+        no_read(error)
+
+
+def no_read(error: BatchStatusError) -> None:
+    """Not every error is about a read."""
+    assert error.ref  # type: ignore[attr-defined]

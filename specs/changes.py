@@ -80,7 +80,8 @@ def _operation(
     place: tuple[str, ...], item: dict[str, Any], operation: dict[str, Any], spec: dict[str, Any]
 ) -> Iterator[Fact]:
     security = operation.get("security", spec.get("security", []))
-    yield Fact(place, "auth " + " or ".join(" and ".join(sorted(option)) for option in security), sent=True)
+    keys = " or ".join(" and ".join(sorted(option)) or "none" for option in security or [{}])
+    yield Fact(place, f"auth {keys}", sent=True)
     parameters = [_resolve(one, spec) for one in [*item.get("parameters", []), *operation.get("parameters", [])]]
     # The operation's parameter takes the place of the path's with the same name.
     for where, parameter in {f" {one['in']} parameter {one['name']}": one for one in parameters}.items():

@@ -95,11 +95,12 @@ def test_a_body_cut_short_without_a_length_is_tried_again(reader):
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
 def test_a_redirect_is_not_followed_and_no_key_reaches_its_target(reader, status):
-    with serving(lambda _: [response(GOOD)]) as other:
-        target = f"{other.url}/v1/flywheel/batch/1"
-        with serving(lambda _: [response(status=status, location=target)]) as server:
-            with pytest.raises(InvalidResponse, match=f"HTTP {status[:3]} instead of a batch"):
-                read(reader, server)
+    def script(_):
+        return [response(status=status, location=f"{other.url}/v1/flywheel/batch/1")]
+
+    with serving(lambda _: [response(GOOD)]) as other, serving(script) as server:
+        with pytest.raises(InvalidResponse, match=f"HTTP {status[:3]} instead of a batch"):
+            read(reader, server)
         assert other.heads == []
 
 

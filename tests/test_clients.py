@@ -110,7 +110,7 @@ def test_an_outage_is_retried_and_then_said(reader, simulator):
 def test_a_full_rate_is_waited_for_as_the_vendor_asks(reader):
     """The eleventh read within a second gets 429 with Retry-After: 1, and succeeds after it."""
     with Simulator(quirks=[Quirk.RETRY_AFTER]) as simulator:
-        client = reader(*simulator.accounts())
+        client = reader(*simulator.accounts(rate_limit=None))
         ref = simulator.add("believe", status="EXECUTED")
         reads = [client.get(ref).attempts for _ in range(11)]
         assert reads[:10] == [1] * 10
@@ -120,7 +120,7 @@ def test_a_full_rate_is_waited_for_as_the_vendor_asks(reader):
 
 def test_a_full_rate_that_is_not_waited_for_is_said(reader):
     with Simulator(clock=lambda: 0.0) as simulator:
-        client = reader(*simulator.accounts(), retry=ONCE)
+        client = reader(*simulator.accounts(rate_limit=None), retry=ONCE)
         ref = simulator.add("believe")
         for _ in range(10):
             client.get(ref)

@@ -204,7 +204,9 @@ def test_a_retry_after_is_obeyed(reader, vendor, limit):
     clock = ManualClock()
     with Simulator(quirks=[Quirk.RETRY_AFTER], clock=clock.monotonic) as simulator:
         ref = simulator.add(vendor)
-        patient, hasty = (reader(*simulator.accounts(), clock=clock, retry=retry) for retry in (RetryPolicy(), ONCE))
+        patient, hasty = (
+            reader(*simulator.accounts(rate_limit=None), clock=clock, retry=retry) for retry in (RetryPolicy(), ONCE)
+        )
         assert [patient.get(ref).attempts for _ in range(limit)] == [1] * limit
         with pytest.raises(RateLimited) as caught:
             hasty.get(ref)

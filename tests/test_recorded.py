@@ -61,12 +61,12 @@ class Stage:
     def gameball(self, api_key: str = GAMEBALL_KEY, secret_key: str = GAMEBALL_SECRET) -> Gameball:
         if LIVE and api_key == GAMEBALL_KEY:
             return Gameball(os.environ["GAMEBALL_API_KEY"], os.environ["GAMEBALL_SECRET_KEY"])
-        return Gameball(api_key, secret_key, base_url=self.simulator and self.simulator.url)
+        return Gameball(api_key, secret_key, base_url=self.simulator and self.simulator.url, rate_limit=None)
 
     def believe(self, api_key: str = BELIEVE_KEY) -> Believe:
         if LIVE and api_key == BELIEVE_KEY:
             return Believe(os.environ["BELIEVE_API_KEY"])
-        return Believe(api_key, base_url=self.simulator and self.simulator.url)
+        return Believe(api_key, base_url=self.simulator and self.simulator.url, rate_limit=None)
 
 
 @pytest.fixture

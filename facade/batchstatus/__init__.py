@@ -29,7 +29,7 @@ if TYPE_CHECKING:
         ServerError,
         TransportError,
     )
-    from ._policy import RetryPolicy
+    from ._policy import RateLimit, RetryPolicy
     from .vendors import Believe, Gameball
 
 __all__ = [
@@ -51,6 +51,7 @@ __all__ = [
     "InvalidResponse",
     "ItemFailure",
     "PermissionDenied",
+    "RateLimit",
     "RateLimited",
     "ReadError",
     "RequestTimeout",
@@ -63,6 +64,7 @@ __all__ = [
 _HOME = {
     "AsyncBatchClient": "_async_client",
     "BatchClient": "_client",
+    "RateLimit": "_policy",
     "RetryPolicy": "_policy",
     "Believe": "vendors",
     "Gameball": "vendors",

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 
 class Clock:
-    """Real time."""
+    """Real time. A client with a clock of its own has a pace of its own, too."""
 
     def monotonic(self) -> float:
         """Return seconds that never jump."""
@@ -25,3 +25,6 @@ class Clock:
     async def sleep_async(self, seconds: float) -> None:
         """Sleep in a task."""
         await asyncio.sleep(seconds)
+
+
+REAL = Clock()

@@ -8,9 +8,10 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, Self
 
 from ._batch import Batch, BatchRef, BatchState
-from ._clock import Clock
+from ._clock import REAL, Clock
 from ._errors import ConfigurationError
 from ._exchange import Answer, Failure, Pause, Reply, Send
+from ._gates import gate_for
 from ._policy import RetryPolicy, seconds
 from ._reading import read
 from .vendors import VENDORS, Account
@@ -25,7 +26,10 @@ class Core:
     def __init__(self, accounts: tuple[Account, ...], retry: RetryPolicy, clock: Clock | None) -> None:
         self._accounts = _by_name(accounts)
         self._retry = retry
-        self._clock = clock or Clock()
+        self._clock = clock or REAL
+        self._gates = {
+            account: gate_for(account.name, account.credential, account.rate_limit, self._clock) for account in accounts
+        }
         self._unknown_words: set[tuple[str, str]] = set()
         self._closed = False
 
@@ -56,7 +60,15 @@ class Core:
             raise ConfigurationError("this client is closed: make a new one, or stay inside its `with` block")
         ref, timeout = BatchRef.parse(ref), seconds("timeout", timeout)
         account = self._account(ref)
-        return read(account, ref, self._retry, started=self._clock.monotonic(), timeout=timeout, random=random.random)
+        return read(
+            account,
+            ref,
+            pace=self._gates[account],
+            policy=self._retry,
+            started=self._clock.monotonic(),
+            timeout=timeout,
+            random=random.random,
+        )
 
     def _account(self, ref: BatchRef) -> Account:
         accounts = self._accounts.get(ref.vendor)

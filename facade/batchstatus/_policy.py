@@ -17,13 +17,25 @@ def seconds(name: str, value: object) -> float:
     return float(value)
 
 
-def _seconds(_: Any, attribute: Any, value: object) -> None:
+def _seconds(_: Any, attribute: Any, value: Any) -> None:
     seconds(attribute.name, value)
 
 
-def _positive_int(_: Any, attribute: Any, value: object) -> None:
+def _positive_int(_: Any, attribute: Any, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{attribute.name} must be a whole number of at least 1, not {value!r}")
+
+
+@frozen
+class RateLimit:
+    """How many requests a vendor takes from one account in how many seconds.
+
+    Reads are spaced evenly at 0.9 of it, whatever number of clients, threads and tasks of the process share the
+    account's credential.
+    """
+
+    requests: int = field(validator=_positive_int)
+    seconds: float = field(default=1.0, validator=_seconds)
 
 
 @frozen(kw_only=True)

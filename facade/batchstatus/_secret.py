@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+import secrets
+from collections.abc import Callable, Hashable
 from typing import NoReturn, TypeAlias
 
 from ._errors import ConfigurationError
 
 KeySource: TypeAlias = str | Callable[[], str]
 """A key, or a function that returns the current one (asked for every attempt, so that keys can rotate)."""
+
+_SALT = secrets.token_bytes(16)
 
 SHORTEST_TO_HIDE = 6
 """Characters: a shorter key is found in innocent words too, so it is not searched for."""
@@ -36,6 +40,15 @@ class Secret:
             return value
         del value  # tracebacks with local variables must not show it
         raise ConfigurationError(f"{self.name} {problem}")
+
+    def identity(self) -> Hashable:
+        """Return what is equal for equal keys, and tells nothing of them; a function is its own identity."""
+        if callable(self._source):
+            owner = getattr(self._source, "__self__", None)
+            if isinstance(owner, Secret):
+                return owner.identity()
+            return self._source if isinstance(self._source, Hashable) else id(self._source)
+        return hashlib.blake2b(self._source.encode(), key=_SALT, digest_size=16).digest()
 
     def __repr__(self) -> str:
         return f"<{self.name}: hidden>"

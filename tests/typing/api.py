@@ -29,6 +29,7 @@ from batchstatus import (
     RateLimited,
     ReadError,
     RequestTimeout,
+    RateLimit,
     RetryPolicy,
     ServerError,
     TransportError,
@@ -145,6 +146,14 @@ def policy(retry: RetryPolicy) -> None:
     assert_type(retry.max_body, int)
     assert_type(retry.max_retry_after, float)
     RetryPolicy(4)  # type: ignore[call-arg]
+
+
+def pace(limit: RateLimit) -> None:
+    assert_type(limit.requests, int)
+    assert_type(limit.seconds, float)
+    Believe("test-key", rate_limit=RateLimit(5))
+    Gameball("test-key", "test-secret", rate_limit=None)
+    Believe("test-key", rate_limit=5)  # type: ignore[arg-type]
 
 
 def errors(client: BatchClient) -> None:

@@ -132,13 +132,19 @@ class Simulator:
         self._batches[vendor, batch.id] = batch
         return BatchRef(vendor, batch.id)
 
-    def accounts(self) -> tuple[Gameball, Believe]:
-        """Return an account at each vendor, with keys that the simulator takes."""
+    def accounts(self, **options: Any) -> tuple[Gameball, Believe]:
+        """Return an account at each vendor, with keys that the simulator takes; unpaced, if it has no limits.
+
+        Args:
+            **options: What both classes take by keyword, such as `rate_limit` or `states`.
+        """
         if not self.url:
             raise RuntimeError("the simulator has no address yet: enter it, or start it")  # else: the vendors' own
+        if not self._limited:
+            options = {"rate_limit": None, **options}
         return (
-            Gameball(GAMEBALL_KEY, GAMEBALL_SECRET, base_url=self.url),
-            Believe(BELIEVE_KEY, base_url=self.url),
+            Gameball(GAMEBALL_KEY, GAMEBALL_SECRET, base_url=self.url, **options),
+            Believe(BELIEVE_KEY, base_url=self.url, **options),
         )
 
     # Coroutines, so that one thread answers all: limits and the numbers of requests are then exact.

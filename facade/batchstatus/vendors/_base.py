@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -13,6 +13,7 @@ from batchstatus._batch import BatchState, account_name, check_states
 from batchstatus._errors import APIError, ConfigurationError
 from batchstatus._exchange import Request
 from batchstatus._meaning import Complaint, Facts
+from batchstatus._policy import RateLimit
 from batchstatus._secret import Secret
 from batchstatus._url import checked_base_url
 
@@ -40,6 +41,7 @@ class Account(ABC):
         *keys: Secret,
         base_url: str | None,
         account: str | None,
+        rate_limit: RateLimit | None,
         states: Mapping[str, BatchState] | None,
         allow_insecure: bool,
     ) -> None:
@@ -48,6 +50,9 @@ class Account(ABC):
         self._keys = keys
         self.base_url = checked_base_url(self.BASE_URL if base_url is None else base_url, allow_insecure=allow_insecure)
         self.account = None if account is None else account_name(account)
+        if not isinstance(rate_limit, RateLimit | None):
+            raise ConfigurationError(f"rate_limit is a RateLimit(requests, seconds) or None, not {rate_limit!r:.80}")
+        self.rate_limit = rate_limit
         self.words = check_states(self.WORDS) | check_states(states or {})
         self.errors = self.ERRORS
         self.advice = self.ADVICE
@@ -84,6 +89,11 @@ class Account(ABC):
     @abstractmethod
     def facts(self, body: dict[str, Any]) -> Facts:
         """Return what a body without nulls says, by way of the generated model."""
+
+    @property
+    def credential(self) -> Hashable:
+        """What is equal for accounts that a vendor counts as one, and tells nothing of their keys."""
+        return self.name, *(key.identity() for key in self._keys)
 
     def complaint(self, body: Mapping[str, Any]) -> Complaint:
         """Return what an error body says; both vendors have `message`, and a code in a field of their own."""

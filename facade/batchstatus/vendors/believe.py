@@ -13,6 +13,7 @@ from batchstatus import _body, _errors
 from batchstatus._batch import BatchState, Counts, ItemFailure
 from batchstatus._exchange import Request
 from batchstatus._meaning import Facts
+from batchstatus._policy import RateLimit
 from batchstatus._secret import KeySource, Secret
 from batchstatus.vendors._base import Account
 
@@ -28,6 +29,7 @@ class Believe(Account):
             function that returns the current key (for rotation).
         base_url: Where the API is, without `/v1/...`; must be https, except on loopback.
         account: The name in refs (`believe/acme:550e8400-...`) where a client has several accounts at Believe.
+        rate_limit: How often the key may be used; None: as often as a caller likes (P-B L27).
         states: Further status words and what they mean, compared without case; they win over the built-in ones.
         allow_insecure: Whether a base_url with http is good off loopback too. Keys then travel in the clear.
 
@@ -37,6 +39,7 @@ class Believe(Account):
 
     name = "believe"
     BASE_URL = "https://public.believe.app"
+    RATE_LIMIT = RateLimit(10, 1.0)
     KEY_HEADERS: ClassVar[Mapping[str, str]] = {"api_key": "x-believe-api-key"}
 
     WORDS: ClassVar[Mapping[str, BatchState]] = {
@@ -64,12 +67,15 @@ class Believe(Account):
         *,
         base_url: str | None = None,
         account: str | None = None,
+        rate_limit: RateLimit | None = RATE_LIMIT,
         states: Mapping[str, BatchState] | None = None,
         allow_insecure: bool = False,
     ) -> None:
         key = Secret("Believe's api_key", api_key)
         del api_key  # tracebacks with local variables must not show it
-        super().__init__(key, base_url=base_url, account=account, states=states, allow_insecure=allow_insecure)
+        super().__init__(
+            key, base_url=base_url, account=account, rate_limit=rate_limit, states=states, allow_insecure=allow_insecure
+        )
 
     def request(self, batch_id: str) -> Request:
         """Return what to send to ask for a batch."""

@@ -13,6 +13,7 @@ from batchstatus import _body, _errors
 from batchstatus._batch import BatchState, Counts, ItemFailure
 from batchstatus._exchange import Request
 from batchstatus._meaning import Facts
+from batchstatus._policy import RateLimit
 from batchstatus._secret import KeySource, Secret
 from batchstatus.vendors._base import Account
 
@@ -28,6 +29,8 @@ class Gameball(Account):
         secret_key: The key for the header `secretkey`, likewise; the status needs both (P-G L68-83).
         base_url: Where the API is, without `/api/...`; must be https, except on loopback.
         account: The name in refs (`gameball/acme:1748392`) where a client has several accounts at Gameball.
+        rate_limit: How often the account may be asked; None: as often as a caller likes. That batch reads fall under
+            Gameball's limits is inferred (G21); the other one, 30 in a second, is kept by the even spacing.
         states: Further status words and what they mean, compared without case; they win over the built-in ones.
         allow_insecure: Whether a base_url with http is good off loopback too. Keys then travel in the clear.
 
@@ -37,6 +40,7 @@ class Gameball(Account):
 
     name = "gameball"
     BASE_URL = "https://api.gameball.co"
+    RATE_LIMIT = RateLimit(360, 30.0)
     KEY_HEADERS: ClassVar[Mapping[str, str]] = {"api_key": "apikey", "secret_key": "secretkey"}
 
     WORDS: ClassVar[Mapping[str, BatchState]] = {
@@ -73,12 +77,20 @@ class Gameball(Account):
         *,
         base_url: str | None = None,
         account: str | None = None,
+        rate_limit: RateLimit | None = RATE_LIMIT,
         states: Mapping[str, BatchState] | None = None,
         allow_insecure: bool = False,
     ) -> None:
         keys = Secret("Gameball's api_key", api_key), Secret("Gameball's secret_key", secret_key)
         del api_key, secret_key  # tracebacks with local variables must not show them
-        super().__init__(*keys, base_url=base_url, account=account, states=states, allow_insecure=allow_insecure)
+        super().__init__(
+            *keys,
+            base_url=base_url,
+            account=account,
+            rate_limit=rate_limit,
+            states=states,
+            allow_insecure=allow_insecure,
+        )
 
     def request(self, batch_id: str) -> Request:
         """Return what to send to ask for a batch."""

@@ -1,0 +1,73 @@
+"""One gate per credential in this process, whichever client asks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Hashable
+from weakref import WeakKeyDictionary
+
+from ._clock import Clock
+from ._pacing import Gate, OpenGate, spacing
+from ._policy import RateLimit
+
+log = logging.getLogger("batchstatus")
+
+
+class SharedGate:
+    """A gate that any number of threads may use."""
+
+    def __init__(self, spacing: float) -> None:
+        self._gate = Gate(spacing)
+        self._lock = threading.Lock()
+
+    def reserve(self, now: float, before: float) -> float | None:
+        """Book the next slot: see `Gate.reserve`."""
+        with self._lock:
+            return self._gate.reserve(now, before)
+
+    def refused(self, now: float, pause: float) -> None:
+        """Learn of a 429."""
+        with self._lock:
+            self._gate.refused(now, pause)
+
+    def accepted(self) -> None:
+        """Learn of any other answer."""
+        with self._lock:
+            self._gate.accepted()
+
+    def slow_down_to(self, spacing: float) -> bool:
+        """Take the larger spacing; return whether the two differ."""
+        with self._lock:
+            differ = self._gate.spacing != spacing
+            self._gate.spacing = max(self._gate.spacing, spacing)
+            return differ
+
+
+_lock = threading.Lock()
+_gates: WeakKeyDictionary[Clock, dict[Hashable, SharedGate]] = WeakKeyDictionary()
+"""By clock, since a gate's times are those of one clock; all real clients share one."""
+
+
+def gate_for(name: str, credential: Hashable, limit: RateLimit | None, clock: Clock) -> SharedGate | OpenGate:
+    """Return the gate of a credential. Where two clients set different limits, the slower one holds for both."""
+    if limit is None:
+        return OpenGate()
+    with _lock:
+        gates = _gates.setdefault(clock, {})
+        gate = gates.setdefault(credential, SharedGate(spacing(limit)))
+        differ = gate.slow_down_to(spacing(limit))
+    if differ:
+        log.warning("%s: two clients set different rate limits for one credential; the slower one holds", name)
+    return gate
+
+
+def _forget() -> None:
+    global _lock  # noqa: PLW0603 (a lock held by another thread at the fork would stay locked in the child)
+    _lock = threading.Lock()
+    _gates.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget)

@@ -1,0 +1,200 @@
+"""The pace of an account: slots, 429s, and who shares a gate."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from batchstatus import (
+    AsyncBatchClient,
+    BatchClient,
+    Believe,
+    ConfigurationError,
+    Gameball,
+    RateLimit,
+    RequestTimeout,
+)
+from batchstatus._clock import REAL
+from batchstatus._gates import gate_for
+from batchstatus._pacing import Gate, spacing
+from batchstatus.testing.simulator import Quirk, Simulator
+from conftest import ManualClock
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+def test_slots_are_spaced_at_nine_tenths_of_the_limit():
+    assert 1 / spacing(Believe.RATE_LIMIT) == pytest.approx(9.0)
+    assert 1 / spacing(Gameball.RATE_LIMIT) == pytest.approx(10.8)
+
+
+@given(
+    gaps=st.lists(st.floats(0, 3), min_size=1, max_size=200),
+    limit=st.builds(RateLimit, st.integers(1, 50), st.floats(0.1, 30)),
+)
+def test_no_window_holds_more_slots_than_the_limit(gaps, limit):
+    gate, now, slots = Gate(spacing(limit)), 0.0, []
+    for gap in gaps:
+        now += gap
+        slots.append(now + gate.reserve(now, float("inf")))
+    assert slots == sorted(slots)
+    for first, last in zip(slots, slots[limit.requests :], strict=False):
+        assert last - first >= limit.seconds
+
+
+def test_an_idle_gate_saves_no_slots_up():
+    gate = Gate(1.0)
+    assert [gate.reserve(100.0, 200.0) for _ in range(3)] == [0.0, 1.0, 2.0]
+
+
+def test_a_slot_that_comes_too_late_is_not_booked():
+    gate = Gate(1.0)
+    assert gate.reserve(0.0, 10.0) == 0.0
+    assert [gate.reserve(0.0, 1.0) for _ in range(5)] == [None] * 5
+    assert gate.reserve(0.0, 1.5) == 1.0
+
+
+def test_a_429_closes_the_gate_and_slows_it_until_the_vendor_is_content():
+    gate = Gate(1.0)
+    gate.refused(0.0, 7.0)
+    assert [gate.reserve(0.0, 99.0) for _ in range(3)] == [7.0, 9.0, 11.0]
+    for _ in range(14):
+        gate.accepted()
+    assert gate.reserve(13.0, 99.0) == 0.0
+    assert gate.reserve(13.0, 99.0) == pytest.approx(1.0)
+
+
+def test_429s_of_reads_that_were_under_way_together_slow_the_gate_once():
+    gate = Gate(1.0)
+    for _ in range(30):
+        gate.refused(0.0, 5.0)
+    assert [gate.reserve(5.0, 99.0) for _ in range(2)] == [0.0, 2.0]
+
+
+def test_a_gate_never_gets_slower_than_sixteen_times():
+    gate = Gate(1.0)
+    for second in range(50):
+        gate.refused(float(second), 1.0)
+    assert [gate.reserve(50.0, 99.0) for _ in range(2)] == [0.0, 16.0]
+
+
+def test_reads_of_one_credential_are_paced_whichever_client_sends_them(reader):
+    """The clock is moved by the pauses alone, so the pauses of 30 reads tell their spacing."""
+    clock = ManualClock()
+    with Simulator(clock=clock.monotonic) as simulator:
+        ref = simulator.add("believe", status="EXECUTED")
+        clients = [reader(*simulator.accounts(), clock=clock) for _ in range(3)]
+        assert [clients[n % 3].get(ref).attempts for n in range(30)] == [1] * 30
+    assert clock.now == pytest.approx(29 / 9)
+
+
+def test_the_vendors_have_gates_of_their_own(reader):
+    clock = ManualClock()
+    with Simulator(clock=clock.monotonic) as simulator:
+        client = reader(*simulator.accounts(), clock=clock)
+        for vendor in ("gameball", "believe"):
+            client.get(simulator.add(vendor))
+    assert clock.now == 0.0
+
+
+def test_no_rate_limit_means_no_pace(reader):
+    clock = ManualClock()
+    with Simulator(limits=False) as simulator:
+        client = reader(*simulator.accounts(), clock=clock)
+        for _ in range(30):
+            client.get(simulator.add("believe"))
+    assert clock.now == 0.0
+
+
+def test_a_read_that_gets_no_slot_in_time_is_refused_and_leaves_its_slot_to_others(reader):
+    clock = ManualClock()
+    with Simulator() as simulator:
+        client = reader(*simulator.accounts(rate_limit=RateLimit(1, 9.0)), clock=clock)
+        ref = simulator.add("believe")
+        client.get(ref)
+        for _ in range(3):
+            with pytest.raises(RequestTimeout, match="nothing was sent, as the pace"):
+                client.get(ref, timeout=5)
+        client.get(ref, timeout=11)
+    assert clock.now == pytest.approx(10.0)
+
+
+def test_a_429_is_obeyed_by_every_client_of_the_credential(reader):
+    clock = ManualClock()
+    with Simulator(quirks=[Quirk.RETRY_AFTER], clock=clock.monotonic) as simulator:
+        ref = simulator.add("believe")
+        strangers = reader(*simulator.accounts(rate_limit=None), clock=clock)
+        for _ in range(10):
+            strangers.get(ref)
+        first, second = (reader(*simulator.accounts(), clock=clock) for _ in range(2))
+        assert first.get(ref).attempts == 2
+        assert clock.now == pytest.approx(1.0)
+        assert second.get(ref).attempts == 1
+        assert clock.now > 1.0 + 1 / 9
+
+
+def test_one_key_is_one_gate_and_another_key_another():
+    def gate(account, clock=REAL):
+        return gate_for(account.name, account.credential, account.rate_limit, clock)
+
+    def key():
+        return "test-pacing-key"
+
+    assert gate(Believe("test-pacing-key")) is gate(Believe("test-pacing-key", account="acme"))
+    assert gate(Believe("test-pacing-key")) is not gate(Believe("test-other-key"))
+    assert gate(Believe("test-pacing-key")) is not gate(Believe("test-pacing-key"), ManualClock())
+    assert gate(Believe(key)) is gate(Believe(key))
+    assert gate(Gameball("test-pacing-key", "test-a")) is not gate(Gameball("test-pacing-key", "test-b"))
+
+
+def test_two_accounts_from_the_environment_share_a_gate(monkeypatch):
+    monkeypatch.setenv("BELIEVE_API_KEY", "test-environment-key")
+    assert Believe.from_env().credential == Believe("test-environment-key").credential
+    assert "test-environment-key" not in repr(Believe.from_env().credential)
+
+
+def test_where_two_clients_differ_the_slower_limit_holds_and_is_warned_of(caplog):
+    clock = ManualClock()
+    fast, slow = (Believe("test-key", rate_limit=RateLimit(requests)) for requests in (10, 2))
+    for account in (fast, slow, fast):
+        gate = gate_for("believe", account.credential, account.rate_limit, clock)
+    assert [gate.reserve(0.0, 9.0) for _ in range(2)] == [0.0, pytest.approx(1 / 1.8)]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+    assert "test-key" not in caplog.text
+
+
+@pytest.mark.parametrize("bad", [10, "10/s", (10, 1)], ids=repr)
+def test_a_rate_limit_that_is_none_is_refused(bad):
+    with pytest.raises(ConfigurationError, match="rate_limit is a RateLimit"):
+        Believe("test-key", rate_limit=bad)
+
+
+def test_threads_and_tasks_queue_without_a_429():
+    """Real time and real HTTP: 24 reads at once against the documented limit."""
+    with Simulator() as simulator:
+        refs = [simulator.add("believe", status="EXECUTED") for _ in range(12)]
+
+        async def main():
+            async with AsyncBatchClient(*simulator.accounts()) as client:
+                return await asyncio.gather(*map(client.get, refs))
+
+        started = time.monotonic()
+        with BatchClient(*simulator.accounts()) as client, ThreadPoolExecutor(13) as pool:
+            tasks = pool.submit(asyncio.run, main())
+            batches = [*pool.map(client.get, refs), *tasks.result()]
+        assert [batch.attempts for batch in batches] == [1] * 24
+        assert time.monotonic() - started > 23 / 9 - 0.1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_starts_with_gates_of_its_own():
+    account = Believe("test-forked-key")
+    gate = gate_for("believe", account.credential, account.rate_limit, REAL)
+    gate.refused(REAL.monotonic(), 3600.0)
+    if (child := os.fork()) == 0:
+        fresh = gate_for("believe", account.credential, account.rate_limit, REAL)
+        os._exit(0 if fresh.reserve(REAL.monotonic(), float("inf")) == 0.0 else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

@@ -34,7 +34,7 @@ record: $(READY)  ## Record the cassettes anew from the simulator; LIVE=1 from t
 	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/test_recorded.py
 
 lock: $(READY)  ## Write requirements-dev.txt anew from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 --upgrade \
+	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet \
 	    --output-file requirements-dev.txt
 

@@ -28,10 +28,14 @@ class RawServer:
         with suppress(OSError):
             while True:
                 connection, _ = self._listener.accept()
-                self._connections.append(connection)
+                self.opened(connection)
                 thread = threading.Thread(target=self.serve, args=(connection,))
                 self._threads.append(thread)
                 thread.start()
+
+    def opened(self, connection: socket.socket) -> None:
+        """Note a connection, so that the server's end is its end too."""
+        self._connections.append(connection)
 
     def serve(self, connection: socket.socket) -> None:
         with connection, suppress(OSError):

@@ -224,7 +224,8 @@ def url():
 @pytest.fixture
 def client(reader, url):
     return reader(
-        Gameball("test-gameball-key", "test-gameball-secret", base_url=url), Believe("test-key", base_url=url)
+        Gameball("test-gameball-key", "test-gameball-secret", base_url=url, rate_limit=None),
+        Believe("test-key", base_url=url, rate_limit=None),
     )
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
+import ssl
 import time
+import tracemalloc
 import zlib
+from contextlib import ExitStack, suppress
 
 import pytest
+import trustme
 from batchstatus import (
+    AuthenticationError,
     BatchNotFound,
     Believe,
     ConfigurationError,
     InvalidResponse,
+    RateLimited,
     RequestTimeout,
     RetryPolicy,
     ServerError,
@@ -26,7 +33,9 @@ GOOD = json.dumps({"id": "1", "status": "EXECUTED"}).encode()
 
 
 def read(reader, server, *, timeout=5.0, **options):
-    return reader(Believe(KEY, base_url=server.url), **{"retry": ONCE, **options}).get("believe:1", timeout=timeout)
+    return reader(Believe(KEY, rate_limit=None, base_url=server.url), **{"retry": ONCE, **options}).get(
+        "believe:1", timeout=timeout
+    )
 
 
 def test_a_request_carries_our_headers_the_key_and_nothing_else(reader):
@@ -57,7 +66,7 @@ SLOW = {
 def test_no_server_holds_a_read_beyond_its_budget(reader, script):
     """Each pause is far below the timeout, so only a deadline over the whole exchange can end these."""
     with serving(script) as server:
-        client = reader(Believe(KEY, base_url=server.url))
+        client = reader(Believe(KEY, rate_limit=None, base_url=server.url))
         started = time.monotonic()
         with pytest.raises(RequestTimeout, match="no complete answer within"):
             client.get("believe:1", timeout=0.5)
@@ -106,7 +115,7 @@ def test_a_redirect_is_not_followed_and_no_key_reaches_its_target(reader, status
 
 def test_cookies_are_not_kept(reader):
     with serving(lambda _: [response(GOOD, set_cookie="session=1; Path=/")]) as server:
-        client = reader(Believe(KEY, base_url=server.url))
+        client = reader(Believe(KEY, rate_limit=None, base_url=server.url))
         client.get("believe:1")
         client.get("believe:1")
         assert b"cookie" not in server.heads[1].lower()
@@ -118,7 +127,7 @@ def test_a_connection_is_kept_for_the_next_read(reader):
     with serving(lambda _: [response(GOOD)]) as server:
         serve = server.serve
         server.serve = lambda connection: (connections.add(connection.getpeername()), serve(connection))
-        client = reader(Believe(KEY, base_url=server.url))
+        client = reader(Believe(KEY, rate_limit=None, base_url=server.url))
         for _ in range(3):
             client.get("believe:1")
     assert len(connections) == 1
@@ -176,14 +185,14 @@ def test_a_status_that_python_does_not_know_is_read(reader):
 
 def test_an_unknown_host_is_a_transport_error(reader):
     with pytest.raises(TransportError, match="cannot connect"):
-        reader(Believe(KEY, base_url="https://batchstatus.invalid"), retry=ONCE).get("believe:1")
+        reader(Believe(KEY, rate_limit=None, base_url="https://batchstatus.invalid"), retry=ONCE).get("believe:1")
 
 
 def test_plain_http_where_tls_is_expected_is_a_transport_error(reader):
     with serving(lambda _: [response(GOOD)]) as server:
-        account = Believe(KEY, base_url=server.url.replace("http:", "https:"))
+        account = Believe(KEY, rate_limit=None, base_url=server.url.replace("http:", "https:"))
         server.receive = lambda connection: connection.recv(1)  # it answers before it understands
-        with pytest.raises(TransportError, match=r"cannot connect .*SSL"):
+        with pytest.raises(TransportError, match=r"cannot connect.*SSL"):
             reader(account, retry=ONCE).get("believe:1")
 
 
@@ -192,7 +201,7 @@ def proxy(head):
 
 
 def test_a_proxy_given_is_used(reader):
-    account = Believe(KEY, base_url="http://vendor.invalid", allow_insecure=True)
+    account = Believe(KEY, rate_limit=None, base_url="http://vendor.invalid", allow_insecure=True)
     with serving(proxy) as server:
         assert reader(account, proxy=server.url).get("believe:1").vendor_status == "EXECUTED"
 
@@ -201,11 +210,11 @@ def test_a_proxy_given_is_used(reader):
 def test_a_proxy_of_the_environment_is_used_but_for_no_proxy_and_loopback(reader, monkeypatch, variable):
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
-    account = Believe(KEY, base_url="http://vendor.invalid", allow_insecure=True)
+    account = Believe(KEY, rate_limit=None, base_url="http://vendor.invalid", allow_insecure=True)
     with serving(proxy) as server, serving(lambda _: [response(GOOD)]) as vendor:
         monkeypatch.setenv(variable, server.url)
         assert reader(account).get("believe:1").vendor_status == "EXECUTED"
-        assert reader(Believe(KEY, base_url=vendor.url)).get("believe:1").vendor_status == "EXECUTED"
+        assert reader(Believe(KEY, rate_limit=None, base_url=vendor.url)).get("believe:1").vendor_status == "EXECUTED"
         monkeypatch.setenv("NO_PROXY", "vendor.invalid")
         with pytest.raises(TransportError, match="cannot connect"):
             reader(account, retry=ONCE).get("believe:1")
@@ -223,4 +232,168 @@ def test_a_netrc_file_is_not_read(reader, monkeypatch, tmp_path):
 
 def test_a_bundle_of_certificates_that_is_not_there_is_refused(reader, tmp_path):
     with pytest.raises(ConfigurationError, match="verify names"):
-        reader(Believe(KEY), verify=str(tmp_path / "missing.pem"))
+        reader(Believe(KEY, rate_limit=None), verify=str(tmp_path / "missing.pem"))
+
+
+REFUSALS = {
+    "cut-short": lambda status: [response(b'{"error": "ERR_X"}', status)[:-3], HANG_UP],
+    "stalled": lambda status: [response(b'{"error": "ERR_X"}', status)[:-3], 9.0],
+    "endless": lambda status: [
+        response(b"x" * 60, status, transfer_encoding="chunked")[:-60],
+        *[b"4\r\nxxxx\r\n"] * 40_000,
+    ],
+}
+
+
+@pytest.mark.parametrize("script", REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_whose_body_breaks_or_stalls_is_still_that_refusal(reader, script):
+    with serving(lambda _: script("401 Unauthorized")) as server:
+        started = time.monotonic()
+        with pytest.raises(AuthenticationError, match="HTTP 401"):
+            read(reader, server, timeout=30.0, retry=RetryPolicy())
+        assert len(server.heads) == 1
+        assert elapsed(started) < 4
+
+
+def test_the_first_of_two_retry_afters_counts(reader):
+    raw = b"HTTP/1.1 429 Slow\r\ncontent-length: 0\r\nretry-after: 7\r\nretry-after: 9\r\n\r\n"
+    with serving(lambda _: [raw]) as server, pytest.raises(RateLimited) as caught:
+        read(reader, server)
+    assert caught.value.retry_after == 7
+
+
+def test_a_gzip_bomb_is_never_unpacked(reader):
+    raw = response(gzip.compress(b" " * 200_000_000), content_encoding="gzip")
+    with serving(lambda _: [raw, HANG_UP]) as server:
+        client = reader(
+            Believe(KEY, rate_limit=None, base_url=server.url), retry=RetryPolicy(attempts=1, max_body=1_000_000)
+        )
+        tracemalloc.start()
+        with pytest.raises(InvalidResponse, match="larger than"):
+            client.get("believe:1")
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 20_000_000
+
+
+def test_endless_bytes_behind_the_end_of_a_gzip_stream_are_refused(reader):
+    raw = response(gzip.compress(GOOD) + b"x" * 5000, content_encoding="gzip")
+    with serving(lambda _: [raw, HANG_UP]) as server, pytest.raises(InvalidResponse, match="larger than 1024"):
+        read(reader, server, retry=RetryPolicy(attempts=1, max_body=1024))
+
+
+@pytest.mark.parametrize("header", ["x-request-id", "request-id", "x-correlation-id", "cf-ray"])
+def test_the_vendors_id_of_the_exchange_is_kept(reader, header):
+    with serving(lambda _: [response(GOOD, **{header: "r-1"})]) as server:
+        assert read(reader, server).request_id == "r-1"
+
+
+@pytest.mark.parametrize("variable", ["ALL_PROXY", "http_proxy"])
+@pytest.mark.parametrize("value", ["socks://127.0.0.1:1", "ftp://127.0.0.1:1", "socks5://127.0.0.1:1"])
+def test_a_proxy_of_the_environment_that_cannot_work_is_a_configuration_error(reader, monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    account = Believe(KEY, rate_limit=None, base_url="http://vendor.invalid", allow_insecure=True)
+    with pytest.raises(ConfigurationError, match="proxy"):
+        reader(account).get("believe:1")
+
+
+def test_a_proxy_without_a_scheme_is_an_http_proxy(reader, monkeypatch):
+    with serving(proxy) as server:
+        monkeypatch.setenv("http_proxy", server.url.removeprefix("http://"))
+        account = Believe(KEY, rate_limit=None, base_url="http://vendor.invalid", allow_insecure=True)
+        assert reader(account).get("believe:1").state.is_terminal
+
+
+def test_a_proxy_that_refuses_is_named(reader):
+    with serving(lambda _: [response(status="407 Proxy Authentication Required")]) as server:
+        account = Believe(KEY, rate_limit=None, base_url="https://vendor.invalid")
+        with pytest.raises(TransportError, match="the proxy refused"):
+            reader(account, retry=ONCE, proxy=server.url).get("believe:1")
+
+
+def test_certificates_that_cannot_be_loaded_are_a_configuration_error_and_not_needed_for_http(
+    reader, monkeypatch, tmp_path
+):
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
+    with serving(lambda _: [response(GOOD)]) as server:
+        assert read(reader, server).state.is_terminal
+    with pytest.raises(ConfigurationError, match="certificates"):
+        reader(Believe(KEY, rate_limit=None)).get("believe:1")
+    (tmp_path / "empty.pem").write_text("no certificate")
+    with pytest.raises(ConfigurationError, match="certificates"):
+        reader(Believe(KEY, rate_limit=None), verify=str(tmp_path / "empty.pem")).get("believe:1")
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory):
+    made = trustme.CA()
+    made.cert_pem.write_to_path(tmp_path_factory.mktemp("ca") / "ca.pem")
+    made.path = str(next(tmp_path_factory.getbasetemp().glob("ca*/ca.pem")))
+    return made
+
+
+@pytest.fixture
+def tls(authority):
+    """Serve over TLS, with a certificate for 127.0.0.1 that only this authority vouches for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with serving(lambda _: [response(GOOD)]) as server:
+        serve = server.serve
+
+        def serve_tls(connection):
+            wrapped = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            server.opened(wrapped)
+            with suppress(OSError):
+                serve(wrapped)
+
+        server.serve = serve_tls
+        yield Believe(KEY, rate_limit=None, base_url=server.url.replace("http:", "https:"))
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_and_gets_no_key(reader, tls):
+    with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+        reader(tls, retry=ONCE).get("believe:1")
+
+
+def test_a_certificate_is_taken_on_the_word_of_the_bundle_or_context_given(reader, tls, authority):
+    assert reader(tls, verify=authority.path).get("believe:1").state.is_terminal
+    assert reader(tls, verify=ssl.create_default_context(cafile=authority.path)).get("believe:1").state.is_terminal
+
+
+def test_verify_false_checks_nothing(reader, tls):
+    assert reader(tls, verify=False).get("believe:1").state.is_terminal
+
+
+def test_a_silent_tls_server_is_left_in_time(reader):
+    with serving(lambda _: [9.0]) as server:
+        started = time.monotonic()
+        with pytest.raises(RequestTimeout):
+            reader(Believe(KEY, rate_limit=None, base_url=server.url.replace("http:", "https:")), retry=ONCE).get(
+                "believe:1", timeout=0.5
+            )
+        assert elapsed(started) < 0.9
+
+
+def test_a_host_with_several_addresses_is_tried_within_one_budget(reader, monkeypatch):
+    """The first two take connections in and never answer the handshake's start: their backlog is full."""
+    with serving(lambda _: [response(GOOD)]) as server, ExitStack() as stack:
+        port = int(server.url.rpartition(":")[-1])
+        for address in ("127.0.0.2", "127.0.0.3"):
+            hole = stack.enter_context(socket.create_server((address, port), backlog=0))
+            for _ in range(4):
+                filler = stack.enter_context(socket.socket())
+                filler.setblocking(False)
+                filler.connect_ex(hole.getsockname())
+        look_up = socket.getaddrinfo
+
+        def addresses(host, *args, **options):
+            if host not in ("localhost", b"localhost"):
+                return look_up(host, *args, **options)
+            found = ("127.0.0.2", "127.0.0.3", "127.0.0.1")
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
+
+        monkeypatch.setattr(socket, "getaddrinfo", addresses)
+        started = time.monotonic()
+        account = Believe(KEY, rate_limit=None, base_url=f"http://localhost:{port}")
+        assert reader(account, retry=ONCE).get("believe:1", timeout=1.5).state.is_terminal
+        assert elapsed(started) < 1.75

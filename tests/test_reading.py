@@ -61,7 +61,7 @@ def play(outcomes, *, policy=RetryPolicy(), timeout=90.0, takes=0.0, random=lamb
         while True:
             steps.append(step)
             outcome = next(given) if isinstance(step, Send) else None
-            now += min(takes, step.timeout) if isinstance(step, Send) else step.seconds
+            now += min(takes, step.deadline - now) if isinstance(step, Send) else step.seconds
             step = reading.send(Reply(outcome, now, NOW))
     except StopIteration as end:
         return end.value, steps, now - 1000.0
@@ -158,6 +158,7 @@ def test_gameballs_request_id_in_the_body_wins_over_the_header():
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [("7", 7), ("0", 0), ("999999999", 999999999), (" 7 ", 7)]
+    + [("Mon, 27 Jan 2025 12:00:30 +" + "9" * 20, None), ("Mon, " + "9" * 20 + " Jan 2025 12:00:30 GMT", None)]
     + [("Mon, 27 Jan 2025 12:00:30 GMT", 30), ("Mon, 27 Jan 2025 11:00:00 GMT", 0)]
     + [(bad, None) for bad in ("", "-1", "1e3", "nan", "inf", "7.5", "\u0667", "9" * 5000, "soon", "7, 8")],
     ids=lambda value: repr(value)[:32],
@@ -220,6 +221,42 @@ def test_ids_are_compared_as_text_and_uuids_without_case():
         meaning(answer(body={"id": "BATCH_X", "status": "FAILED"}), BELIEVE, BatchRef("believe", "batch_x"))
 
 
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda text: json.dumps(text).encode(),
+        lambda text: json.dumps(text).replace("+", "\\u002B").replace("/", "\\/").encode(),
+        lambda text: json.dumps(text).encode("utf-16"),
+    ],
+    ids=["plain", "escaped", "wide"],
+)
+def test_a_key_is_hidden_however_its_echo_is_spelled(spell):
+    account = Gameball("test+key/with=signs", "test+key/with=signs-and-more")
+    for status in (200, 401):
+        body = spell({"code": "test+key/with=signs", "message": "no test+key/with=signs-and-more", "status": "failed"})
+        try:
+            told = meaning(answer(status, body, x_request_id="test+key/with=signs"), account, BatchRef("gameball", 1))
+            shown = f"{told}{told.payload}{told.raw}"
+        except APIError as error:
+            shown = f"{error}{vars(error)}"
+        assert "test+key" not in shown
+        assert "-and-more" not in shown
+
+
+def test_a_short_key_is_not_looked_for_in_numbers_or_words():
+    account = Gameball("123456", "pending")
+    batch = meaning(answer(body={"status": "pending", "totalItems": 1234567}), account, BatchRef("gameball", 1))
+    assert (batch.vendor_status, batch.counts.total) == ("pending", 1234567)
+
+
+def test_a_vendors_text_cannot_forge_lines_or_break_encodings():
+    with pytest.raises(APIError) as caught:
+        meaning(answer(404, {"error": "E\ud800", "message": "a\r\nFAKE LINE \x1b[2J\u2028é"}))
+    assert caught.value.message == "a\\r\\nFAKE LINE \\x1b[2J\\u2028é"
+    assert str(caught.value).encode().isascii() is False
+    assert str(caught.value).isprintable()
+
+
 def test_a_key_that_the_vendor_echoes_is_nowhere_in_what_the_caller_gets():
     with pytest.raises(AuthenticationError) as caught:
         meaning(answer(401, {"error": f"ERR_{KEY}", "message": f"no such key: {KEY}", "requestId": KEY}))
@@ -234,7 +271,7 @@ def test_a_key_that_the_vendor_echoes_is_nowhere_in_what_the_caller_gets():
 def test_the_first_good_answer_is_the_batch():
     batch, steps, took = play([answer()], takes=0.25)
     assert (batch.vendor_status, batch.attempts, batch.elapsed) == ("EXECUTED", 1, 0.25)
-    assert [step.timeout for step in steps] == [60.0]
+    assert [step.deadline for step in steps] == [1060.0]
     assert took == 0.25
 
 
@@ -281,6 +318,16 @@ def test_a_retry_after_replaces_the_pause():
     assert (batch.attempts, took) == (3, 18.0)
 
 
+def test_a_retry_after_of_nothing_still_pauses():
+    assert pauses(play([answer(429, b"", retry_after="0")] * 3 + [answer()])[1]) == [0.5, 1.0, 2.0]
+
+
+def test_a_key_that_is_slow_to_come_is_counted_against_the_budget():
+    """The deadline in a step is absolute: whatever a driver does before it sends leaves less time to send in."""
+    _, steps, _ = play([NO_CONNECTION, answer()], timeout=30.0)
+    assert {step.deadline for step in steps if isinstance(step, Send)} == {1030.0}
+
+
 def test_a_retry_after_beyond_the_budget_ends_the_read_at_once_and_is_reported():
     error, steps, took = play([answer(429, b"", retry_after="100"), answer()], timeout=90)
     assert isinstance(error, RateLimited)
@@ -295,7 +342,7 @@ def test_an_absurd_retry_after_is_reported_but_not_obeyed():
 
 def test_each_attempt_gets_what_is_left_of_the_budget():
     _, steps, took = play([Failure(error=RequestTimeout, reason="slow")] * 4, timeout=90, takes=60)
-    assert [step.timeout for step in steps if isinstance(step, Send)] == [60.0, 29.5]
+    assert [step.deadline for step in steps if isinstance(step, Send)] == [1060.0, 1090.0]
     assert took == 90.0
 
 
@@ -316,7 +363,7 @@ def test_no_read_outlives_its_budget_or_its_attempts(outcomes, timeout, takes, a
     sent = [step for step in steps if isinstance(step, Send)]
     assert 1 <= len(sent) <= attempts
     assert error.attempts == len(sent)
-    assert all(0 < step.timeout <= 60 for step in sent)
+    assert all(1000 < step.deadline <= 1000 + timeout for step in sent)
     assert all(0 <= pause <= 3600 for pause in pauses(steps))
 
 

@@ -18,8 +18,8 @@ from .vendors import Account
 class AsyncTransport(Protocol):
     """Performs one exchange; `batchstatus._http.AsyncHttpTransport` by default."""
 
-    async def send(self, step: Send) -> Answer | Failure:
-        """Return the whole answer, or why there is none; raise nothing."""
+    async def send(self, step: Send, timeout: float) -> Answer | Failure:
+        """Return the whole answer, or why there is none within so many seconds; raise nothing."""
 
     async def close(self) -> None:
         """Free what is held."""
@@ -88,7 +88,7 @@ class AsyncBatchClient(Core):
 
     async def _perform(self, step: Send | Pause) -> Answer | Failure | None:
         if isinstance(step, Send):
-            return await self._transport.send(step)
+            return await self._transport.send(step, step.deadline - self._clock.monotonic())
         await self._clock.sleep_async(step.seconds)
         return None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 from attrs import field, frozen
+from attrs.converters import optional
 
 from ._errors import BatchFailed, ConfigurationError
 
@@ -45,12 +46,12 @@ _TERMINAL = frozenset({BatchState.SUCCEEDED, BatchState.FAILED, BatchState.CANCE
 def _vendor(value: object) -> str:
     if isinstance(value, str) and VENDOR.fullmatch(value):
         return value
-    raise ConfigurationError(f"a vendor's name is lower case, such as 'gameball' or 'believe', not {value!r:.80}")
+    raise ConfigurationError(f"a vendor's name is lower case, such as 'gameball' or 'believe', not {_shown(value)}")
 
 
 def _batch_id(value: object) -> str:
     """Return the id as text; refuse what could change the route of the request."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**LONGEST_ID:
         value = str(value)
     if not isinstance(value, str):
         raise ConfigurationError(f"a batch id is text or a whole number, not {type(value).__name__}")
@@ -65,16 +66,12 @@ def _batch_id(value: object) -> str:
     return value
 
 
-def _account(value: object) -> str | None:
-    return None if value is None else account_name(value)
-
-
 def account_name(value: object) -> str:
     """Return the name; raise ConfigurationError where it cannot stand in a ref."""
     if isinstance(value, str) and ACCOUNT.fullmatch(value):
         return value
     raise ConfigurationError(
-        f"an account's name is 1 to 64 of a-z, 0-9, '_' and '-', such as 'acme', not {value!r:.80}"
+        f"an account's name is 1 to 64 of a-z, 0-9, '_' and '-', such as 'acme', not {_shown(value)}"
     )
 
 
@@ -90,7 +87,7 @@ class BatchRef:
 
     vendor: str = field(converter=_vendor)
     id: str = field(converter=_batch_id)
-    account: str | None = field(default=None, converter=_account)
+    account: str | None = field(default=None, converter=optional(account_name))
 
     @classmethod
     def parse(cls, ref: str | BatchRef) -> BatchRef:
@@ -98,7 +95,7 @@ class BatchRef:
         if isinstance(ref, BatchRef):
             return ref
         if not isinstance(ref, str) or ":" not in ref:
-            raise ConfigurationError(f"a ref is written vendor:id, such as 'gameball:1748392', not {ref!r:.80}")
+            raise ConfigurationError(f"a ref is written vendor:id, such as 'gameball:1748392', not {_shown(ref)}")
         place, _, batch_id = ref.partition(":")
         vendor, slash, account = place.partition("/")
         return cls(vendor, batch_id, account if slash else None)
@@ -186,7 +183,7 @@ class Batch:
         """Return the batch itself, or raise BatchFailed if it ended as FAILED or CANCELLED."""
         if self.state in {BatchState.FAILED, BatchState.CANCELLED}:
             first = f": {self.failures[0].message}" if self.failures else ""
-            raise BatchFailed(f"{self.ref} ended as {self.state.name} ({self.vendor_status}){first:.500}", batch=self)
+            raise BatchFailed(f"{self.ref} ended as {self.state.name} ({self.vendor_status:.80}){first}", batch=self)
         return self
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,11 +203,22 @@ class Batch:
         return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 
 
-def check_states(states: Mapping[str, BatchState]) -> dict[str, BatchState]:
+def _shown(value: object) -> str:
+    """Return a caller's value for a message; of what is no text only the type, as its repr may be huge or raise."""
+    return f"{value!r:.80}" if isinstance(value, str) else type(value).__name__
+
+
+def fold(word: str) -> str:
+    """Return a status word as it is compared: without case and outer blanks."""
+    return word.strip().casefold()
+
+
+def check_states(states: object) -> dict[str, BatchState]:
     """Return a caller's words and states, ready to compare; raise ConfigurationError where they are not that."""
+    example = "states maps words to states, such as {'PAUSED': BatchState.PENDING}"
+    if not isinstance(states, Mapping):
+        raise ConfigurationError(f"{example}, not {type(states).__name__}")
     for word, state in states.items():
         if not isinstance(word, str) or not isinstance(state, BatchState):
-            raise ConfigurationError(
-                f"states maps words to states, such as {{'PAUSED': BatchState.PENDING}}; not {word!r:.80}"
-            )
-    return {word.casefold(): state for word, state in states.items()}
+            raise ConfigurationError(f"{example}, not {word!r:.40} to {state!r:.40}")
+    return {fold(word): state for word, state in states.items()}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NoReturn
 
 LARGEST_COUNT = 2**63 - 1
 LONGEST_TEXT = 500
@@ -25,14 +26,33 @@ def decode(body: bytes) -> Any:
     if not body.strip():
         raise NotJSON("the body is empty", cut_short=True)
     try:
-        return json.loads(body)
+        return json.loads(body, parse_constant=_no_number, parse_float=_finite)
     except json.JSONDecodeError as error:
-        ends_early = error.pos >= len(error.doc.rstrip()) or error.msg.startswith("Unterminated string")
-        raise NotJSON(f"the body is not JSON ({error})", cut_short=ends_early) from None
+        raise NotJSON(f"the body is not JSON ({error})", cut_short=_ends_early(error)) from None
+    except UnicodeDecodeError as error:
+        cut_short = error.reason == "unexpected end of data"
+        raise NotJSON(f"the body is not JSON (no {error.encoding})", cut_short=cut_short) from None
     except RecursionError:
         raise NotJSON("the body is nested too deep") from None
-    except ValueError as error:  # bad UTF-8, or an integer of thousands of digits
-        raise NotJSON(f"the body is not JSON ({type(error).__name__})") from None
+    except ValueError:  # a number that is none, or of thousands of digits
+        raise NotJSON("the body is not JSON (a number is out of range)") from None
+
+
+def _ends_early(error: json.JSONDecodeError) -> bool:
+    """Return whether the text stops where more would make it JSON."""
+    rest = error.doc[error.pos :].strip()
+    if error.msg.startswith("Invalid \\u"):
+        return len(rest) < len("uXXXX") + 1
+    return error.msg.startswith("Unterminated") or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    return value if math.isfinite(value) else _no_number(digits)
+
+
+def _no_number(name: str) -> NoReturn:
+    raise ValueError(f"{name:.20} is no number")
 
 
 def without_nulls(value: Any) -> Any:
@@ -63,10 +83,22 @@ def number(value: object) -> float | None:
 
 
 def text(value: object) -> str | None:
-    """Return non-empty text, whole numbers in decimal digits included; None for all else. At most 500 characters."""
+    """Return non-empty text, whole numbers in decimal digits included; None for all else.
+
+    At most 500 characters, and what is not printable is escaped, so that it can stand in a message or a log.
+    """
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_COUNT:
         value = str(value)
-    return value[:LONGEST_TEXT] if isinstance(value, str) and value else None
+    return printable(value[:LONGEST_TEXT])[:LONGEST_TEXT] if isinstance(value, str) and value else None
+
+
+def printable(value: str) -> str:
+    """Return the text with line ends, control characters and lone surrogates escaped."""
+    if value.isprintable():
+        return value
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in value)
 
 
 def rendering(value: object) -> str:
@@ -75,8 +107,8 @@ def rendering(value: object) -> str:
 
 
 def first(mapping: Mapping[str, Any], *names: str) -> Any:
-    """Return the value of the first of the names that is there, or None."""
-    return next((mapping[name] for name in names if name in mapping), None)
+    """Return the first of the named values that says something, or None."""
+    return next((mapping[name] for name in names if mapping.get(name) not in (None, "")), None)
 
 
 def timestamp(value: object) -> datetime | None:

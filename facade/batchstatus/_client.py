@@ -18,8 +18,8 @@ from .vendors import Account
 class Transport(Protocol):
     """Performs one exchange; `batchstatus._http.HttpTransport` by default."""
 
-    def send(self, step: Send) -> Answer | Failure:
-        """Return the whole answer, or why there is none; raise nothing."""
+    def send(self, step: Send, timeout: float) -> Answer | Failure:
+        """Return the whole answer, or why there is none within so many seconds; raise nothing."""
 
     def close(self) -> None:
         """Free what is held."""
@@ -88,7 +88,7 @@ class BatchClient(Core):
 
     def _perform(self, step: Send | Pause) -> Answer | Failure | None:
         if isinstance(step, Send):
-            return self._transport.send(step)
+            return self._transport.send(step, step.deadline - self._clock.monotonic())
         self._clock.sleep(step.seconds)
         return None
 

@@ -29,10 +29,11 @@ class Content:
 
     def __init__(self, status: int, headers: Iterable[tuple[str, str]], max_body: int) -> None:
         self._status = status
+        self.is_refusal = status != 200
         self._headers: dict[str, str] = {}
         for name, value in headers:
             self._headers.setdefault(name.lower(), value)
-        self._limit = max_body if status == 200 else min(max_body, ERROR_PAGE)
+        self._limit = min(max_body, ERROR_PAGE) if self.is_refusal else max_body
         self._body = bytearray()
         self._wire = 0
         encoding = self._headers.get("content-encoding", "").strip().lower()
@@ -63,5 +64,5 @@ class Content:
         return Answer(status=self._status, headers=self._headers, body=bytes(self._body))
 
     def _refuse(self, reason: str, *, cut_short: bool = False) -> None:
-        if self._status == 200:
+        if not self.is_refusal:
             raise BadContent(self._status, reason, cut_short=cut_short)

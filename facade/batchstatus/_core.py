@@ -25,6 +25,8 @@ class Core:
 
     def __init__(self, accounts: tuple[Account, ...], retry: RetryPolicy, clock: Clock | None) -> None:
         self._accounts = _by_name(accounts)
+        if not isinstance(retry, RetryPolicy):
+            raise ConfigurationError(f"retry is a RetryPolicy(...), not {type(retry).__name__}")
         self._retry = retry
         self._clock = clock or REAL
         self._gates = {

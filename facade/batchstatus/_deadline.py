@@ -6,6 +6,7 @@ it likes. This network backend cuts the timeout of every operation to what is le
 
 from __future__ import annotations
 
+import socket
 import ssl
 import threading
 import time
@@ -18,6 +19,14 @@ class Deadline(threading.local):
     """When the exchange of the current thread must be over, on the monotonic clock."""
 
     at = 0.0
+
+    def set(self, seconds: float) -> None:
+        """Begin an exchange that must be over in so many seconds."""
+        self.at = time.monotonic() + seconds
+
+    def shorten(self, seconds: float) -> None:
+        """Leave no more than so many seconds."""
+        self.at = min(self.at, time.monotonic() + seconds)
 
     def left(self, error: type[httpcore.TimeoutException]) -> float:
         seconds = self.at - time.monotonic()
@@ -36,8 +45,26 @@ class DeadlineBackend(httpcore.NetworkBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        left = self._deadline.left(httpcore.ConnectTimeout)
-        return _DeadlineStream(self._backend.connect_tcp(host, port, left, *args, **options), self._deadline)
+        # Address by address, since the standard library gives each of a host's addresses the whole timeout.
+        addresses = _addresses(host, port)
+        for others in range(len(addresses) - 1, -1, -1):
+            left = self._deadline.left(httpcore.ConnectTimeout) / (others + 1)
+            try:
+                stream = self._backend.connect_tcp(addresses[-others - 1], port, left, *args, **options)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                if not others:
+                    raise
+            else:
+                return _DeadlineStream(stream, self._deadline)
+        raise httpcore.ConnectError(f"{host} has no address")
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return [str(address[0]) for *_, address in found]
 
 
 class _DeadlineStream(httpcore.NetworkStream):

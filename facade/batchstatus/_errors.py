@@ -2,16 +2,17 @@
 
 BatchStatusError
 ├── ConfigurationError (ValueError)    yours: a ref, key, URL or option that cannot work; nothing was sent
-├── TransportError                     nobody answered: DNS, connection, TLS, protocol
-│   └── RequestTimeout (TimeoutError)
-├── APIError                           the vendor said no
-│   ├── AuthenticationError            401
-│   ├── PermissionDenied               403
-│   ├── BatchNotFound                  404, 410
-│   ├── BadRequest                     400, 422
-│   ├── RateLimited                    429
-│   └── ServerError                    5xx, 408, 425
-├── InvalidResponse                    the vendor answered what is no such batch
+├── ReadError                          one read of a batch failed
+│   ├── TransportError                 nobody answered: DNS, connection, TLS, protocol
+│   │   └── RequestTimeout (TimeoutError)
+│   ├── APIError                       the vendor said no
+│   │   ├── AuthenticationError        401
+│   │   ├── PermissionDenied           403
+│   │   ├── BatchNotFound              404, 410
+│   │   ├── BadRequest                 400, 422
+│   │   ├── RateLimited                429
+│   │   └── ServerError                5xx, 408, 425
+│   └── InvalidResponse                the vendor answered what is no such batch
 └── BatchFailed                        by `Batch.raise_for_state`
 
 Every error pickles and copies, and holds no key and no HTTP library's object.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from attrs import field, frozen
 
@@ -19,12 +20,21 @@ class Request:
     keys: Mapping[str, str] = field(repr=False)
     """The headers that authenticate, by name."""
 
-    def hide_keys(self, data: bytes) -> bytes:
-        """Return the bytes without this request's keys: vendors have been seen to echo them."""
-        for key in self.keys.values():
-            if len(key) >= SHORTEST_TO_HIDE:
-                data = data.replace(key.encode(), b"[hidden]")
-        return data
+    def hide_keys(self, value: Any) -> Any:
+        """Return a JSON value without this request's keys: vendors have been seen to echo them."""
+        if isinstance(value, str):
+            for key in sorted(self.keys.values(), key=len, reverse=True):
+                if len(key) >= SHORTEST_TO_HIDE:
+                    value = value.replace(key, "[hidden]")
+        elif isinstance(value, dict):
+            return {self.hide_keys(name): self.hide_keys(item) for name, item in value.items()}
+        elif isinstance(value, list):
+            return [self.hide_keys(item) for item in value]
+        return value
+
+    def is_echoed(self, body: bytes) -> bool:
+        """Return whether a body may hold a key, spelled as it is or with JSON's escapes or wide characters."""
+        return b"\\" in body or b"\x00" in body or any(key.encode() in body for key in self.keys.values())
 
 
 @frozen(kw_only=True)
@@ -49,10 +59,11 @@ class Failure:
 
 @frozen
 class Send:
-    """A rule asks its driver: perform this exchange, within so many seconds."""
+    """A rule asks its driver: perform this exchange."""
 
     request: Request
-    timeout: float
+    deadline: float
+    """When it must be over, on the driver's monotonic clock."""
     max_body: int
 
 

@@ -8,9 +8,10 @@ and requests hold keys.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import os
 import ssl
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -29,44 +30,66 @@ HEADERS = {"accept": "application/json", "accept-encoding": "gzip", "user-agent"
 LIMITS = httpx.Limits(max_connections=256, max_keepalive_connections=256, keepalive_expiry=90.0)
 """Idle connections outlive the longest gap between two reads of a wait (30 s)."""
 
+ERROR_BODY_TIME = 2.0
+"""Seconds for the body of any status but 200, which says little more than the status."""
+
 T = TypeVar("T", httpx.HTTPTransport, httpx.AsyncHTTPTransport)
 
 
 class _Pools(Generic[T]):
-    """One TLS context, and one connection pool for each proxy in use (mostly: none), made at first use."""
+    """One TLS context, and one connection pool for each scheme and proxy in use, made at first use.
+
+    Pools belong to one process and, if async, to one event loop. In another they are forgotten, not closed: their
+    sockets may still serve where they came from.
+    """
 
     def __init__(self, make: Callable[..., T], verify: bool | str | ssl.SSLContext, proxy: str | None) -> None:
         self._make: Callable[..., T] = make
         self._verify = _checked_verify(verify)
-        self._proxy = _checked_proxy(proxy)
+        self._proxy = None if proxy is None else _checked_proxy(proxy, "proxy")
         self._context: ssl.SSLContext | None = None
-        self._by_proxy: dict[str | None, T] = {}
+        self._home: object = None
+        self._closed = False
+        self._forget()
+
+    def _forget(self) -> None:
+        self._pools: dict[tuple[str, str | None], T] = {}
         self._by_origin: dict[tuple[str, str], T] = {}
         self._lock = threading.Lock()
 
-    def for_url(self, url: httpx.URL) -> T:
-        """Return the pool that reaches the URL's host."""
+    def for_url(self, url: httpx.URL, home: object) -> T:
+        """Return the pool that reaches the URL's host from this process or event loop."""
+        if home != self._home:
+            self._forget()
+            self._home = home
         origin = (url.scheme, url.host)
         pool = self._by_origin.get(origin)
         if pool is None:
             with self._lock:
-                pool = self._by_origin[origin] = self._pool(self._proxy or _environment_proxy(*origin))
+                if self._closed:
+                    raise ConfigurationError("this client was closed while it read")
+                pool = self._by_origin[origin] = self._pool(url.scheme, self._proxy or _environment_proxy(*origin))
         return pool
 
-    def _pool(self, proxy: str | None) -> T:
+    def _pool(self, scheme: str, proxy: str | None) -> T:
+        if (scheme, proxy) not in self._pools:
+            context = self._tls() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            self._pools[scheme, proxy] = self._make(
+                verify=context, limits=LIMITS, proxy=None if proxy is None else httpx.Proxy(proxy)
+            )
+        return self._pools[scheme, proxy]
+
+    def _tls(self) -> ssl.SSLContext:
         if self._context is None:
             self._context = _context(self._verify)
-        if proxy not in self._by_proxy:
-            self._by_proxy[proxy] = self._make(
-                verify=self._context, trust_env=False, limits=LIMITS, proxy=httpx.Proxy(proxy) if proxy else None
-            )
-        return self._by_proxy[proxy]
+        return self._context
 
-    def take_all(self) -> list[T]:
-        """Return every pool made so far, and forget them."""
+    def close(self, home: object) -> list[T]:
+        """Make no pool any more; return those that are to be closed here."""
         with self._lock:
-            pools = list(self._by_proxy.values())
-            self._by_proxy.clear()
+            self._closed = True
+            pools = list(self._pools.values()) if home == self._home else []
+            self._pools.clear()
             self._by_origin.clear()
             return pools
 
@@ -84,14 +107,17 @@ class HttpTransport:
         transport._pool._network_backend = DeadlineBackend(self._deadline)  # noqa: SLF001
         return transport
 
-    def send(self, step: Send) -> Answer | Failure:
-        """Return the whole answer, or why there is none within the step's time."""
-        self._deadline.at = time.monotonic() + step.timeout
+    def send(self, step: Send, timeout: float) -> Answer | Failure:
+        """Return the whole answer, or why there is none within so many seconds."""
+        self._deadline.set(timeout)
+        content: Content | None = None
         try:
-            request = _message(step.request, step.timeout)
-            response = self._pools.for_url(request.url).handle_request(request)
+            url = httpx.URL(step.request.url)
+            response = self._pools.for_url(url, os.getpid()).handle_request(_message(url, step.request, timeout))
             try:
                 content = Content(response.status_code, response.headers.multi_items(), step.max_body)
+                if content.is_refusal:
+                    self._deadline.shorten(ERROR_BODY_TIME)
                 for chunk in response.stream:  # type: ignore[union-attr]
                     if content.feed(chunk):
                         break
@@ -99,28 +125,36 @@ class HttpTransport:
             finally:
                 response.close()
         except (httpx.HTTPError, httpx.InvalidURL, BadContent) as error:
-            return _failure(error, step)
+            return _outcome(content, error, timeout)
 
     def close(self) -> None:
         """Close all connections."""
-        for pool in self._pools.take_all():
+        for pool in self._pools.close(os.getpid()):
             pool.close()
 
 
 class AsyncHttpTransport:
-    """Performs exchanges in the calling task; any number of tasks of one event loop may share it."""
+    """Performs exchanges in the calling task; any number of tasks of one event loop at a time may share it."""
 
     def __init__(self, *, verify: bool | str | ssl.SSLContext = True, proxy: str | None = None) -> None:
         self._pools = _Pools(httpx.AsyncHTTPTransport, verify, proxy)
 
-    async def send(self, step: Send) -> Answer | Failure:
-        """Return the whole answer, or why there is none within the step's time."""
+    async def send(self, step: Send, timeout: float) -> Answer | Failure:
+        """Return the whole answer, or why there is none within so many seconds."""
+        content: Content | None = None
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout
         try:
-            async with asyncio.timeout(step.timeout):
-                request = _message(step.request, None)
-                response = await self._pools.for_url(request.url).handle_async_request(request)
+            async with asyncio.timeout_at(end) as limit:
+                url = httpx.URL(step.request.url)
+                pool = self._pools.for_url(url, loop)
+                # A handshake that is cancelled leaks its socket in httpcore, one that times out does not: be first.
+                request = _message(url, step.request, max(end - loop.time(), 0.0) * 0.95)
+                response = await pool.handle_async_request(request)
                 try:
                     content = Content(response.status_code, response.headers.multi_items(), step.max_body)
+                    if content.is_refusal:
+                        limit.reschedule(min(end, loop.time() + ERROR_BODY_TIME))
                     async for chunk in response.stream:  # type: ignore[union-attr]
                         if content.feed(chunk):
                             break
@@ -128,36 +162,38 @@ class AsyncHttpTransport:
                 finally:
                     await response.aclose()
         except (httpx.HTTPError, httpx.InvalidURL, BadContent, TimeoutError) as error:
-            return _failure(error, step)
+            return _outcome(content, error, timeout)
 
     async def close(self) -> None:
         """Close all connections."""
-        for pool in self._pools.take_all():
+        for pool in self._pools.close(asyncio.get_running_loop()):
             await pool.aclose()
 
 
-def _message(request: Request, timeout: float | None) -> httpx.Request:
+def _message(url: httpx.URL, request: Request, timeout: float) -> httpx.Request:
     timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
-    return httpx.Request("GET", request.url, headers=HEADERS | dict(request.keys), extensions={"timeout": timeouts})
+    return httpx.Request("GET", url, headers=HEADERS | dict(request.keys), extensions={"timeout": timeouts})
 
 
-def _failure(error: Exception, step: Send) -> Failure:
-    """Return what an exception means, in words of ours: its own may be empty, or hold a header."""
+def _outcome(content: Content | None, error: Exception, timeout: float) -> Answer | Failure:
+    """Return what an exception leaves of an exchange, in words of ours: its own may be empty, or hold a header."""
+    if content is not None and content.is_refusal:
+        return content.answer()  # the vendor's no stands, even where its body breaks off
     if isinstance(error, BadContent):
         return Failure(error=InvalidResponse, reason=str(error), status=error.status, cut_short=error.cut_short)
     cause = _system_error(error)
-    detail = f"{cause or error or type(error).__name__}"[:200]
+    detail = f"{cause or error or type(error).__name__}"
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        reason = f"no complete answer within {step.timeout:.3g} s"
+        reason = f"no complete answer within {timeout:.3g} s"
         return Failure(
             error=RequestTimeout, reason=f"{reason}; the vendor or the network is slow, or a firewall is silent"
         )
     if isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
         reason = f"the request cannot be sent as HTTP ({type(error).__name__})"
     elif isinstance(error, httpx.ConnectError):
-        reason = f"cannot connect ({detail}); check base_url, the network and the proxy"
+        reason = f"cannot connect; check base_url, the network and the proxy ({detail})"
     elif isinstance(error, httpx.ProxyError):
-        reason = f"the proxy refused ({detail}); check the proxy's address and rights"
+        reason = f"the proxy refused; check its address and rights ({detail})"
     else:
         reason = f"the connection broke before the answer was whole ({detail})"
     return Failure(error=TransportError, reason=reason, cause=cause)
@@ -176,9 +212,13 @@ def _system_error(error: BaseException) -> OSError | None:
 
 
 def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
-    if isinstance(verify, str):
-        return ssl.create_default_context(cafile=verify)
-    return httpx.create_ssl_context(verify=verify)
+    try:
+        if isinstance(verify, str):
+            return ssl.create_default_context(cafile=verify)
+        return httpx.create_ssl_context(verify=verify)
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or type(error).__name__
+    raise ConfigurationError(f"the certificates of verify=, SSL_CERT_FILE or SSL_CERT_DIR cannot be loaded: {reason}")
 
 
 def _checked_verify(verify: bool | str | ssl.SSLContext) -> bool | str | ssl.SSLContext:
@@ -187,12 +227,16 @@ def _checked_verify(verify: bool | str | ssl.SSLContext) -> bool | str | ssl.SSL
     return verify
 
 
-def _checked_proxy(proxy: str | None) -> str | None:
-    if proxy is not None:
-        try:
-            httpx.Proxy(proxy)
-        except (ValueError, TypeError, httpx.InvalidURL):
-            raise ConfigurationError("proxy must be a URL such as 'http://proxy.example.com:3128'") from None
+def _checked_proxy(proxy: str, source: str) -> str:
+    """Return the proxy's URL; raise ConfigurationError, which does not show it: it may hold a password."""
+    try:
+        scheme = httpx.Proxy(proxy).url.scheme
+    except (ValueError, TypeError, httpx.InvalidURL):
+        raise ConfigurationError(f"{source} must be a URL such as 'http://proxy.example.com:3128'") from None
+    if scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise ConfigurationError(
+            f"{source} is a SOCKS proxy, which needs the package socksio: pip install 'httpx[socks]'"
+        )
     return proxy
 
 
@@ -202,4 +246,5 @@ def _environment_proxy(scheme: str, host: str) -> str | None:
     proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy or is_loopback(host) or proxy_bypass(host):
         return None
-    return proxy if "://" in proxy else f"http://{proxy}"
+    source = f"{scheme}_proxy or all_proxy in the environment"
+    return _checked_proxy(proxy if "://" in proxy else f"http://{proxy}", source)

@@ -69,16 +69,15 @@ class Vendor(Protocol):
     """What one read has to know about a vendor."""
 
     @property
-    def words(self) -> Mapping[str, BatchState]:
-        """What the vendor's status words mean, by word in lower case."""
-
-    @property
-    def errors(self) -> Mapping[str, type[APIError]]:
+    def ERRORS(self) -> Mapping[str, type[APIError]]:  # noqa: N802 (a constant of each vendor)
         """What the vendor's error codes mean, where that is more than the HTTP status says."""
 
     @property
-    def advice(self) -> Mapping[type[APIError], str]:
+    def ADVICE(self) -> Mapping[type[APIError], str]:  # noqa: N802 (a constant of each vendor)
         """What to do about an error."""
+
+    def state_of(self, word: str) -> BatchState:
+        """Return what a status word means."""
 
     def request(self, batch_id: str) -> Request:
         """Return what to send."""
@@ -96,11 +95,11 @@ def interpret(vendor: Vendor, ref: BatchRef, request: Request, reply: Reply) -> 
     if isinstance(outcome, Failure):
         raise failure(ref, request, outcome)
     assert outcome is not None, "a driver answers Send with an Answer or a Failure"
-    answer = attrs.evolve(outcome, body=request.hide_keys(outcome.body))
+    answer = attrs.evolve(outcome, headers=request.hide_keys(outcome.headers))
     if answer.status != 200:
-        raise refusal(vendor, ref, answer, reply.utc)
+        raise refusal(vendor, ref, request, answer, reply.utc)
     try:
-        payload = _body.decode(answer.body)
+        payload = decoded(request, answer)
         facts = checked(vendor, ref, payload)
     except ValueError as error:
         raise InvalidResponse(
@@ -112,7 +111,7 @@ def interpret(vendor: Vendor, ref: BatchRef, request: Request, reply: Reply) -> 
         ) from None
     return Batch(
         ref=ref,
-        state=vendor.words.get(facts.status.strip().casefold(), BatchState.UNKNOWN),
+        state=vendor.state_of(facts.status),
         vendor_status=facts.status,
         counts=facts.counts,
         progress=progress(facts),
@@ -125,6 +124,12 @@ def interpret(vendor: Vendor, ref: BatchRef, request: Request, reply: Reply) -> 
         payload=payload,
         request_id=request_id(answer),
     )
+
+
+def decoded(request: Request, answer: Answer) -> Any:
+    """Return the body's JSON value, without keys that the vendor echoes; raise NotJSON."""
+    payload = _body.decode(answer.body)
+    return request.hide_keys(payload) if request.is_echoed(answer.body) else payload
 
 
 def checked(vendor: Vendor, ref: BatchRef, payload: object) -> Facts:
@@ -165,7 +170,7 @@ def progress(facts: Facts) -> float | None:
 
 def failure(ref: BatchRef, request: Request, failed: Failure) -> ReadError:
     """Return the error for an exchange that brought no usable answer."""
-    text = f"{ref}: {_hidden(request, failed.reason)}"
+    text = f"{ref}: {_body.text(request.hide_keys(failed.reason))}"
     if issubclass(failed.error, InvalidResponse):
         return failed.error(text, ref=ref, status_code=failed.status, cut_short=failed.cut_short)
     error = failed.error(text, ref=ref)
@@ -173,19 +178,21 @@ def failure(ref: BatchRef, request: Request, failed: Failure) -> ReadError:
     return error
 
 
-def refusal(vendor: Vendor, ref: BatchRef, answer: Answer, now: datetime) -> APIError | InvalidResponse:
+def refusal(
+    vendor: Vendor, ref: BatchRef, request: Request, answer: Answer, now: datetime
+) -> APIError | InvalidResponse:
     """Return the error for any status but 200."""
     if not 400 <= answer.status <= 599:
         text = f"{ref}: HTTP {answer.status} instead of a batch; check base_url, and what stands before the vendor"
         return InvalidResponse(text, ref=ref, status_code=answer.status, request_id=request_id(answer))
     try:
-        body = _body.decode(answer.body)
-    except _body.NotJSON:
-        body = None
-    complaint = vendor.complaint(body) if isinstance(body, dict) else Complaint()
+        body = decoded(request, answer)
+        complaint = vendor.complaint(_body.without_nulls(body)) if isinstance(body, dict) else Complaint()
+    except (_body.NotJSON, RecursionError):
+        complaint = Complaint()
     cls = error_class(vendor, answer.status, complaint.code)
     says = ": ".join(filter(None, [complaint.code, complaint.message]))
-    advice = vendor.advice.get(cls) or ADVICE.get(cls)
+    advice = vendor.ADVICE.get(cls) or ADVICE.get(cls)
     return cls(
         f"{ref}: HTTP {answer.status}" + (f", {says}" if says else "") + (f" ({advice})" if advice else ""),
         ref=ref,
@@ -202,7 +209,7 @@ def error_class(vendor: Vendor, status: int, code: str | None) -> type[APIError]
     cls = CLASSES.get(status) or (_errors.ServerError if status >= 500 else APIError)
     if cls in (_errors.ServerError, _errors.RateLimited) or code is None:
         return cls
-    return vendor.errors.get(code, cls)
+    return vendor.ERRORS.get(code, cls)
 
 
 def request_id(answer: Answer) -> str | None:
@@ -224,10 +231,6 @@ def retry_after(answer: Answer, now: datetime) -> float | None:
 def _http_date(value: str) -> datetime | None:
     try:
         moment = parsedate_to_datetime(value[:64])
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def _hidden(request: Request, reason: str) -> str:
-    return request.hide_keys(reason.encode()).decode()

@@ -6,7 +6,6 @@ the same decisions.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Generator
 from typing import Protocol
 
@@ -45,14 +44,16 @@ def read(
     """Read one batch within `timeout` seconds of `started` (monotonic): queueing, attempts and pauses together."""
     now, deadline = started, started + timeout
     failed: ReadError | None = None
-    for attempt in itertools.count(1):
+    attempt = 0
+    while True:
+        attempt += 1
         queue = pace.reserve(now, deadline)
         if queue is None:
             raise failed or no_slot(ref, timeout)
         if queue:
             now = (yield Pause(queue)).monotonic
         request = vendor.request(ref.id)
-        reply = yield Send(request, min(policy.attempt_timeout, deadline - now), policy.max_body)
+        reply = yield Send(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
         now = reply.monotonic
         try:
             batch = interpret(vendor, ref, request, reply)
@@ -67,7 +68,6 @@ def read(
         if pause is None or now + pause >= deadline:
             raise failed
         now = (yield Pause(pause)).monotonic
-    raise AssertionError("unreachable")
 
 
 def no_slot(ref: BatchRef, timeout: float) -> RequestTimeout:
@@ -88,8 +88,7 @@ def pause_after(error: ReadError, attempt: int, policy: RetryPolicy, random: Cal
     """Return how many seconds to wait before the next attempt, or None where there is none."""
     if attempt >= policy.attempts or not is_transient(error):
         return None
-    asked = hint(error, policy)
-    return policy.backoff(attempt, random()) if asked is None else asked
+    return max(policy.backoff(attempt, random()), hint(error, policy) or 0.0)
 
 
 def hint(error: ReadError, policy: RetryPolicy) -> float | None:

@@ -14,7 +14,7 @@ KeySource: TypeAlias = str | Callable[[], str]
 
 _SALT = secrets.token_bytes(16)
 
-SHORTEST_TO_HIDE = 6
+SHORTEST_TO_HIDE = 12
 """Characters: a shorter key is found in innocent words too, so it is not searched for."""
 
 

@@ -11,23 +11,34 @@ EXAMPLE = "such as 'https://api.example.com'"
 
 
 def checked_base_url(url: object, *, allow_insecure: bool) -> str:
-    """Return the URL without slashes at its end; raise ConfigurationError where no key may go or no path can follow."""
+    """Return the URL without slashes at its end; raise ConfigurationError where no key may go or no path can follow.
+
+    A URL may hold a password or a key where none belongs, so no message shows more of it than scheme and host.
+    """
     if not isinstance(url, str) or not url.isprintable() or " " in url:
-        raise ConfigurationError(f"base_url must be a URL without blanks, {EXAMPLE}, not {url!r:.80}")
+        raise ConfigurationError(f"base_url must be a URL without blanks, {EXAMPLE}")
+    if "@" in url or "?" in url or "#" in url:
+        raise ConfigurationError(f"base_url holds no user, password, '?' or '#': keys have parameters of their own; "
+                                 f"give one {EXAMPLE}")  # fmt: skip
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
-    except ValueError as error:
-        raise ConfigurationError(f"base_url is no URL ({error}); give one {EXAMPLE}") from None
-    if "@" in parts.netloc:
-        raise ConfigurationError("base_url must not hold a user name or password: keys have parameters of their own")
-    if parts.scheme not in {"http", "https"} or not host or parts.query or parts.fragment:
-        raise ConfigurationError(f"base_url needs http or https and a host, and no query, {EXAMPLE}, not {url!r:.200}")
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError(f"base_url has no host and port that work; give one {EXAMPLE}") from None
+    if parts.scheme not in {"http", "https"} or not _is_host(host) or port == 0:
+        raise ConfigurationError(f"base_url needs http or https and a host, {EXAMPLE}")
     if parts.scheme == "http" and not allow_insecure and not is_loopback(host):
-        raise ConfigurationError(
-            f"base_url {url!r:.200} would send keys unencrypted: use https (or allow_insecure=True, in a test network)"
-        )
+        raise ConfigurationError(f"base_url http://{host} would send keys unencrypted: "
+                                 "use https (or allow_insecure=True, in a test network)")  # fmt: skip
     return url.rstrip("/")
+
+
+def _is_host(host: str) -> bool:
+    """Return whether a look-up of the host can be tried at all: no empty label, none over 63 characters."""
+    try:
+        return bool(host) and bool(host.encode("idna"))
+    except UnicodeError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

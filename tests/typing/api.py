@@ -47,7 +47,7 @@ def accounts(key: str, current: Callable[[], str]) -> tuple[Gameball, Believe]:
     assert_type(believe.base_url, str)
     assert_type(believe.account, str | None)
     assert_type(Gameball.from_env(), Gameball | None)
-    assert_type(Believe.from_env({}), Believe | None)
+    assert_type(Believe.from_env(), Believe | None)
     Gameball(key)  # type: ignore[call-arg]
     Believe(key.encode())  # type: ignore[arg-type]
     Believe(api_key=key, states={"PAUSED": "pending"})  # type: ignore[dict-item]

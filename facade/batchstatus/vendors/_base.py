@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copyreg
+import functools
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Mapping
@@ -9,7 +11,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from batchstatus import _body
-from batchstatus._batch import BatchState, account_name, check_states
+from batchstatus._batch import BatchState, account_name, check_states, fold
 from batchstatus._errors import APIError, ConfigurationError
 from batchstatus._exchange import Request
 from batchstatus._meaning import Complaint, Facts
@@ -53,16 +55,14 @@ class Account(ABC):
         if not isinstance(rate_limit, RateLimit | None):
             raise ConfigurationError(f"rate_limit is a RateLimit(requests, seconds) or None, not {rate_limit!r:.80}")
         self.rate_limit = rate_limit
-        self.words = check_states(self.WORDS) | check_states(states or {})
-        self.errors = self.ERRORS
-        self.advice = self.ADVICE
+        self._states = check_states(self.WORDS) | check_states({} if states is None else states)
 
     def __repr__(self) -> str:
         account = f"account={self.account!r}, " if self.account else ""
         return f"{type(self).__name__}({account}base_url={self.base_url!r}, keys hidden)"
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Self | None:
+    def from_env(cls) -> Self | None:
         """Return the account that the environment describes, or None where it names none of its keys.
 
         Each key is read from `VENDOR_KEYNAME`, or from the file that `VENDOR_KEYNAME_FILE` names (one line end at
@@ -72,7 +72,7 @@ class Account(ABC):
             ConfigurationError: Some keys are there and others are not, a key is there twice, or a file cannot be read.
         """
         variables = {key: f"{cls.name}_{key}".upper() for key in cls.KEY_HEADERS}
-        keys = {key: _key_from(variable, environ) for key, variable in variables.items()}
+        keys = {key: _key_from(variable) for key, variable in variables.items()}
         if not any(keys.values()):
             return None
         if missing := [variables[key] for key, found in keys.items() if found is None]:
@@ -80,7 +80,7 @@ class Account(ABC):
                                      f"or {missing[0]}_FILE to the path of a file with it")  # fmt: skip
         sources = {name: key.reveal for name, key in keys.items() if key is not None}
         make: Callable[..., Self] = cls  # each vendor has its own keys as parameters
-        return make(**sources, base_url=environ.get(f"{cls.name}_BASE_URL".upper()) or None)
+        return make(**sources, base_url=os.environ.get(f"{cls.name}_BASE_URL".upper()) or None)
 
     @abstractmethod
     def request(self, batch_id: str) -> Request:
@@ -94,6 +94,10 @@ class Account(ABC):
     def credential(self) -> Hashable:
         """What is equal for accounts that a vendor counts as one, and tells nothing of their keys."""
         return self.name, *(key.identity() for key in self._keys)
+
+    def state_of(self, word: str) -> BatchState:
+        """Return what a status word means; UNKNOWN where it is in no table."""
+        return self._states.get(fold(word), BatchState.UNKNOWN)
 
     def complaint(self, body: Mapping[str, Any]) -> Complaint:
         """Return what an error body says; both vendors have `message`, and a code in a field of their own."""
@@ -109,21 +113,30 @@ class Account(ABC):
         return Request(url=self.base_url + raw["url"], keys=keys)
 
 
-def _key_from(variable: str, environ: Mapping[str, str]) -> Secret | None:
+def _key_from(variable: str) -> Secret | None:
     """Return the key of a variable, or of the file that its twin names; None where neither is set."""
-    path = environ.get(f"{variable}_FILE")
-    if path and environ.get(variable):
-        raise ConfigurationError(f"both {variable} and {variable}_FILE are set; keep one of them")
-    key = Secret(variable, _content(f"{variable}_FILE", path) if path else environ.get(variable, ""))
-    if not path and not environ.get(variable):
+    in_file = bool(os.environ.get(f"{variable}_FILE"))
+    if not in_file and not os.environ.get(variable):
         return None
+    if in_file and os.environ.get(variable):
+        raise ConfigurationError(f"both {variable} and {variable}_FILE are set; keep one of them")
+    key = Secret(variable, _content(f"{variable}_FILE") if in_file else os.environ[variable])
     key.check()
     return key
 
 
-def _content(variable: str, path: str) -> str:
+def _content(variable: str) -> str:
+    """Return what the variable's file holds; its name is not shown, as it may be a key in the wrong variable."""
     try:
-        return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        text = Path(os.environ[variable]).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-    raise ConfigurationError(f"{variable} names {path!r}, which cannot be read: {reason}")
+    else:
+        return text.removesuffix("\n").removesuffix("\r")
+    raise ConfigurationError(f"{variable} names a file that cannot be read: {reason}")
+
+
+@functools.cache
+def keep_unset(unset: type) -> None:
+    """Let a raw model's mark for absent fields come out of a pickle or a copy as itself: it is compared by identity."""
+    copyreg.pickle(unset, lambda _: "UNSET")

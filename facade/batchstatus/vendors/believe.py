@@ -15,7 +15,7 @@ from batchstatus._exchange import Request
 from batchstatus._meaning import Facts
 from batchstatus._policy import RateLimit
 from batchstatus._secret import KeySource, Secret
-from batchstatus.vendors._base import Account
+from batchstatus.vendors._base import Account, keep_unset
 
 if TYPE_CHECKING:
     from batchstatus_raw.believe.models import ExecutionResult, InitResult
@@ -87,7 +87,9 @@ class Believe(Account):
     def facts(self, body: dict[str, Any]) -> Facts:
         """Return what a body says; the counts are those of the execution, not of the set-up."""
         from batchstatus_raw.believe.models import BatchStatusResponse  # noqa: PLC0415
+        from batchstatus_raw.believe.types import Unset  # noqa: PLC0415
 
+        keep_unset(Unset)
         model = BatchStatusResponse.from_dict(body)
         execution = model.execute_result or None
         return Facts(

@@ -15,7 +15,7 @@ from batchstatus._exchange import Request
 from batchstatus._meaning import Facts
 from batchstatus._policy import RateLimit
 from batchstatus._secret import KeySource, Secret
-from batchstatus.vendors._base import Account
+from batchstatus.vendors._base import Account, keep_unset
 
 if TYPE_CHECKING:
     from batchstatus_raw.gameball.models import BatchStatusResponse
@@ -102,14 +102,16 @@ class Gameball(Account):
     def facts(self, body: dict[str, Any]) -> Facts:
         """Return what a body says, in the spec's shape or in the tutorials'."""
         from batchstatus_raw.gameball.models import BatchStatusResponse  # noqa: PLC0415
+        from batchstatus_raw.gameball.types import Unset  # noqa: PLC0415
 
+        keep_unset(Unset)
         model = BatchStatusResponse.from_dict(body)
-        tutorial = _is_tutorial(model)
+        tutorial = _is_tutorial(body)
         response = model.additional_properties.get("response") if tutorial else {}
         response = response if isinstance(response, dict) else {}
-        pending = self.words.get(str(model.status).casefold()) is BatchState.PENDING
+        pending = self.state_of(str(model.status)) is BatchState.PENDING
         return Facts(
-            id=model.batch_id or None,
+            id=None if isinstance(model.batch_id, Unset) or model.batch_id == "" else model.batch_id,
             status=model.status,
             counts=_tutorial_counts(model, pending) if tutorial else _counts(model),
             fraction=_fraction(model.progress),
@@ -120,11 +122,11 @@ class Gameball(Account):
         )
 
 
-def _is_tutorial(model: BatchStatusResponse) -> bool:
+def _is_tutorial(body: Mapping[str, Any]) -> bool:
     """Return whether the body has the tutorials' shape; the spec's fields decide where both are there."""
-    if model.total_items or model.processed_items or model.failed_items:
-        return False
-    return not {"totalCount", "finishedCount", "errorCount", "response"}.isdisjoint(model.additional_properties)
+    spec = {"totalItems", "processedItems", "failedItems", "results", "errors"}
+    tutorials = {"totalCount", "finishedCount", "errorCount", "response"}
+    return spec.isdisjoint(body) and not tutorials.isdisjoint(body)
 
 
 def _counts(model: BatchStatusResponse) -> Counts:

@@ -167,7 +167,7 @@ def _failure(item: object) -> ItemFailure:
         message=_body.rendering(_body.first(item, "message", "error") or item),
         code=_body.text(item.get("code")),
         index=_body.count(item.get("index")),
-        id=_body.text(_body.first(item, "id", "customerId")),
+        id=_body.text(_body.first(item, "id", "customerId")),  # the second in the tutorials' examples
     )
 
 

@@ -43,12 +43,14 @@ class _Pools(Generic[T]):
     sockets may still serve where they came from.
     """
 
-    def __init__(self, make: Callable[..., T], verify: bool | str | ssl.SSLContext, proxy: str | None) -> None:
+    def __init__(
+        self, make: Callable[..., T], verify: bool | str | ssl.SSLContext, proxy: str | None, home: object = None
+    ) -> None:
         self._make: Callable[..., T] = make
         self._verify = _checked_verify(verify)
         self._proxy = None if proxy is None else _checked_proxy(proxy, "proxy")
         self._context: ssl.SSLContext | None = None
-        self._home: object = None
+        self._home = home
         self._closed = False
         self._forget()
 
@@ -74,9 +76,7 @@ class _Pools(Generic[T]):
     def _pool(self, scheme: str, proxy: str | None) -> T:
         if (scheme, proxy) not in self._pools:
             context = self._tls() if scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-            self._pools[scheme, proxy] = self._make(
-                verify=context, limits=LIMITS, proxy=None if proxy is None else httpx.Proxy(proxy)
-            )
+            self._pools[scheme, proxy] = self._make(verify=context, limits=LIMITS, proxy=proxy)
         return self._pools[scheme, proxy]
 
     def _tls(self) -> ssl.SSLContext:
@@ -99,7 +99,7 @@ class HttpTransport:
 
     def __init__(self, *, verify: bool | str | ssl.SSLContext = True, proxy: str | None = None) -> None:
         self._deadline = Deadline()
-        self._pools = _Pools(self._make, verify, proxy)
+        self._pools = _Pools(self._make, verify, proxy, home=os.getpid())
 
     def _make(self, **options: Any) -> httpx.HTTPTransport:
         transport = httpx.HTTPTransport(**options)

@@ -339,7 +339,7 @@ def test_an_answer_that_is_not_the_page_is_refused_by_its_address(published, sit
     assert_refused(pull_specs(published), published, before, f"{site.url}/believe.md: the page has 0 closed")
 
 
-@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/page.md", "nonsense", "http://[/page.md"])
+@pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/page.md", "nonsense", "http://127.0.0.1:port/page.md"])
 def test_a_page_that_cannot_be_fetched_is_refused_by_its_address(address, specs):
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = address.format(port=closed.getsockname()[1])
@@ -350,14 +350,16 @@ def test_a_page_that_cannot_be_fetched_is_refused_by_its_address(address, specs)
 
 LIMITED = """
 import os, resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+resource.setrlimit(resource.RLIMIT_FSIZE, (1700, 1700))
 os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
 def test_a_disk_that_fills_up_leaves_all_as_it_was(published, site):
-    """The limit lets Gameball's spec of 2 kB be written, and Believe's of 6 kB not."""
-    site.pages["/gameball.md"] = page_of(CHANGED)
+    """No file may grow over 1,700 bytes: Gameball's new spec can be written, its old one and Believe's cannot."""
+    shorter = re.sub(r"  description: >-\n.*?(?=  version)", "", CHANGED, flags=re.DOTALL)
+    assert len(shorter) < 1700 < len(GAMEBALL)
+    site.pages["/gameball.md"] = page_of(shorter)
     before = files(published)
     answer = run([sys.executable, "-c", LIMITED, sys.executable, published / "pull.py"], published)
     assert_refused(answer, published, before, "File too large")
@@ -557,7 +559,12 @@ CHANGES = {
         ],
     ),
     "a schema of true and false": (record(a=True), record(a=False), []),
-    "a path's parameter is the operation's": (
+    "a path gets a parameter for its operations": (
+        inheriting(None, None),
+        inheriting(TEXT, None),
+        ["ok       added   GET /b query parameter p (type string)"],
+    ),
+    "a path's parameter gives way to the operation's": (
         inheriting(None, {"type": "string", "enum": ["x"]}),
         inheriting({"type": "string", "enum": ["y"]}, {"type": "string", "enum": ["x"]}),
         [],

@@ -301,10 +301,18 @@ def test_an_update_that_would_change_the_kind_of_a_value_is_refused(action):
 
 
 def test_what_an_overlay_adds_is_not_shared_with_the_overlay():
-    update = {"b": {"c": [1]}}
-    actions = [{"target": "$.a[*]", "update": update}, {"target": "$.a[0].b.c", "update": 2}]
-    assert applied({"a": [{}, {}]}, *actions) == {"a": [{"b": {"c": [1, 2]}}, {"b": {"c": [1]}}]}
-    assert update == {"b": {"c": [1]}}
+    update, item = {"b": {"c": [1]}}, {"d": {}}
+    actions = [
+        {"target": "$.a[*]", "update": update},
+        {"target": "$.a[0].b.c", "update": 2},
+        {"target": "$.e[*]", "update": item},
+        {"target": "$.e[0][0].d", "update": {"f": 3}},
+    ]
+    assert applied({"a": [{}, {}], "e": [[], []]}, *actions) == {
+        "a": [{"b": {"c": [1, 2]}}, {"b": {"c": [1]}}],
+        "e": [[{"d": {"f": 3}}], [{"d": {}}]],
+    }
+    assert (update, item) == ({"b": {"c": [1]}}, {"d": {}})
 
 
 def test_the_raw_client_is_typed():

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import recording
-from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef
+from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef, Outcome
 from batchstatus._clock import Clock
 from batchstatus.testing.simulator import Simulator
 
@@ -27,7 +28,9 @@ class ManualClock(Clock):
     def utc(self) -> datetime:
         return datetime(2025, 1, 27, 12, tzinfo=UTC) + timedelta(seconds=self.now)
 
-    def sleep(self, seconds: float) -> None:
+    virtual = True
+
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
         self.now += seconds
 
     async def sleep_async(self, seconds: float) -> None:
@@ -42,6 +45,21 @@ class SyncReader:
 
     def get(self, ref: str | BatchRef, **options: Any) -> Batch:
         return self.client.get(ref, **options)
+
+    def wait(self, ref: str | BatchRef, **options: Any) -> Batch:
+        return self.client.wait(ref, **options)
+
+    def as_completed(self, refs: Any, **options: Any) -> list[Outcome]:
+        return list(self.client.as_completed(refs, **options))
+
+    def watch(self, refs: Any, **options: Any) -> list[Outcome]:
+        return list(self.client.watch(refs, **options))
+
+    def wait_all(self, refs: Any, **options: Any) -> dict[BatchRef, Outcome]:
+        return self.client.wait_all(refs, **options)
+
+    def get_many(self, refs: Any, **options: Any) -> dict[BatchRef, Outcome]:
+        return self.client.get_many(refs, **options)
 
     def close(self) -> None:
         self.client.close()
@@ -59,12 +77,31 @@ class AsyncReader:
     def get(self, ref: str | BatchRef, **options: Any) -> Batch:
         return self.runner.run(self.client.get(ref, **options))
 
+    def wait(self, ref: str | BatchRef, **options: Any) -> Batch:
+        return self.runner.run(self.client.wait(ref, **options))
+
+    def as_completed(self, refs: Any, **options: Any) -> list[Outcome]:
+        return self.runner.run(collected(self.client.as_completed(refs, **options)))
+
+    def watch(self, refs: Any, **options: Any) -> list[Outcome]:
+        return self.runner.run(collected(self.client.watch(refs, **options)))
+
+    def wait_all(self, refs: Any, **options: Any) -> dict[BatchRef, Outcome]:
+        return self.runner.run(self.client.wait_all(refs, **options))
+
+    def get_many(self, refs: Any, **options: Any) -> dict[BatchRef, Outcome]:
+        return self.runner.run(self.client.get_many(refs, **options))
+
     def close(self) -> None:
         self.runner.run(self.client.close())
 
     def finish(self) -> None:
         self.close()
         self.runner.close()
+
+
+async def collected(outcomes: AsyncIterator[Outcome]) -> list[Outcome]:
+    return [outcome async for outcome in outcomes]
 
 
 Reader = SyncReader | AsyncReader

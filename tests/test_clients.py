@@ -193,6 +193,8 @@ def test_a_client_needs_accounts_with_names_of_their_own(client):
         client(Believe("test-key"), proxy="not a proxy")
     with pytest.raises(ConfigurationError, match="retry is a RetryPolicy"):
         client(Believe("test-key"), retry=None)
+    with pytest.raises(ConfigurationError, match="poll is a PollPolicy"):
+        client(Believe("test-key"), poll=30.0)
 
 
 def test_a_closed_client_says_so(reader, simulator):
@@ -238,12 +240,14 @@ def test_one_client_serves_many_tasks_from_its_first_use(simulator):
 
 def test_the_clients_have_the_same_names_and_parameters():
     def surface(cls):
+        public = {name: method for name, method in inspect.getmembers(cls, callable) if not name.startswith("_")}
         return {
-            name: str(inspect.signature(getattr(cls, name))).replace("Async", "")
-            for name in ("__init__", "from_env", "get", "close")
+            name: [(field.name, field.kind, field.default) for field in inspect.signature(method).parameters.values()]
+            for name, method in {**public, "__init__": cls.__init__}.items()
         }
 
     assert surface(BatchClient) == surface(AsyncBatchClient)
+    assert {"get", "get_many", "wait", "watch", "as_completed", "wait_all", "close"} < surface(BatchClient).keys()
 
 
 @pytest.mark.parametrize(("vendor", "status"), [("gameball", "completed"), ("believe", "FAILED")])

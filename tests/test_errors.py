@@ -24,6 +24,9 @@ TREE = {
     "ServerError": ("APIError", Exception),
     "InvalidResponse": ("ReadError", Exception),
     "BatchFailed": ("BatchStatusError", Exception),
+    "WaitError": ("BatchStatusError", Exception),
+    "WaitTimeout": ("WaitError", TimeoutError),
+    "WaitStopped": ("WaitError", Exception),
 }
 
 
@@ -38,6 +41,8 @@ def example(cls):
         return cls("text", ref=REF, status_code=200, request_id="r", cut_short=True)
     if issubclass(cls, _errors.ReadError):
         return cls("text", ref=REF)
+    if issubclass(cls, _errors.WaitError):
+        return cls("text", ref=REF, last=None, reads=3, elapsed=1.5, checkpoint={"ref": "believe:1"})
     return cls("text", batch=None) if cls is _errors.BatchFailed else cls("text")
 
 

@@ -21,7 +21,7 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", REA
 def test_an_example_prints_what_the_readme_says(code, output, tmp_path):
     clock = [0.0]
     with Simulator(clock=lambda: clock[0], epoch=datetime(2025, 1, 27, 12, tzinfo=UTC)) as simulator:
-        simulator.add("gameball", id="1748392", status="processing")
+        simulator.add("gameball", id="1748392", status="completed" if "client.wait" in code else "processing")
         simulator.add("believe", id="550e8400-e29b-41d4-a716-446655440000", status="FINALIZED", seconds=600)
         environ = {
             "GAMEBALL_API_KEY": GAMEBALL_KEY,
@@ -43,8 +43,8 @@ def test_an_example_prints_what_the_readme_says(code, output, tmp_path):
 
 
 def test_there_are_examples_of_each_kind():
-    assert len(EXAMPLES) == 4
-    assert sum(1 for _, output in EXAMPLES if output) == 3
+    assert len(EXAMPLES) == 5
+    assert sum(1 for _, output in EXAMPLES if output) == 4
 
 
 def test_every_target_that_the_readme_names_exists_and_every_target_has_a_description():

@@ -11,7 +11,7 @@ from ._version import __version__
 
 if TYPE_CHECKING:
     from ._async_client import AsyncBatchClient
-    from ._batch import Batch, BatchRef, BatchState, Counts, ItemFailure
+    from ._batch import Batch, BatchRef, BatchState, Counts, ItemFailure, Outcome
     from ._client import BatchClient
     from ._errors import (
         APIError,
@@ -28,8 +28,11 @@ if TYPE_CHECKING:
         RequestTimeout,
         ServerError,
         TransportError,
+        WaitError,
+        WaitStopped,
+        WaitTimeout,
     )
-    from ._policy import RateLimit, RetryPolicy
+    from ._policy import PollPolicy, RateLimit, RetryPolicy
     from .vendors import Believe, Gameball
 
 __all__ = [
@@ -50,7 +53,9 @@ __all__ = [
     "Gameball",
     "InvalidResponse",
     "ItemFailure",
+    "Outcome",
     "PermissionDenied",
+    "PollPolicy",
     "RateLimit",
     "RateLimited",
     "ReadError",
@@ -58,17 +63,21 @@ __all__ = [
     "RetryPolicy",
     "ServerError",
     "TransportError",
+    "WaitError",
+    "WaitStopped",
+    "WaitTimeout",
     "__version__",
 ]
 
 _HOME = {
     "AsyncBatchClient": "_async_client",
     "BatchClient": "_client",
+    "PollPolicy": "_policy",
     "RateLimit": "_policy",
     "RetryPolicy": "_policy",
     "Believe": "vendors",
     "Gameball": "vendors",
-    **dict.fromkeys(("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure"), "_batch"),
+    **dict.fromkeys(("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure", "Outcome"), "_batch"),
 }
 
 

@@ -12,7 +12,7 @@ import attrs
 from attrs import field, frozen
 from attrs.converters import optional
 
-from ._errors import BatchFailed, ConfigurationError
+from ._errors import BatchFailed, BatchStatusError, ConfigurationError
 
 LONGEST_ID = 256
 ACCOUNT = re.compile(r"[a-z0-9_-]{1,64}")
@@ -201,6 +201,22 @@ class Batch:
             "results": list(self.results),
         }
         return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
+
+
+@frozen
+class Outcome:
+    """What became of one ref among many: a batch, or the error that kept it from being read to its end."""
+
+    ref: BatchRef
+    batch: Batch | None = None
+    error: BatchStatusError | None = None
+
+    def unwrap(self) -> Batch:
+        """Return the batch, or raise the error."""
+        if self.error is not None:
+            raise self.error
+        assert self.batch is not None, "an Outcome has a batch or an error"
+        return self.batch
 
 
 def _shown(value: object) -> str:

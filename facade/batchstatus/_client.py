@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Generator
+import threading
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Self
 
-from ._batch import Batch, BatchRef
+from ._batch import Batch, BatchRef, BatchState, Outcome
 from ._clock import Clock
-from ._core import Core
+from ._core import WAIT_TIMEOUT, Core
+from ._crew import ThreadCrew, Transport
 from ._exchange import Answer, Failure, Pause, Reply, Send
-from ._policy import RetryPolicy
+from ._policy import PollPolicy, RetryPolicy
+from ._schedule import News, Read, Rest, Schedule, check_return_when, is_enough
 from .vendors import Account
-
-
-class Transport(Protocol):
-    """Performs one exchange; `batchstatus._http.HttpTransport` by default."""
-
-    def send(self, step: Send, timeout: float) -> Answer | Failure:
-        """Return the whole answer, or why there is none within so many seconds; raise nothing."""
-
-    def close(self) -> None:
-        """Free what is held."""
 
 
 class BatchClient(Core):
@@ -31,6 +25,7 @@ class BatchClient(Core):
     Args:
         *vendors: The accounts: `Gameball(...)`, `Believe(...)`.
         retry: How one read is retried.
+        poll: When a wait reads next, and when it gives up.
         verify: False checks no certificate; an `ssl.SSLContext`, or the path of a CA bundle, checks against that.
         proxy: A proxy's URL; without it, HTTPS_PROXY, ALL_PROXY and NO_PROXY are obeyed.
         clock: Other clocks and sleeps than the machine's, for tests.
@@ -40,16 +35,19 @@ class BatchClient(Core):
         ConfigurationError: Without an account, or with two of the same name at a vendor.
     """
 
+    IN_FLIGHT = 32
+
     def __init__(
         self,
         *vendors: Account,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (it is frozen)
+        poll: PollPolicy = PollPolicy(),  # noqa: B008 (it is frozen)
         verify: bool | str | ssl.SSLContext = True,
         proxy: str | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
     ) -> None:
-        super().__init__(vendors, retry, clock)
+        super().__init__(vendors, retry, poll, clock)
         if transport is None:
             # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
             from ._http import HttpTransport  # noqa: PLC0415
@@ -71,6 +69,136 @@ class BatchClient(Core):
             InvalidResponse: The vendor answered, but not with this batch.
         """
         return self._noticed(self._drive(self._read(ref, timeout)))
+
+    def wait(
+        self,
+        ref: str | BatchRef,
+        *,
+        timeout: float = WAIT_TIMEOUT,
+        until: Iterable[BatchState] | None = None,
+        on_update: Callable[[Batch], object] | None = None,
+        stop: threading.Event | None = None,
+        resume: str | Mapping[str, Any] | None = None,
+    ) -> Batch:
+        """Read a batch until it has ended, at once first, then when there is likely news.
+
+        A batch that ended as FAILED is a result, not an exception: see `Batch.raise_for_state`.
+
+        Args:
+            ref: `vendor:id`, `vendor/account:id`, or a BatchRef.
+            timeout: Seconds for all of it; with `resume` it replaces the checkpoint's deadline if it is given.
+            until: States that end the wait besides the terminal ones, such as {BatchState.REQUIRES_ACTION}.
+            on_update: Called with the batch at the first reading and at each change; what it raises ends the wait.
+            stop: Ends the wait when it is set, within 0.1 s in a pause and with its deadline in a read.
+            resume: The `checkpoint` of a WaitError, or its JSON text, from this process or another.
+
+        Raises:
+            ConfigurationError: The ref or an option cannot work; nothing was sent.
+            APIError: The vendor said no; no later read can fare better.
+            ReadError: No read succeeded for `PollPolicy.give_up_after` seconds, and at least 5 failed.
+            WaitTimeout: The time is up, or the vendor's Retry-After leads beyond it; with a checkpoint.
+            WaitStopped: `stop` was set; with a checkpoint.
+        """
+        schedule = self._wait(ref, timeout, until, resume)
+        with closing(self._news(schedule, stop)) as news:
+            for item in news:
+                if item.changed and on_update is not None:
+                    on_update(item.outcome.unwrap())
+                if item.done:
+                    break
+        return item.outcome.unwrap()
+
+    def watch(
+        self,
+        refs: Iterable[str | BatchRef],
+        *,
+        timeout: float,
+        changes_only: bool = True,
+        stop: threading.Event | None = None,
+    ) -> Iterator[Outcome]:
+        """Yield an Outcome at each change of a batch's state or counts, until all have ended or the time is up.
+
+        Args:
+            refs: One or many; duplicates are read once.
+            timeout: Seconds for all of it.
+            changes_only: False yields at each reading.
+            stop: Ends the watch when it is set.
+        """
+        schedule = self._schedule(refs, timeout=timeout)
+        return self._outcomes(schedule, stop, lambda item: item.changed or item.done or not changes_only)
+
+    def as_completed(
+        self, refs: Iterable[str | BatchRef], *, timeout: float, stop: threading.Event | None = None
+    ) -> Iterator[Outcome]:
+        """Yield one Outcome for each distinct ref as soon as its batch has ended; an error is in its Outcome.
+
+        Args:
+            refs: Any number, of all vendors and accounts; duplicates are read once.
+            timeout: Seconds for all of them. Reads are paced: 100,000 batches take hours for one sweep.
+            stop: Ends the wait when it is set: what is open yields WaitStopped.
+        """
+        return self._outcomes(self._schedule(refs, timeout=timeout), stop, lambda item: item.done)
+
+    def wait_all(
+        self,
+        refs: Iterable[str | BatchRef],
+        *,
+        timeout: float,
+        return_when: str = "all",
+        stop: threading.Event | None = None,
+    ) -> dict[BatchRef, Outcome]:
+        """Return an Outcome for every ref, once all batches have ended, or enough of them.
+
+        Args:
+            refs: Any number, of all vendors and accounts; duplicates are read once.
+            timeout: Seconds for all of them.
+            return_when: "all", "any" (one has ended), or "first_failed" (one has failed, been cancelled or refused).
+                What is still open then has WaitStopped, with its last reading and a checkpoint.
+            stop: Ends the wait when it is set.
+        """
+        return self._collect(self._schedule(refs, timeout=timeout), check_return_when(return_when), stop)
+
+    def get_many(self, refs: Iterable[str | BatchRef], *, timeout: float) -> dict[BatchRef, Outcome]:
+        """Return one good reading of each ref, or the error that came instead, within `timeout` seconds."""
+        return self._collect(self._schedule(refs, timeout=timeout, until=BatchState), "all", None)
+
+    def _collect(self, schedule: Schedule, return_when: str, stop: threading.Event | None) -> dict[BatchRef, Outcome]:
+        outcomes: dict[BatchRef, Outcome] = {}
+        for item in self._news(schedule, stop):
+            if item.done:
+                outcomes[item.outcome.ref] = item.outcome
+                if is_enough(item.outcome, return_when):
+                    schedule.stop()
+        return outcomes
+
+    def _outcomes(
+        self, schedule: Schedule, stop: threading.Event | None, wanted: Callable[[News], bool]
+    ) -> Generator[Outcome, None, None]:
+        with closing(self._news(schedule, stop)) as news:
+            for item in news:
+                if wanted(item):
+                    yield item.outcome
+
+    def _news(self, schedule: Schedule, stop: threading.Event | None) -> Generator[News, None, None]:
+        """Perform what the schedule decides; leave no thread behind, wherever the caller stops asking."""
+        crew = ThreadCrew(self._transport, self._clock, stop, schedule.in_flight)
+        try:
+            while True:
+                for read, reply in crew.answers():
+                    schedule.answered(read, reply)
+                while schedule.news:
+                    yield self._told(schedule.news.popleft())
+                if stop is not None and stop.is_set():
+                    schedule.stop()
+                step = schedule.step(self._clock.monotonic(), self._clock.utc())
+                if isinstance(step, Read):
+                    crew.start(step)
+                elif isinstance(step, Rest):
+                    crew.rest(step.seconds)
+                elif not schedule.news:
+                    return
+        finally:
+            crew.close()
 
     def close(self) -> None:
         """Close all connections; a second time does nothing."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from datetime import UTC, datetime
+from typing import ClassVar
 
 
 class Clock:
@@ -18,9 +20,12 @@ class Clock:
         """Return the wall clock's time, aware, UTC."""
         return datetime.now(UTC)
 
-    def sleep(self, seconds: float) -> None:
-        """Sleep in a thread."""
-        time.sleep(seconds)
+    virtual: ClassVar[bool] = False
+    """Whether time passes only in sleeps."""
+
+    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
+        """Sleep in a thread, until `stop` at most; a signal's handler runs at once, as it does not in time.sleep."""
+        (stop or threading.Event()).wait(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
         """Sleep in a task."""

@@ -4,30 +4,45 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable, Generator, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Generator, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, ClassVar, Self
 
 from ._batch import Batch, BatchRef, BatchState
+from ._checkpoint import load
 from ._clock import REAL, Clock
 from ._errors import ConfigurationError
 from ._exchange import Answer, Failure, Pause, Reply, Send
 from ._gates import gate_for
-from ._policy import RetryPolicy, seconds
+from ._policy import PollPolicy, RetryPolicy, seconds
+from ._queue import Queue
 from ._reading import read
+from ._schedule import TERMINAL, News, Schedule
 from .vendors import VENDORS, Account
+
+WAIT_TIMEOUT = 900.0
+"""Seconds. `wait` knows by identity whether the caller gave a timeout, which then replaces a checkpoint's deadline."""
 
 log = logging.getLogger("batchstatus")
 log.addHandler(logging.NullHandler())
 
 
 class Core:
-    """The accounts of a client, and the reads that it drives."""
+    """The accounts of a client, and the reads and waits that it drives."""
 
-    def __init__(self, accounts: tuple[Account, ...], retry: RetryPolicy, clock: Clock | None) -> None:
+    IN_FLIGHT: ClassVar[int]
+    """Reads of a wait under way at once, unless PollPolicy says otherwise."""
+
+    def __init__(
+        self, accounts: tuple[Account, ...], retry: RetryPolicy, poll: PollPolicy, clock: Clock | None
+    ) -> None:
         self._accounts = _by_name(accounts)
         if not isinstance(retry, RetryPolicy):
             raise ConfigurationError(f"retry is a RetryPolicy(...), not {type(retry).__name__}")
+        if not isinstance(poll, PollPolicy):
+            raise ConfigurationError(f"poll is a PollPolicy(...), not {type(poll).__name__}")
         self._retry = retry
+        self._poll = poll
         self._clock = clock or REAL
         self._gates = {
             account: gate_for(account.name, account.credential, account.rate_limit, self._clock) for account in accounts
@@ -58,8 +73,7 @@ class Core:
 
     def _read(self, ref: str | BatchRef, timeout: float) -> Generator[Send | Pause, Reply, Batch]:
         """Return a read that has not begun; raise ConfigurationError where it cannot."""
-        if self._closed:
-            raise ConfigurationError("this client is closed: make a new one, or stay inside its `with` block")
+        self._check_open()
         ref, timeout = BatchRef.parse(ref), seconds("timeout", timeout)
         account = self._account(ref)
         return read(
@@ -71,6 +85,60 @@ class Core:
             timeout=timeout,
             random=random.random,
         )
+
+    def _schedule(
+        self,
+        refs: Iterable[str | BatchRef],
+        *,
+        timeout: float,
+        until: Iterable[BatchState] = TERMINAL,
+        reads_before: int = 0,
+    ) -> Schedule:
+        """Return a wait that has not begun; raise ConfigurationError where it cannot."""
+        self._check_open()
+        queues: dict[Account, Queue] = {}
+        placed: dict[BatchRef, Queue] = {}
+        for ref in map(BatchRef.parse, refs):
+            account = self._account(ref)
+            if account not in queues:
+                queues[account] = Queue(account, self._gates[account])
+            placed[ref] = queues[account]
+        return Schedule(
+            placed,
+            poll=self._poll,
+            retry=self._retry,
+            in_flight=self.IN_FLIGHT,
+            until=TERMINAL | frozenset(until),
+            started=self._clock.monotonic(),
+            timeout=seconds("timeout", timeout),
+            reads_before=reads_before,
+        )
+
+    def _wait(
+        self,
+        ref: str | BatchRef,
+        timeout: float,
+        until: Iterable[BatchState] | None,
+        resume: str | Mapping[str, Any] | None,
+    ) -> Schedule:
+        """Return a wait for one batch, begun anew or resumed."""
+        states = check_until(until)
+        if resume is None:
+            return self._schedule([ref], timeout=timeout, until=states)
+        checkpoint = load(resume)
+        if checkpoint.ref != BatchRef.parse(ref):
+            raise ConfigurationError(f"this checkpoint is about {checkpoint.ref}, not {ref}")
+        if timeout is WAIT_TIMEOUT:  # not given: the deadline stays
+            timeout = (checkpoint.deadline - self._clock.utc()) / timedelta(seconds=1)
+            if timeout <= 0:
+                raise ConfigurationError(f"the deadline of this checkpoint, {checkpoint.deadline}, has passed: "
+                                         "give a timeout")  # fmt: skip
+        states = states or checkpoint.until
+        return self._schedule([ref], timeout=timeout, until=states, reads_before=checkpoint.reads)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ConfigurationError("this client is closed: make a new one, or stay inside its `with` block")
 
     def _account(self, ref: BatchRef) -> Account:
         accounts = self._accounts.get(ref.vendor)
@@ -86,6 +154,17 @@ class Core:
 
     def _reply(self, outcome: Answer | Failure | None) -> Reply:
         return Reply(outcome, self._clock.monotonic(), self._clock.utc())
+
+    def _told(self, news: News) -> News:
+        """Log what a reading changes, and what somebody has to act on."""
+        batch = news.outcome.batch
+        if batch is not None and news.changed:
+            self._noticed(batch)
+            log.info("%s: %s (%.80s), %s", batch.ref, batch.state.name, batch.vendor_status, batch.counts)
+        if news.needs_action:
+            log.warning("%s: %.80s: somebody has to approve or execute it; it may stay so for ever",
+                        news.outcome.ref, batch and batch.vendor_status)  # fmt: skip
+        return news
 
     def _noticed(self, batch: Batch) -> Batch:
         """Warn of a status word that is in no table, once for each."""
@@ -110,6 +189,17 @@ def _by_name(accounts: tuple[Account, ...]) -> Mapping[str, Mapping[str | None, 
             raise ConfigurationError(f"two accounts at {account.name} have the same name; give each account='...'")
         found[account.name][account.account] = account
     return found
+
+
+def check_until(until: Iterable[BatchState] | None) -> frozenset[BatchState]:
+    """Return the states as a set; raise ConfigurationError where one is none."""
+    states = [until] if isinstance(until, str) else list(until or ())
+    try:
+        return frozenset(map(BatchState, states))
+    except ValueError:
+        raise ConfigurationError(
+            f"until takes states, such as {{BatchState.REQUIRES_ACTION}}, not {until!r:.80}"
+        ) from None
 
 
 def _known(vendor: str) -> str:

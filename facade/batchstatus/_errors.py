@@ -13,7 +13,10 @@ BatchStatusError
 │   │   ├── RateLimited                429
 │   │   └── ServerError                5xx, 408, 425
 │   └── InvalidResponse                the vendor answered what is no such batch
-└── BatchFailed                        by `Batch.raise_for_state`
+├── BatchFailed                        by `Batch.raise_for_state`
+└── WaitError                          a wait ended before its batch did
+    ├── WaitTimeout (TimeoutError)
+    └── WaitStopped
 
 Every error pickles and copies, and holds no key and no HTTP library's object.
 """
@@ -152,3 +155,46 @@ class BatchFailed(BatchStatusError):
     def __init__(self, text: str, *, batch: Batch) -> None:
         super().__init__(text)
         self.batch = batch
+
+
+class WaitError(BatchStatusError):
+    """A wait ended before its batch did; the batch goes on.
+
+    Attributes:
+        ref: The batch that was waited for.
+        last: The batch as last read, or None; after a wait for many without `raw` and `payload`.
+        reads: Attempts so far, the failed ones included.
+        elapsed: Seconds waited.
+        checkpoint: Plain JSON that `wait(resume=...)` takes, in this process or another.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        ref: BatchRef,
+        last: Batch | None,
+        reads: int,
+        elapsed: float,
+        checkpoint: dict[str, Any],
+    ) -> None:
+        super().__init__(text)
+        self.ref = ref
+        self.last = last
+        self.reads = reads
+        self.elapsed = elapsed
+        self.checkpoint = checkpoint
+
+
+class WaitTimeout(WaitError, TimeoutError):
+    """The wait's time is up, or a Retry-After leads beyond it.
+
+    Attributes:
+        retry_after: Seconds after which the vendor wants to be asked again, where that ended the wait; else None.
+    """
+
+    retry_after: float | None = None
+
+
+class WaitStopped(WaitError):
+    """The caller's `stop` was set."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from attrs import field, frozen
+from attrs.validators import optional
 
 from ._errors import ConfigurationError
 
@@ -68,3 +69,25 @@ class RetryPolicy:
         """Return the pause in seconds after the given attempt (from 1), for a random number from 0 to 1."""
         # The exponent is bounded, since a float overflows long before a patient caller's last attempt.
         return random * min(self.max_delay, self.first_delay * 2.0 ** min(attempt - 1, 60))
+
+
+@frozen(kw_only=True)
+class PollPolicy:
+    """When a wait reads next, and when it gives up.
+
+    The next read follows the vendor's Retry-After; else the end that processed and total predict; else a gap that
+    grows with the time since the last change, from `floor` over a plateau of 12 s to `ceiling`.
+    """
+
+    floor: float = field(default=1.0, validator=_seconds)
+    """Seconds: the shortest gap between two reads of a batch."""
+    ceiling: float = field(default=30.0, validator=_seconds)
+    """Seconds: the longest gap, but for a Retry-After."""
+    give_up_after: float = field(default=300.0, validator=_seconds)
+    """Seconds without a good reading after which a batch is given up, once at least 5 reads have failed."""
+    in_flight: int | None = field(default=None, validator=optional(_positive_int))
+    """Reads under way at once, at most; default: 32 in threads, 256 in tasks."""
+
+    def __attrs_post_init__(self) -> None:
+        if self.ceiling < self.floor:
+            raise ConfigurationError(f"ceiling must be at least floor ({self.floor}), not {self.ceiling}")

@@ -3,6 +3,8 @@
 What must not pass stands with the error that it has to give; mypy reports an ignore that is not needed.
 """
 
+import asyncio
+import threading
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, assert_type
@@ -25,7 +27,9 @@ from batchstatus import (
     Gameball,
     InvalidResponse,
     ItemFailure,
+    Outcome,
     PermissionDenied,
+    PollPolicy,
     RateLimit,
     RateLimited,
     ReadError,
@@ -33,6 +37,9 @@ from batchstatus import (
     RetryPolicy,
     ServerError,
     TransportError,
+    WaitError,
+    WaitStopped,
+    WaitTimeout,
     __version__,
 )
 
@@ -190,3 +197,40 @@ def errors(client: BatchClient) -> None:
 def no_read(error: BatchStatusError) -> None:
     """Not every error is about a read."""
     assert error.ref  # type: ignore[attr-defined]
+
+
+def waits(client: BatchClient, checkpoint: str) -> None:
+    assert_type(client.wait("believe:17", timeout=60.0, until={BatchState.REQUIRES_ACTION}, on_update=print), Batch)
+    assert_type(client.wait("believe:17", stop=threading.Event(), resume=checkpoint), Batch)
+    for outcome in client.as_completed(["believe:17", BatchRef("gameball", 17)], timeout=60):
+        assert_type(outcome, Outcome)
+        assert_type(outcome.ref, BatchRef)
+        assert_type(outcome.batch, Batch | None)
+        assert_type(outcome.error, BatchStatusError | None)
+        assert_type(outcome.unwrap(), Batch)
+    assert_type(client.wait_all(["believe:17"], timeout=60, return_when="any"), dict[BatchRef, Outcome])
+    assert_type(client.get_many(["believe:17"], timeout=60), dict[BatchRef, Outcome])
+    client.as_completed(["believe:17"])  # type: ignore[call-arg]
+    client.wait("believe:17", stop=asyncio.Event())  # type: ignore[arg-type]
+    BatchClient(Believe("test-key"), poll=PollPolicy(floor=2.0, in_flight=8))
+
+
+async def async_waits(client: AsyncBatchClient) -> None:
+    async def note(batch: Batch) -> None:
+        assert_type(batch.state, BatchState)
+
+    assert_type(await client.wait("believe:17", on_update=note, stop=asyncio.Event()), Batch)
+    async for outcome in client.watch(["believe:17"], timeout=60, changes_only=False):
+        assert_type(outcome, Outcome)
+    assert_type(await client.wait_all(["believe:17"], timeout=60), dict[BatchRef, Outcome])
+
+
+def wait_errors(client: BatchClient) -> None:
+    try:
+        client.wait("believe:17")
+    except (WaitTimeout, WaitStopped) as error:
+        wait: WaitError = error
+        assert_type(wait.last, Batch | None)
+        assert_type(wait.reads, int)
+        assert_type(wait.elapsed, float)
+        assert_type(wait.checkpoint, dict[str, Any])

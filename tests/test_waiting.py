@@ -1,0 +1,333 @@
+"""Waits, by both clients, over real HTTP: what ends them, what they tell, what they leave behind."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+
+import pytest
+from batchstatus import (
+    AsyncBatchClient,
+    BatchClient,
+    BatchNotFound,
+    BatchRef,
+    BatchState,
+    Believe,
+    ConfigurationError,
+    PollPolicy,
+    TransportError,
+    WaitStopped,
+    WaitTimeout,
+)
+from batchstatus.testing.simulator import Quirk, Simulator
+from conftest import ManualClock
+from raw_server import HANG_UP, elapsed, response, serving
+
+KEY = "test-believe-key"
+
+
+@pytest.fixture
+def clock():
+    return ManualClock()
+
+
+@pytest.fixture
+def moving(clock):
+    """Both vendors, whose batches move with the clock of the waits."""
+    with Simulator(clock=clock.monotonic, epoch=clock.utc()) as simulator:
+        yield simulator
+
+
+def test_a_wait_ends_with_its_batch_and_tells_each_change(reader, moving, clock):
+    ref, seen = moving.add("gameball", seconds=100, total=200, failed=2), []
+    done = reader(*moving.accounts(), clock=clock).wait(ref, timeout=900, on_update=seen.append)
+    assert (done.state, done.is_partial) == (BatchState.SUCCEEDED, True)
+    assert seen[0].state is BatchState.PENDING
+    assert seen[-1] == done
+    assert [batch.counts.processed for batch in seen] == sorted({batch.counts.processed for batch in seen})
+    assert 100 <= clock.now < 103
+    assert len(moving.reads) <= 20
+
+
+def test_a_batch_that_has_ended_is_read_once(reader, moving, clock):
+    assert reader(*moving.accounts(), clock=clock).wait(moving.add("believe", seconds=0)).state is BatchState.SUCCEEDED
+    assert (len(moving.reads), clock.now) == (1, 0.0)
+
+
+def test_a_failed_batch_is_a_result(reader, moving, clock):
+    ref = moving.add("believe", seconds=30, ends="FAILED", failed=3)
+    assert reader(*moving.accounts(), clock=clock).wait(ref).state is BatchState.FAILED
+
+
+def test_a_wait_can_end_where_somebody_has_to_act_which_is_announced_once(reader, moving, clock, caplog):
+    ref = moving.add("believe", seconds=600)
+    client = reader(*moving.accounts(), clock=clock)
+    assert client.wait(ref, until={BatchState.REQUIRES_ACTION}).state is BatchState.REQUIRES_ACTION
+    client.wait(ref)
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 2  # once in each wait
+    assert "somebody has to approve" in warnings[0]
+
+
+def test_until_takes_one_state_or_its_word_and_refuses_others(reader, moving, clock):
+    client = reader(*moving.accounts(), clock=clock)
+    ref = moving.add("gameball", seconds=100)
+    assert client.wait(ref, until=BatchState.PENDING).state is BatchState.PENDING
+    assert client.wait(ref, until=["running"]).state is BatchState.RUNNING
+    with pytest.raises(ConfigurationError, match="until takes states"):
+        client.wait(ref, until={"nonsense"})
+
+
+def test_a_timeout_carries_the_last_batch_and_a_checkpoint_that_goes_on_elsewhere(reader, moving, clock):
+    ref = moving.add("gameball", seconds=100, total=10)
+    with pytest.raises(WaitTimeout, match=r"still RUNNING \(processing\) after 50.0 s") as caught:
+        reader(*moving.accounts(), clock=clock).wait(ref, timeout=50)
+    error = caught.value
+    assert (error.last.state, error.elapsed, error.reads) == (BatchState.RUNNING, 50.0, len(moving.reads))
+    assert clock.now == 50.0
+    assert error.last.read_at.timestamp() > clock.utc().timestamp() - 3, "the last read is just before the deadline"
+    text = json.dumps(error.checkpoint)
+    other = reader(*moving.accounts(), clock=clock)
+    with pytest.raises(ConfigurationError, match="has passed: give a timeout"):
+        other.wait(ref, resume=text)
+    assert other.wait(ref, timeout=900, resume=text).state is BatchState.SUCCEEDED
+
+
+def test_a_checkpoint_keeps_deadline_states_and_reads(reader, moving, clock):
+    ref = moving.add("believe", status="FINALIZED")
+    client = reader(*moving.accounts(), clock=clock)
+    with pytest.raises(WaitTimeout) as caught:
+        client.wait(ref, timeout=10)
+    checkpoint = {**caught.value.checkpoint, "deadline": (clock.utc().isoformat()).replace("+00:00", "Z")}
+    checkpoint["deadline"] = checkpoint["deadline"].replace("12:00:10", "12:00:30")
+    with pytest.raises(WaitTimeout) as again:
+        client.wait(ref, resume=checkpoint)
+    assert clock.now == 30.0
+    assert again.value.reads == len(moving.reads)
+
+
+@pytest.mark.parametrize(
+    "bad", ["", "{}", "[]", "7", {"batchstatus_checkpoint": 2}, {"batchstatus_checkpoint": 1}], ids=repr
+)
+def test_what_is_no_checkpoint_is_refused(reader, moving, clock, bad):
+    with pytest.raises(ConfigurationError, match="resume takes"):
+        reader(*moving.accounts(), clock=clock).wait("believe:1", resume=bad)
+    assert moving.reads == []
+
+
+def test_a_checkpoint_of_another_batch_is_refused(reader, moving, clock):
+    client = reader(*moving.accounts(), clock=clock)
+    with pytest.raises(WaitTimeout) as caught:
+        client.wait(moving.add("believe", status="FINALIZED"), timeout=1)
+    with pytest.raises(ConfigurationError, match="is about believe:"):
+        client.wait("believe:other", resume=caught.value.checkpoint)
+
+
+def test_an_exception_of_on_update_ends_the_wait(reader, moving, clock):
+    def fail(batch):
+        raise LookupError(batch.vendor_status)
+
+    with pytest.raises(LookupError, match="pending"):
+        reader(*moving.accounts(), clock=clock).wait(moving.add("gameball"), on_update=fail)
+
+
+def test_a_refusal_ends_a_wait_at_once(reader, moving, clock):
+    with pytest.raises(BatchNotFound):
+        reader(*moving.accounts(), clock=clock).wait("believe:missing")
+    assert len(moving.reads) == 1
+
+
+def test_a_wait_outlives_an_outage_of_a_minute(reader, clock):
+    def script(_):
+        status = "503 Down" if clock.now < 60 else "200 OK"
+        return [response(b'{"id": "1", "status": "EXECUTED"}', status)]
+
+    with serving(script) as server:
+        client = reader(Believe(KEY, base_url=server.url, rate_limit=None), clock=clock)
+        assert client.wait("believe:1").state is BatchState.SUCCEEDED
+    assert 60 <= clock.now < 95
+
+
+def test_a_vendor_that_never_answers_is_given_up(reader, clock):
+    with serving(lambda _: [HANG_UP]) as server:
+        client = reader(
+            Believe(KEY, base_url=server.url, rate_limit=None), clock=clock, poll=PollPolicy(give_up_after=60)
+        )
+        with pytest.raises(TransportError):
+            client.wait("believe:1")
+    assert 60 <= clock.now < 95
+
+
+def test_a_retry_after_is_obeyed_and_one_beyond_the_budget_ends_the_wait_early(reader, clock):
+    with serving(lambda _: [response(b"", "429 Slow", retry_after="50")]) as server:
+        client = reader(Believe(KEY, base_url=server.url), clock=clock)
+        with pytest.raises(WaitTimeout, match="wait another 50 s") as caught:
+            client.wait("believe:1", timeout=120)
+    assert (caught.value.retry_after, clock.now, len(server.heads)) == (50.0, 100.0, 3)
+    assert type(caught.value.__cause__).__name__ == "RateLimited"
+
+
+def test_many_are_told_as_they_end_each_once(reader, moving, clock):
+    refs = [moving.add(vendor, seconds=seconds) for seconds in (90, 30, 60) for vendor in ("gameball", "believe")]
+    client = reader(*moving.accounts(), clock=clock)
+    outcomes = client.as_completed([*refs, str(refs[0]), "believe:missing"], timeout=900)
+    assert outcomes[0].ref.id == "missing"
+    assert isinstance(outcomes[0].error, BatchNotFound)
+    assert [moving_id for moving_id in outcomes[1:] if moving_id.unwrap().state is not BatchState.SUCCEEDED] == []
+    assert sorted(map(str, (outcome.ref for outcome in outcomes[1:]))) == sorted(map(str, refs))
+    assert {outcome.ref for outcome in outcomes[1:3]} == set(refs[2:4])
+
+
+def test_no_refs_are_no_outcomes(reader, moving):
+    client = reader(*moving.accounts())
+    assert client.as_completed([], timeout=1) == []
+    assert client.wait_all([], timeout=1) == {}
+
+
+def test_a_ref_never_read_in_time_is_accounted_for(reader, moving, clock):
+    refs = [moving.add("believe", status="FINALIZED") for _ in range(100)]
+    outcomes = reader(*moving.accounts(), clock=clock).wait_all(refs, timeout=5)
+    assert set(outcomes) == set(refs)
+    assert all(isinstance(outcome.error, WaitTimeout) for outcome in outcomes.values())
+    unread = [outcome for outcome in outcomes.values() if outcome.error.last is None]
+    assert len(unread) == 100 - len(set(moving.reads))
+    assert 100 - len(unread) in range(40, 47)
+    read = next(outcome.error.last for outcome in outcomes.values() if outcome.error.last is not None)
+    assert (read.state, read.raw, read.payload) == (BatchState.REQUIRES_ACTION, None, None)
+
+
+@pytest.mark.parametrize(("return_when", "ended"), [("all", 3), ("any", 1), ("first_failed", 2)])
+def test_wait_all_returns_when_enough_have_ended(reader, moving, clock, return_when, ended):
+    refs = [moving.add("gameball", seconds=20), moving.add("gameball", seconds=50, ends="failed")]
+    refs.append(moving.add("gameball", seconds=300))
+    outcomes = reader(*moving.accounts(), clock=clock).wait_all(refs, timeout=900, return_when=return_when)
+    assert list(map(str, sorted(outcomes, key=str))) == sorted(map(str, refs))
+    assert len([outcome for outcome in outcomes.values() if outcome.batch]) == ended
+    assert all(isinstance(outcome.error, WaitStopped) for outcome in outcomes.values() if not outcome.batch)
+
+
+def test_wait_all_refuses_another_word(reader, moving):
+    with pytest.raises(ConfigurationError, match="return_when is"):
+        reader(*moving.accounts()).wait_all(["believe:1"], timeout=1, return_when="some")
+
+
+def test_get_many_reads_each_ref_once(reader, moving, clock):
+    refs = [
+        moving.add("gameball", seconds=100),
+        moving.add("believe", status="FINALIZED"),
+        BatchRef("believe", "missing"),
+    ]
+    outcomes = reader(*moving.accounts(), clock=clock).get_many(refs, timeout=60)
+    assert [outcomes[ref].batch and outcomes[ref].batch.state for ref in refs] == [
+        BatchState.PENDING,
+        BatchState.REQUIRES_ACTION,
+        None,
+    ]
+    assert len(moving.reads) == 3
+
+
+def test_watch_yields_each_change_or_each_reading(reader, moving, clock):
+    client = reader(*moving.accounts(), clock=clock)
+    changes = client.watch([moving.add("believe", seconds=60)], timeout=900)
+    assert [outcome.batch.state for outcome in changes] == [
+        BatchState.PENDING,
+        BatchState.REQUIRES_ACTION,
+        BatchState.SUCCEEDED,
+    ]
+    before = len(moving.reads)
+    readings = client.watch([moving.add("believe", seconds=60)], timeout=900, changes_only=False)
+    assert len(readings) == len(moving.reads) - before > 3
+
+
+def test_an_abandoned_wait_leaves_no_thread_and_no_task_behind():
+    with Simulator(limits=False) as simulator:
+        refs = [simulator.add("gameball", status=status) for status in ("completed", "pending", "pending")]
+        before = threading.active_count()
+        with BatchClient(*simulator.accounts()) as client:
+            for outcome in client.as_completed(refs, timeout=60):
+                assert outcome.ref == refs[0]
+                break
+            assert threading.active_count() == before
+
+        async def main():
+            async with AsyncBatchClient(*simulator.accounts()) as client:
+                outcomes = client.as_completed(refs, timeout=60)
+                assert (await anext(outcomes)).ref == refs[0]
+                await outcomes.aclose()
+                return len(asyncio.all_tasks())
+
+        assert asyncio.run(main()) == 1
+
+
+def test_stop_ends_a_wait_in_a_pause_at_once():
+    with Simulator(limits=False) as simulator:
+        ref = simulator.add("believe", status="FINALIZED")
+        stop = threading.Event()
+        timer = threading.Timer(0.3, stop.set)
+        with BatchClient(*simulator.accounts()) as client:
+            timer.start()
+            started = time.monotonic()
+            with pytest.raises(WaitStopped) as caught:
+                client.wait(ref, stop=stop)
+            assert elapsed(started) < 0.3 + 0.1 + 0.1
+        assert caught.value.last.state is BatchState.REQUIRES_ACTION
+        timer.join()
+
+        async def main():
+            halt = asyncio.Event()
+            asyncio.get_running_loop().call_later(0.3, halt.set)
+            async with AsyncBatchClient(*simulator.accounts()) as client:
+                began = time.monotonic()
+                with pytest.raises(WaitStopped):
+                    await client.wait(ref, stop=halt)
+                return elapsed(began)
+
+        assert asyncio.run(main()) < 0.3 + 0.1 + 0.1
+
+
+@pytest.mark.parametrize("script", [lambda _: [9.0], lambda _: [response(b"{}", "503 Down")]], ids=["silent", "down"])
+def test_a_wait_never_overruns_its_timeout(script):
+    with serving(script) as server:
+        account = Believe(KEY, base_url=server.url, rate_limit=None)
+        started = time.monotonic()
+        with BatchClient(account) as client, pytest.raises(WaitTimeout):
+            client.wait("believe:1", timeout=1.0)
+        assert elapsed(started) < 1.25
+
+        async def main():
+            async with AsyncBatchClient(account) as client:
+                with pytest.raises(WaitTimeout):
+                    await client.wait("believe:1", timeout=1.0)
+
+        started = time.monotonic()
+        asyncio.run(main())
+        assert elapsed(started) < 1.5
+
+
+def test_a_coroutine_function_is_awaited_at_each_change(moving, clock):
+    seen = []
+
+    async def note(batch):
+        await asyncio.sleep(0)
+        seen.append(batch.state)
+
+    async def main():
+        async with AsyncBatchClient(*moving.accounts(), clock=clock) as client:
+            await client.wait(moving.add("believe", seconds=30), on_update=note)
+
+    asyncio.run(main())
+    assert seen == [BatchState.PENDING, BatchState.REQUIRES_ACTION, BatchState.SUCCEEDED]
+
+
+def test_unknown_words_never_end_a_wait(reader, moving, clock):
+    with pytest.raises(WaitTimeout, match="still UNKNOWN"):
+        reader(*moving.accounts(), clock=clock).wait(moving.add("gameball", status="paused"), timeout=60)
+
+
+def test_a_batch_without_counts_is_read_ever_more_rarely(reader, moving, clock):
+    with pytest.raises(WaitTimeout):
+        reader(*moving.accounts(), clock=clock).wait(moving.add("believe", status="FINALIZED"), timeout=600)
+    assert 20 < len(moving.reads) < 60
+    assert Quirk.OUTAGE not in moving.quirks

@@ -267,6 +267,7 @@ def test_stop_ends_a_wait_in_a_pause_at_once():
         stop = threading.Event()
         timer = threading.Timer(0.3, stop.set)
         with BatchClient(*simulator.accounts()) as client:
+            client.get(ref)  # what is loaded at the first read takes its time, too
             timer.start()
             started = time.monotonic()
             with pytest.raises(WaitStopped) as caught:
@@ -291,19 +292,20 @@ def test_stop_ends_a_wait_in_a_pause_at_once():
 def test_a_wait_never_overruns_its_timeout(script):
     with serving(script) as server:
         account = Believe(KEY, base_url=server.url, rate_limit=None)
-        started = time.monotonic()
-        with BatchClient(account) as client, pytest.raises(WaitTimeout):
-            client.wait("believe:1", timeout=1.0)
-        assert elapsed(started) < 1.25
+        with BatchClient(account) as client:
+            started = time.monotonic()
+            with pytest.raises(WaitTimeout):
+                client.wait("believe:1", timeout=1.0)
+            assert elapsed(started) < 1.25
 
         async def main():
             async with AsyncBatchClient(account) as client:
+                began = time.monotonic()
                 with pytest.raises(WaitTimeout):
                     await client.wait("believe:1", timeout=1.0)
+                return elapsed(began)
 
-        started = time.monotonic()
-        asyncio.run(main())
-        assert elapsed(started) < 1.5
+        assert asyncio.run(main()) < 1.25
 
 
 def test_a_coroutine_function_is_awaited_at_each_change(moving, clock):

@@ -69,6 +69,7 @@ def test_a_job_without_counts_costs_no_more_than_the_common_waiter(spread, most_
 COUNTS = st.none() | st.integers(0, 300)
 
 
+@pytest.mark.quirk("B32")
 @given(
     samples=st.lists(
         st.tuples(st.floats(0.001, 100), st.none() | st.integers(0, 300), st.none() | st.integers(0, 200))

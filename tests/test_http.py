@@ -397,3 +397,8 @@ def test_a_host_with_several_addresses_is_tried_within_one_budget(reader, monkey
         account = Believe(KEY, rate_limit=None, base_url=f"http://localhost:{port}")
         assert reader(account, retry=ONCE).get("believe:1", timeout=1.5).state.is_terminal
         assert elapsed(started) < 1.75
+
+
+def test_no_test_reaches_another_machine():
+    with socket.socket() as outward, pytest.raises(RuntimeError, match="disabled for host"):
+        outward.connect(("192.0.2.1", 80))

@@ -52,10 +52,14 @@ def meaning(outcome, account=BELIEVE, ref=REF):
 NO_CONNECTION = Failure(error=TransportError, reason="cannot connect")
 
 
+def untold(event):
+    """An observer that looks away; what is told has tests of its own."""
+
+
 def play(outcomes, *, policy=RetryPolicy(), timeout=90.0, takes=0.0, random=lambda: 1.0, pace=OpenGate()):  # noqa: B008
     """Drive a read by a virtual clock; return its batch or error, and the steps it asked for."""
     now, given, steps = 1000.0, iter(outcomes), []
-    reading = read(BELIEVE, REF, pace=pace, policy=policy, started=now, timeout=timeout, random=random)
+    reading = read(BELIEVE, REF, pace=pace, policy=policy, started=now, timeout=timeout, random=random, tell=untold)
     try:
         step = next(reading)
         while True:
@@ -368,7 +372,9 @@ def test_no_read_outlives_its_budget_or_its_attempts(outcomes, timeout, takes, a
 
 
 def test_a_read_that_overslept_its_budget_sends_nothing_more():
-    reading = read(BELIEVE, REF, pace=OpenGate(), policy=RetryPolicy(), started=0.0, timeout=10.0, random=lambda: 1.0)
+    reading = read(
+        BELIEVE, REF, pace=OpenGate(), policy=RetryPolicy(), started=0.0, timeout=10.0, random=lambda: 1.0, tell=untold
+    )
     next(reading)
     reading.send(Reply(NO_CONNECTION, 1.0, NOW))
     with pytest.raises(TransportError):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         WaitStopped,
         WaitTimeout,
     )
+    from ._events import Event, EventKind
     from ._policy import PollPolicy, RateLimit, RetryPolicy
     from .vendors import Believe, Gameball
 
@@ -50,6 +51,8 @@ __all__ = [
     "Believe",
     "ConfigurationError",
     "Counts",
+    "Event",
+    "EventKind",
     "Gameball",
     "InvalidResponse",
     "ItemFailure",
@@ -72,6 +75,8 @@ __all__ = [
 _HOME = {
     "AsyncBatchClient": "_async_client",
     "BatchClient": "_client",
+    "Event": "_events",
+    "EventKind": "_events",
     "PollPolicy": "_policy",
     "RateLimit": "_policy",
     "RetryPolicy": "_policy",

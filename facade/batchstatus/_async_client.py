@@ -12,11 +12,12 @@ from typing import Any, Self
 
 from ._batch import Batch, BatchRef, BatchState, Outcome
 from ._clock import Clock
-from ._core import WAIT_TIMEOUT, Core
+from ._core import WAIT_TIMEOUT, Core, check_return_when, is_enough, is_wanted
 from ._crew import AsyncTransport, TaskCrew
+from ._events import Event, EventKind
 from ._exchange import Answer, Failure, Pause, Reply, Send
 from ._policy import PollPolicy, RetryPolicy
-from ._schedule import News, Read, Rest, Schedule, check_return_when, is_enough
+from ._schedule import Read, Rest, Schedule
 from .vendors import Account
 
 
@@ -27,6 +28,7 @@ class AsyncBatchClient(Core):
         *vendors: The accounts: `Gameball(...)`, `Believe(...)`.
         retry: How one read is retried.
         poll: When a wait reads next, and when it gives up.
+        on_event: Called with each Event, in the thread or task that waits; it must not block. What it raises is logged.
         verify: False checks no certificate; an `ssl.SSLContext`, or the path of a CA bundle, checks against that.
         proxy: A proxy's URL; without it, HTTPS_PROXY, ALL_PROXY and NO_PROXY are obeyed.
         clock: Other clocks and sleeps than the machine's, for tests.
@@ -43,12 +45,13 @@ class AsyncBatchClient(Core):
         *vendors: Account,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (it is frozen)
         poll: PollPolicy = PollPolicy(),  # noqa: B008 (it is frozen)
+        on_event: Callable[[Event], object] | None = None,
         verify: bool | str | ssl.SSLContext = True,
         proxy: str | None = None,
         clock: Clock | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
-        super().__init__(vendors, retry, poll, clock)
+        super().__init__(vendors, retry, poll, on_event, clock)
         if transport is None:
             # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
             from ._http import AsyncHttpTransport  # noqa: PLC0415
@@ -69,7 +72,7 @@ class AsyncBatchClient(Core):
             APIError: The vendor said no; its subclasses say why.
             InvalidResponse: The vendor answered, but not with this batch.
         """
-        return self._noticed(await self._drive(self._read(ref, timeout)))
+        return await self._drive(self._read(ref, timeout))
 
     async def wait(
         self,
@@ -102,15 +105,15 @@ class AsyncBatchClient(Core):
             WaitStopped: `stop` was set; with a checkpoint.
         """
         schedule = self._wait(ref, timeout, until, resume)
-        async with aclosing(self._news(schedule, stop)) as news:
-            async for item in news:
-                if item.changed and on_update is not None:
-                    told = on_update(item.outcome.unwrap())
+        async with aclosing(self._events(schedule, stop)) as events:
+            async for event in events:
+                if event.kind is EventKind.CHANGE and on_update is not None:
+                    told = on_update(event.outcome.unwrap())
                     if inspect.isawaitable(told):
                         await told
-                if item.done:
+                if event.kind is EventKind.DONE:
                     break
-        return item.outcome.unwrap()
+        return event.outcome.unwrap()
 
     def watch(
         self,
@@ -129,7 +132,7 @@ class AsyncBatchClient(Core):
             stop: Ends the watch when it is set.
         """
         schedule = self._schedule(refs, timeout=timeout)
-        return self._outcomes(schedule, stop, lambda item: item.changed or item.done or not changes_only)
+        return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.READ)
 
     def as_completed(
         self, refs: Iterable[str | BatchRef], *, timeout: float, stop: asyncio.Event | None = None
@@ -141,7 +144,7 @@ class AsyncBatchClient(Core):
             timeout: Seconds for all of them. Reads are paced: 100,000 batches take hours for one sweep.
             stop: Ends the wait when it is set: what is open yields WaitStopped.
         """
-        return self._outcomes(self._schedule(refs, timeout=timeout), stop, lambda item: item.done)
+        return self._outcomes(self._schedule(refs, timeout=timeout), stop, EventKind.DONE)
 
     async def wait_all(
         self,
@@ -170,30 +173,32 @@ class AsyncBatchClient(Core):
         self, schedule: Schedule, return_when: str, stop: asyncio.Event | None
     ) -> dict[BatchRef, Outcome]:
         outcomes: dict[BatchRef, Outcome] = {}
-        async for item in self._news(schedule, stop):
-            if item.done:
-                outcomes[item.outcome.ref] = item.outcome
-                if is_enough(item.outcome, return_when):
+        async for event in self._events(schedule, stop):
+            if event.kind is EventKind.DONE:
+                outcomes[event.ref] = event.outcome
+                if is_enough(event.outcome, return_when):
                     schedule.stop()
         return outcomes
 
     async def _outcomes(
-        self, schedule: Schedule, stop: asyncio.Event | None, wanted: Callable[[News], bool]
+        self, schedule: Schedule, stop: asyncio.Event | None, kind: EventKind
     ) -> AsyncGenerator[Outcome, None]:
-        async with aclosing(self._news(schedule, stop)) as news:
-            async for item in news:
-                if wanted(item):
-                    yield item.outcome
+        async with aclosing(self._events(schedule, stop)) as events:
+            async for event in events:
+                if is_wanted(event, kind):
+                    yield event.outcome
 
-    async def _news(self, schedule: Schedule, stop: asyncio.Event | None) -> AsyncGenerator[News, None]:
+    async def _events(self, schedule: Schedule, stop: asyncio.Event | None) -> AsyncGenerator[Event, None]:
         """Perform what the schedule decides; leave no task behind, wherever the caller stops asking."""
         crew = TaskCrew(self._transport, self._clock, stop)
         try:
             while True:
                 for read, reply in crew.answers():
                     schedule.answered(read, reply)
-                while schedule.news:
-                    yield self._told(schedule.news.popleft())
+                while schedule.events:
+                    event = schedule.events.popleft()
+                    self._tell(event)
+                    yield event
                 if stop is not None and stop.is_set():
                     schedule.stop()
                 step = schedule.step(self._clock.monotonic(), self._clock.utc())
@@ -201,7 +206,7 @@ class AsyncBatchClient(Core):
                     crew.start(step)
                 elif isinstance(step, Rest):
                     await crew.rest(step.seconds)
-                elif not schedule.news:
+                elif not schedule.events:
                     return
         finally:
             await crew.close()

@@ -11,11 +11,12 @@ from typing import Any, Self
 
 from ._batch import Batch, BatchRef, BatchState, Outcome
 from ._clock import Clock
-from ._core import WAIT_TIMEOUT, Core
+from ._core import WAIT_TIMEOUT, Core, check_return_when, is_enough, is_wanted
 from ._crew import ThreadCrew, Transport
+from ._events import Event, EventKind
 from ._exchange import Answer, Failure, Pause, Reply, Send
 from ._policy import PollPolicy, RetryPolicy
-from ._schedule import News, Read, Rest, Schedule, check_return_when, is_enough
+from ._schedule import Read, Rest, Schedule
 from .vendors import Account
 
 
@@ -26,6 +27,7 @@ class BatchClient(Core):
         *vendors: The accounts: `Gameball(...)`, `Believe(...)`.
         retry: How one read is retried.
         poll: When a wait reads next, and when it gives up.
+        on_event: Called with each Event, in the thread or task that waits; it must not block. What it raises is logged.
         verify: False checks no certificate; an `ssl.SSLContext`, or the path of a CA bundle, checks against that.
         proxy: A proxy's URL; without it, HTTPS_PROXY, ALL_PROXY and NO_PROXY are obeyed.
         clock: Other clocks and sleeps than the machine's, for tests.
@@ -42,12 +44,13 @@ class BatchClient(Core):
         *vendors: Account,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (it is frozen)
         poll: PollPolicy = PollPolicy(),  # noqa: B008 (it is frozen)
+        on_event: Callable[[Event], object] | None = None,
         verify: bool | str | ssl.SSLContext = True,
         proxy: str | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
     ) -> None:
-        super().__init__(vendors, retry, poll, clock)
+        super().__init__(vendors, retry, poll, on_event, clock)
         if transport is None:
             # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
             from ._http import HttpTransport  # noqa: PLC0415
@@ -68,7 +71,7 @@ class BatchClient(Core):
             APIError: The vendor said no; its subclasses say why.
             InvalidResponse: The vendor answered, but not with this batch.
         """
-        return self._noticed(self._drive(self._read(ref, timeout)))
+        return self._drive(self._read(ref, timeout))
 
     def wait(
         self,
@@ -100,13 +103,13 @@ class BatchClient(Core):
             WaitStopped: `stop` was set; with a checkpoint.
         """
         schedule = self._wait(ref, timeout, until, resume)
-        with closing(self._news(schedule, stop)) as news:
-            for item in news:
-                if item.changed and on_update is not None:
-                    on_update(item.outcome.unwrap())
-                if item.done:
+        with closing(self._events(schedule, stop)) as events:
+            for event in events:
+                if event.kind is EventKind.CHANGE and on_update is not None:
+                    on_update(event.outcome.unwrap())
+                if event.kind is EventKind.DONE:
                     break
-        return item.outcome.unwrap()
+        return event.outcome.unwrap()
 
     def watch(
         self,
@@ -125,7 +128,7 @@ class BatchClient(Core):
             stop: Ends the watch when it is set.
         """
         schedule = self._schedule(refs, timeout=timeout)
-        return self._outcomes(schedule, stop, lambda item: item.changed or item.done or not changes_only)
+        return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.READ)
 
     def as_completed(
         self, refs: Iterable[str | BatchRef], *, timeout: float, stop: threading.Event | None = None
@@ -137,7 +140,7 @@ class BatchClient(Core):
             timeout: Seconds for all of them. Reads are paced: 100,000 batches take hours for one sweep.
             stop: Ends the wait when it is set: what is open yields WaitStopped.
         """
-        return self._outcomes(self._schedule(refs, timeout=timeout), stop, lambda item: item.done)
+        return self._outcomes(self._schedule(refs, timeout=timeout), stop, EventKind.DONE)
 
     def wait_all(
         self,
@@ -164,30 +167,32 @@ class BatchClient(Core):
 
     def _collect(self, schedule: Schedule, return_when: str, stop: threading.Event | None) -> dict[BatchRef, Outcome]:
         outcomes: dict[BatchRef, Outcome] = {}
-        for item in self._news(schedule, stop):
-            if item.done:
-                outcomes[item.outcome.ref] = item.outcome
-                if is_enough(item.outcome, return_when):
+        for event in self._events(schedule, stop):
+            if event.kind is EventKind.DONE:
+                outcomes[event.ref] = event.outcome
+                if is_enough(event.outcome, return_when):
                     schedule.stop()
         return outcomes
 
     def _outcomes(
-        self, schedule: Schedule, stop: threading.Event | None, wanted: Callable[[News], bool]
+        self, schedule: Schedule, stop: threading.Event | None, kind: EventKind
     ) -> Generator[Outcome, None, None]:
-        with closing(self._news(schedule, stop)) as news:
-            for item in news:
-                if wanted(item):
-                    yield item.outcome
+        with closing(self._events(schedule, stop)) as events:
+            for event in events:
+                if is_wanted(event, kind):
+                    yield event.outcome
 
-    def _news(self, schedule: Schedule, stop: threading.Event | None) -> Generator[News, None, None]:
+    def _events(self, schedule: Schedule, stop: threading.Event | None) -> Generator[Event, None, None]:
         """Perform what the schedule decides; leave no thread behind, wherever the caller stops asking."""
         crew = ThreadCrew(self._transport, self._clock, stop, schedule.in_flight)
         try:
             while True:
                 for read, reply in crew.answers():
                     schedule.answered(read, reply)
-                while schedule.news:
-                    yield self._told(schedule.news.popleft())
+                while schedule.events:
+                    event = schedule.events.popleft()
+                    self._tell(event)
+                    yield event
                 if stop is not None and stop.is_set():
                     schedule.stop()
                 step = schedule.step(self._clock.monotonic(), self._clock.utc())
@@ -195,7 +200,7 @@ class BatchClient(Core):
                     crew.start(step)
                 elif isinstance(step, Rest):
                     crew.rest(step.seconds)
-                elif not schedule.news:
+                elif not schedule.events:
                     return
         finally:
             crew.close()

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import inspect
 import logging
 import random
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
-from ._batch import Batch, BatchRef, BatchState
+import attrs
+
+from ._batch import Batch, BatchRef, BatchState, Outcome
 from ._checkpoint import load
 from ._clock import REAL, Clock
 from ._errors import ConfigurationError
+from ._events import Event, EventKind
 from ._exchange import Answer, Failure, Pause, Reply, Send
 from ._gates import gate_for
 from ._policy import PollPolicy, RetryPolicy, seconds
 from ._queue import Queue
 from ._reading import read
-from ._schedule import TERMINAL, News, Schedule
+from ._schedule import TERMINAL, Schedule
 from .vendors import VENDORS, Account
 
 WAIT_TIMEOUT = 900.0
 """Seconds. `wait` knows by identity whether the caller gave a timeout, which then replaces a checkpoint's deadline."""
+
+LEVELS = {
+    EventKind.READ: logging.DEBUG,
+    EventKind.CHANGE: logging.INFO,
+    EventKind.UNKNOWN_WORD: logging.WARNING,
+    EventKind.NEEDS_ACTION: logging.WARNING,
+}
+"""How loud the events are that are logged at all."""
 
 log = logging.getLogger("batchstatus")
 log.addHandler(logging.NullHandler())
@@ -34,15 +46,23 @@ class Core:
     """Reads of a wait under way at once, unless PollPolicy says otherwise."""
 
     def __init__(
-        self, accounts: tuple[Account, ...], retry: RetryPolicy, poll: PollPolicy, clock: Clock | None
+        self,
+        accounts: tuple[Account, ...],
+        retry: RetryPolicy,
+        poll: PollPolicy,
+        on_event: Callable[[Event], object] | None,
+        clock: Clock | None,
     ) -> None:
         self._accounts = _by_name(accounts)
         if not isinstance(retry, RetryPolicy):
             raise ConfigurationError(f"retry is a RetryPolicy(...), not {type(retry).__name__}")
         if not isinstance(poll, PollPolicy):
             raise ConfigurationError(f"poll is a PollPolicy(...), not {type(poll).__name__}")
+        if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
+            raise ConfigurationError(f"on_event is a plain function that takes an Event, not {on_event!r:.80}")
         self._retry = retry
         self._poll = poll
+        self._on_event = on_event
         self._clock = clock or REAL
         self._gates = {
             account: gate_for(account.name, account.credential, account.rate_limit, self._clock) for account in accounts
@@ -84,6 +104,7 @@ class Core:
             started=self._clock.monotonic(),
             timeout=timeout,
             random=random.random,
+            tell=self._tell,
         )
 
     def _schedule(
@@ -155,27 +176,31 @@ class Core:
     def _reply(self, outcome: Answer | Failure | None) -> Reply:
         return Reply(outcome, self._clock.monotonic(), self._clock.utc())
 
-    def _told(self, news: News) -> News:
-        """Log what a reading changes, and what somebody has to act on."""
-        batch = news.outcome.batch
-        if batch is not None and news.changed:
-            self._noticed(batch)
-            log.info("%s: %s (%.80s), %s", batch.ref, batch.state.name, batch.vendor_status, batch.counts)
-        if news.needs_action:
-            log.warning("%s: %.80s: somebody has to approve or execute it; it may stay so for ever",
-                        news.outcome.ref, batch and batch.vendor_status)  # fmt: skip
-        return news
+    def _tell(self, event: Event) -> None:
+        """Log an event, and hand it to the observer, whose own errors lose no batch."""
+        for told in (event, *self._unknown_word(event)):
+            level = _level(told)
+            if level is not None and log.isEnabledFor(level):
+                log.log(level, "%s", told)
+            if self._on_event is not None:
+                try:
+                    self._on_event(told)
+                except Exception:
+                    log.exception("on_event failed at %s of %s", told.kind, told.ref)
 
-    def _noticed(self, batch: Batch) -> Batch:
-        """Warn of a status word that is in no table, once for each."""
-        word = (batch.ref.vendor, batch.vendor_status)
-        if batch.state is BatchState.UNKNOWN and word not in self._unknown_words:
-            self._unknown_words.add(word)
-            log.warning(
-                "%s: unknown status %.80r, taken as UNKNOWN (not ended); %s(states=...) can say what it means",
-                batch.ref, batch.vendor_status, VENDORS[batch.ref.vendor].__name__,
-            )  # fmt: skip
-        return batch
+    def _unknown_word(self, event: Event) -> Iterator[Event]:
+        """Yield an event where a reading has a status word that is in no table, once for each word."""
+        batch = event.batch
+        if event.kind is EventKind.READ and batch is not None and batch.state is BatchState.UNKNOWN:
+            word = (batch.ref.vendor, batch.vendor_status)
+            if word not in self._unknown_words:
+                self._unknown_words.add(word)
+                yield attrs.evolve(event, kind=EventKind.UNKNOWN_WORD)
+
+
+def _level(event: Event) -> int | None:
+    same_state = event.batch is not None and event.batch.state is event.before
+    return None if event.kind is EventKind.CHANGE and same_state else LEVELS.get(event.kind)
 
 
 def _by_name(accounts: tuple[Account, ...]) -> Mapping[str, Mapping[str | None, Account]]:
@@ -200,6 +225,25 @@ def check_until(until: Iterable[BatchState] | None) -> frozenset[BatchState]:
         raise ConfigurationError(
             f"until takes states, such as {{BatchState.REQUIRES_ACTION}}, not {until!r:.80}"
         ) from None
+
+
+def check_return_when(return_when: str) -> str:
+    """Return the word; raise ConfigurationError where it is none."""
+    if return_when not in {"all", "any", "first_failed"}:
+        raise ConfigurationError(f"return_when is 'all', 'any' or 'first_failed', not {return_when!r:.40}")
+    return return_when
+
+
+def is_wanted(event: Event, kind: EventKind) -> bool:
+    """Return whether an event is a batch of this kind, or the error that ends the wait for one."""
+    return event.kind is (kind if event.error is None else EventKind.DONE)
+
+
+def is_enough(outcome: Outcome, return_when: str) -> bool:
+    """Return whether this outcome ends a wait for many."""
+    if return_when == "first_failed":
+        return outcome.batch is None or outcome.batch.state in {BatchState.FAILED, BatchState.CANCELLED}
+    return return_when == "any"
 
 
 def _known(vendor: str) -> str:

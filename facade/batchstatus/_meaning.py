@@ -13,7 +13,7 @@ from attrs import frozen
 
 from . import _body, _errors
 from ._batch import Batch, BatchRef, BatchState, Counts, ItemFailure
-from ._errors import APIError, InvalidResponse, ReadError
+from ._errors import APIError, ConfigurationError, InvalidResponse, ReadError
 from ._exchange import Answer, Failure, Reply, Request
 
 CLASSES: Mapping[int, type[APIError]] = {
@@ -87,6 +87,16 @@ class Vendor(Protocol):
 
     def complaint(self, body: Mapping[str, Any]) -> Complaint:
         """Return what an error body says."""
+
+
+def prepared(vendor: Vendor, ref: BatchRef) -> Request:
+    """Return what to send; raise ReadError where the caller's own function has no key just now."""
+    try:
+        return vendor.request(ref.id)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ReadError(f"{ref}: the account's key cannot be had ({type(error).__name__})", ref=ref) from error
 
 
 def interpret(vendor: Vendor, ref: BatchRef, request: Request, reply: Reply) -> Batch:

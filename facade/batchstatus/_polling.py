@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from ._batch import Batch, BatchRef, BatchState, Counts
-from ._errors import ReadError
+from ._errors import BatchStatusError
 from ._policy import PollPolicy
 
 SHARE_OF_REMAINING = 0.6
@@ -47,7 +47,7 @@ class Track:
         self.counts = NO_COUNTS
         self.reads = 0
         self.fails = 0
-        self.error: ReadError | None = None
+        self.error: BatchStatusError | None = None
         """Why the last read failed, if it did."""
         self.last: Batch | None = None
         """The last reading, where a wait for one batch keeps it."""
@@ -89,7 +89,7 @@ class Track:
             payload=None,
         )
 
-    def failed(self, error: ReadError) -> None:
+    def failed(self, error: BatchStatusError) -> None:
         """Take a failed read in."""
         self.error = error
         self.fails += 1

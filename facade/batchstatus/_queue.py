@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import heapq
-from collections import deque
-from collections.abc import Iterable
 
 from ._meaning import Vendor
 from ._polling import Track
@@ -12,34 +10,36 @@ from ._reading import Pace
 
 
 class Queue:
-    """The open batches of one account."""
+    """The open batches of one account that are not under way."""
 
-    __slots__ = ("account", "booked", "due", "fresh", "pace")
+    __slots__ = ("_due", "_order", "account", "booked", "pace")
 
     def __init__(self, account: Vendor, pace: Pace) -> None:
         self.account = account
         self.pace = pace
-        self.fresh: deque[Track] = deque()
-        """Never read: due since the wait began, so longest overdue."""
-        self.due: list[tuple[float, int, Track]] = []
-        self.booked: tuple[float, Track] | None = None
-        """A slot that lies ahead, and the batch that goes then."""
+        self.booked: tuple[float, float, Track] | None = None
+        """A slot that lies ahead, when its batch was due, and the batch."""
+        self._due: list[tuple[float, int, Track]] = []
+        self._order = 0
+        """Batches that are due at the same time keep the order in which they came."""
 
-    def next_due(self, now: float) -> float | None:
+    def add(self, track: Track, due: float) -> None:
+        """Note when to read a batch."""
+        self._order += 1
+        heapq.heappush(self._due, (due, self._order, track))
+
+    def next_due(self) -> float | None:
         """Return when the next batch is due; None without one."""
-        if self.fresh:
-            return now
-        return self.due[0][0] if self.due else None
+        return self._due[0][0] if self._due else None
 
-    def take(self) -> Track:
-        """Return the batch that is longest overdue."""
-        return self.fresh.popleft() if self.fresh else heapq.heappop(self.due)[-1]
+    def book(self, slot: float) -> None:
+        """Give a slot to the batch that is longest overdue."""
+        due, _, track = heapq.heappop(self._due)
+        self.booked = (slot, due, track)
 
-    def drain(self) -> Iterable[Track]:
-        """Return every batch that is not under way, and forget them."""
-        booked = [self.booked[1]] if self.booked else []
-        tracks = [*booked, *self.fresh, *(entry[-1] for entry in self.due)]
-        self.fresh.clear()
-        self.due.clear()
-        self.booked = None
-        return tracks
+    def take(self) -> Track | None:
+        """Return any batch, and forget it; None without one."""
+        if self.booked is not None:
+            track, self.booked = self.booked[-1], None
+            return track
+        return heapq.heappop(self._due)[-1] if self._due else None

@@ -6,15 +6,25 @@ the same decisions.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from typing import Protocol
 
 import attrs
 
 from ._batch import Batch, BatchRef
-from ._errors import APIError, InvalidResponse, RateLimited, ReadError, RequestTimeout, ServerError, TransportError
+from ._errors import (
+    APIError,
+    BatchStatusError,
+    InvalidResponse,
+    RateLimited,
+    ReadError,
+    RequestTimeout,
+    ServerError,
+    TransportError,
+)
+from ._events import Event, EventKind
 from ._exchange import Pause, Reply, Send
-from ._meaning import Vendor, interpret
+from ._meaning import Vendor, interpret, prepared
 from ._policy import RetryPolicy
 
 
@@ -40,34 +50,59 @@ def read(
     started: float,
     timeout: float,
     random: Callable[[], float],
+    tell: Callable[[Event], None],
 ) -> Generator[Send | Pause, Reply, Batch]:
     """Read one batch within `timeout` seconds of `started` (monotonic): queueing, attempts and pauses together."""
     now, deadline = started, started + timeout
+    seen = Event(kind=EventKind.READ, ref=ref)
     failed: ReadError | None = None
     attempt = 0
-    while True:
-        attempt += 1
-        queue = pace.reserve(now, deadline)
-        if queue is None:
-            raise failed or no_slot(ref, timeout)
-        if queue:
-            now = (yield Pause(queue)).monotonic
-        request = vendor.request(ref.id)
-        reply = yield Send(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
-        now = reply.monotonic
-        try:
-            batch = interpret(vendor, ref, request, reply)
-        except ReadError as error:
-            failed = error
-        else:
-            pace.accepted()
-            return attrs.evolve(batch, attempts=attempt, elapsed=now - started)
-        failed.attempts = attempt
-        learn(pace, failed, now, policy)
-        pause = pause_after(failed, attempt, policy, random)
-        if pause is None or now + pause >= deadline:
-            raise failed
-        now = (yield Pause(pause)).monotonic
+    try:
+        while True:
+            attempt += 1
+            queued = pace.reserve(now, deadline)
+            if queued is None:
+                raise failed or no_slot(ref, timeout)
+            if queued:
+                now = (yield Pause(queued)).monotonic
+            request, sent = prepared(vendor, ref), now
+            reply = yield Send(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
+            now = reply.monotonic
+            seen = attrs.evolve(seen, attempts=attempt, elapsed=now - started, took=now - sent, queued=queued)
+            try:
+                batch = interpret(vendor, ref, request, reply)
+            except ReadError as error:
+                failed = error
+            else:
+                pace.accepted()
+                batch = attrs.evolve(batch, attempts=attempt, elapsed=now - started)
+                seen = attrs.evolve(seen, batch=batch, error=None, pause=None, why="")
+                tell(seen)
+                tell(attrs.evolve(seen, kind=EventKind.DONE))
+                return batch
+            failed.attempts = attempt
+            closed = learn(pace, failed, now, policy)
+            pause, why = pause_after(failed, attempt, policy, random)
+            if pause is not None and now + pause >= deadline:
+                pause, why = None, "the time is up before another attempt"
+            seen = attrs.evolve(seen, error=failed, pause=pause, why=why)
+            for event in failures(seen, closed):
+                tell(event)
+            if pause is None:
+                raise failed
+            now = (yield Pause(pause)).monotonic
+    except BatchStatusError as error:
+        tell(attrs.evolve(seen, kind=EventKind.DONE, error=error, pause=None))
+        raise
+
+
+def failures(seen: Event, closed: float | None) -> Iterator[Event]:
+    """Yield what there is to tell of an exchange that failed."""
+    yield seen
+    if closed is not None:
+        yield attrs.evolve(seen, kind=EventKind.THROTTLE, pause=closed, why="the vendor answered 429")
+    if seen.pause is not None:
+        yield attrs.evolve(seen, kind=EventKind.RETRY)
 
 
 def no_slot(ref: BatchRef, timeout: float) -> RequestTimeout:
@@ -76,22 +111,32 @@ def no_slot(ref: BatchRef, timeout: float) -> RequestTimeout:
     return RequestTimeout(f"{text}; give it a longer timeout, or spread the reads", ref=ref)
 
 
-def learn(pace: Pace, error: ReadError, now: float, policy: RetryPolicy) -> None:
-    """Tell the pace what a failed attempt says of it; a failed transport says nothing."""
+def learn(pace: Pace, error: BatchStatusError, now: float, policy: RetryPolicy) -> float | None:
+    """Tell the pace what a failed attempt says of it; return for how many seconds that closes it, if it does."""
     if isinstance(error, RateLimited):
-        pace.refused(now, hint(error, policy) or policy.first_delay)
-    elif not isinstance(error, TransportError):
+        closed = hint(error, policy) or policy.first_delay
+        pace.refused(now, closed)
+        return closed
+    if not isinstance(error, TransportError):  # a failed transport says nothing
         pace.accepted()
+    return None
 
 
-def pause_after(error: ReadError, attempt: int, policy: RetryPolicy, random: Callable[[], float]) -> float | None:
-    """Return how many seconds to wait before the next attempt, or None where there is none."""
-    if attempt >= policy.attempts or not is_transient(error):
-        return None
-    return max(policy.backoff(attempt, random()), hint(error, policy) or 0.0)
+def pause_after(
+    error: ReadError, attempt: int, policy: RetryPolicy, random: Callable[[], float]
+) -> tuple[float | None, str]:
+    """Return how many seconds to wait before the next attempt, or None where there is none; and why."""
+    if not is_transient(error):
+        return None, "no retry helps"
+    if attempt >= policy.attempts:
+        return None, f"all {policy.attempts} attempts have failed"
+    backoff, asked = policy.backoff(attempt, random()), hint(error, policy)
+    if asked is not None and asked > backoff:
+        return asked, "the vendor asks for it"
+    return backoff, f"attempt {attempt} of {policy.attempts} has failed"
 
 
-def hint(error: ReadError, policy: RetryPolicy) -> float | None:
+def hint(error: BatchStatusError, policy: RetryPolicy) -> float | None:
     """Return the vendor's Retry-After, unless it is absurd."""
     asked = error.retry_after if isinstance(error, APIError) else None
     return None if asked is None or asked > policy.max_retry_after else asked
@@ -102,3 +147,8 @@ def is_transient(error: ReadError) -> bool:
     if isinstance(error, InvalidResponse):
         return error.cut_short
     return isinstance(error, (TransportError, RateLimited, ServerError))
+
+
+def is_fatal(error: BatchStatusError) -> bool:
+    """Return whether no later read can fare better: the vendor has said no."""
+    return isinstance(error, APIError) and not isinstance(error, (RateLimited, ServerError))

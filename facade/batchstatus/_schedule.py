@@ -6,32 +6,25 @@ batches are due than their account's pace allows, the longest overdue goes first
 
 from __future__ import annotations
 
-import heapq
 import statistics
 from collections import deque
 from datetime import datetime, timedelta
+from operator import itemgetter
+from typing import Any
 
+import attrs
 from attrs import frozen
 
 from . import _checkpoint
-from ._batch import BatchRef, BatchState, Outcome
-from ._errors import (
-    APIError,
-    BatchStatusError,
-    ConfigurationError,
-    RateLimited,
-    ReadError,
-    ServerError,
-    WaitError,
-    WaitStopped,
-    WaitTimeout,
-)
+from ._batch import BatchRef, BatchState
+from ._errors import BatchStatusError, ReadError, WaitError, WaitStopped, WaitTimeout
+from ._events import Event, EventKind
 from ._exchange import Reply, Send
-from ._meaning import interpret
+from ._meaning import interpret, prepared
 from ._policy import PollPolicy, RetryPolicy
-from ._polling import Track, gap_after
+from ._polling import Track, gap_after, remaining
 from ._queue import Queue
-from ._reading import hint, learn
+from ._reading import failures, hint, is_fatal, learn
 
 FEWEST_FAILS = 5
 """Reads that have to fail before a batch is given up."""
@@ -41,6 +34,8 @@ SOONEST_END = 0.1
 """Seconds: the last read starts at least so long before the deadline."""
 ENDING = 0.25
 """Seconds: how often to look again for answers that are still under way when the wait is over."""
+ENDED_AT_ONCE = 256
+"""How many open batches end in one step when the wait is over: a hundred thousand errors at once take much room."""
 TERMINAL = frozenset(state for state in BatchState if state.is_terminal)
 
 
@@ -51,6 +46,7 @@ class Read:
     track: Track
     queue: Queue
     send: Send
+    due: float
     started: float
 
 
@@ -59,17 +55,6 @@ class Rest:
     """A step: nothing to send for so many seconds, unless an answer comes first."""
 
     seconds: float
-
-
-@frozen
-class News:
-    """What a reading, or its failure, means for the one who waits."""
-
-    outcome: Outcome
-    changed: bool = False
-    done: bool = False
-    needs_action: bool = False
-    """Whether the batch has just come to need somebody's action."""
 
 
 class Schedule:
@@ -87,8 +72,8 @@ class Schedule:
         timeout: float,
         reads_before: int = 0,
     ) -> None:
-        self.news: deque[News] = deque()
-        """For the driver to hand out, oldest first."""
+        self.events: deque[Event] = deque()
+        """For the driver to tell, oldest first."""
         self.open = len(queues)
         self.started = started
         self.deadline = started + timeout
@@ -102,96 +87,126 @@ class Schedule:
         self._room = self.in_flight
         self._reads = reads_before
         self._durations: deque[float] = deque([0.5], maxlen=15)
-        self._order = 0
         self._stopped = False
         for ref, queue in queues.items():
-            queue.fresh.append(Track(ref, started))
+            queue.add(Track(ref, started), started)
 
     def step(self, now: float, utc: datetime) -> Read | Rest | None:
         """Return what to do next; None when every batch is done."""
         if self._stopped or now >= self.deadline:
-            self._end_all(WaitStopped if self._stopped else WaitTimeout, now, utc)
-            return Rest(ENDING) if self.open else None
+            return self._end_some(WaitStopped if self._stopped else WaitTimeout, now, utc)
         if not self.open:
             return None
-        until = self.deadline
-        for queue in self._queues if self._room else ():
-            at = self._slot(queue, now)
-            if at <= now:
-                return self._read(queue, now)
-            until = min(until, at)
-        return Rest(max(until - now, 0.0))
+        if not self._room:
+            return Rest(self.deadline - now)
+        at, queue = min(((self._slot(queue, now), queue) for queue in self._queues), key=itemgetter(0))
+        if at <= now:
+            return self._read(queue, now, utc) or Rest(0.0)
+        return Rest(min(at, self.deadline) - now)
 
     def _slot(self, queue: Queue, now: float) -> float:
         """Return when the queue's next read starts; book its slot once it is due."""
         if queue.booked is None:
-            due = queue.next_due(now)
+            due = queue.next_due()
             if due is None or due > now:
                 return self.deadline if due is None else due
             wait = queue.pace.reserve(now, self.deadline)
             if wait is None:
                 return self.deadline
-            queue.booked = (now + wait, queue.take())
+            queue.book(now + wait)
+        assert queue.booked is not None
         return queue.booked[0]
 
-    def _read(self, queue: Queue, now: float) -> Read:
+    def _read(self, queue: Queue, now: float, utc: datetime) -> Read | None:
+        """Return what to send; None where the caller's own function has no key: that, too, is a failed read."""
         assert queue.booked is not None
-        track, queue.booked = queue.booked[1], None
+        _, due, track = queue.booked
+        queue.booked = None
+        try:
+            request = prepared(queue.account, track.ref)
+        except BatchStatusError as error:
+            self._failed(track, queue, error, Reply(None, now, utc), {"queued": now - due})
+            return None
         self._room -= 1
         deadline = min(now + self._retry.attempt_timeout, self.deadline)
-        return Read(track, queue, Send(queue.account.request(track.ref.id), deadline, self._retry.max_body), now)
+        return Read(track, queue, Send(request, deadline, self._retry.max_body), due, now)
 
     def answered(self, read: Read, reply: Reply) -> None:
-        """Take an answer in, and add what it means to the news."""
+        """Take an answer in, and add what it means to the events."""
         self._room += 1
         now, track, queue = reply.monotonic, read.track, read.queue
+        times = {"took": now - read.started, "queued": read.started - read.due}
         try:
             batch = interpret(queue.account, track.ref, read.send.request, reply)
         except ReadError as error:
-            learn(queue.pace, error, now, self._retry)
-            self._failed(read, error, reply)
+            self._failed(track, queue, error, reply, times)
             return
         queue.pace.accepted()
         self._durations.append(now - read.started)
         before, changed = track.state, track.seen(batch, now)
         track.last = batch if self._single else None
         done = batch.state in self._until
-        needs_action = batch.state is BatchState.REQUIRES_ACTION is not before
-        self._tell(News(Outcome(track.ref, batch), changed, done, needs_action))
-        if not done:
-            self._push(read, now, None)
+        pause, why = (None, "it has ended") if done else self._push(track, queue, now, None)
+        seen = self._event(
+            track, now, batch=batch, before=before, pause=pause, why=why, remaining=remaining(track, now), **times
+        )
+        self.events.append(seen)
+        if changed:
+            self.events.append(attrs.evolve(seen, kind=EventKind.CHANGE))
+        if batch.state is BatchState.REQUIRES_ACTION is not before:
+            self.events.append(attrs.evolve(seen, kind=EventKind.NEEDS_ACTION))
+        if done:
+            self._done(seen)
 
-    def _failed(self, read: Read, error: ReadError, reply: Reply) -> None:
-        track, now = read.track, reply.monotonic
+    def _failed(
+        self, track: Track, queue: Queue, error: BatchStatusError, reply: Reply, times: dict[str, float]
+    ) -> None:
+        now = reply.monotonic
         track.failed(error)
+        closed = learn(queue.pace, error, now, self._retry)
         asked = hint(error, self._retry)
+        pause, why = None, "no later read can fare better"
         given_up = track.fails >= FEWEST_FAILS and now - track.good_at >= self._poll.give_up_after
-        if is_fatal(error) or given_up:
-            error.attempts = track.reads
-            self._tell(News(Outcome(track.ref, error=error), done=True))
-        elif asked is not None and now + asked >= self.deadline:
+        if given_up:
+            why = f"none has succeeded for {now - track.good_at:.0f} s"
+        too_late = asked is not None and now + asked >= self.deadline
+        if too_late:
+            why = "the vendor asks for more time than is left"
+        ended = is_fatal(error) or given_up
+        if not ended and not too_late:
+            pause, why = self._push(track, queue, now, asked)
+        seen = self._event(track, now, error=error, pause=pause, why=why, **times)
+        self.events.extend(failures(seen, closed))
+        if ended:
+            if isinstance(error, ReadError):
+                error.attempts = track.reads
+            self._done(seen)
+        elif too_late:
             self._end(track, WaitTimeout, now, reply.utc, retry_after=asked)
-        else:
-            self._push(read, now, asked)
 
-    def _push(self, read: Read, now: float, asked: float | None) -> None:
-        """Note when to read next; the last time is just before the deadline."""
-        gap, _ = gap_after(read.track, self._poll, now, asked)
+    def _push(self, track: Track, queue: Queue, now: float, asked: float | None) -> tuple[float | None, str]:
+        """Note when to read next, the last time just before the deadline; return the seconds until then, and why."""
+        gap, why = gap_after(track, self._poll, now, asked)
         last = self.deadline - min(max(2 * statistics.median(self._durations), SOONEST_END), LAST_READ)
-        due = now + gap
-        if due > last:
-            due = last if now < last else self.deadline
-        self._order += 1
-        heapq.heappush(read.queue.due, (due, self._order, read.track))
+        pause: float | None = gap
+        if now + gap > last:
+            pause, why = (last - now, "the time is almost up") if now < last else (None, "the time is up")
+        queue.add(track, self.deadline if pause is None else now + pause)
+        return pause, why
 
     def stop(self) -> None:
-        """End the wait for every batch that is still open, at the next step."""
+        """End the wait for every batch that is still open, at the next steps."""
         self._stopped = True
 
-    def _end_all(self, kind: type[WaitError], now: float, utc: datetime) -> None:
+    def _end_some(self, kind: type[WaitError], now: float, utc: datetime) -> Rest | None:
+        ended = 0
         for queue in self._queues:
-            for track in queue.drain():
+            while ended < ENDED_AT_ONCE and (track := queue.take()) is not None:
                 self._end(track, kind, now, utc)
+                ended += 1
+        if not self.open:
+            return None
+        return Rest(0.0 if ended else ENDING)
 
     def _end(
         self, track: Track, kind: type[WaitError], now: float, utc: datetime, *, retry_after: float | None = None
@@ -214,27 +229,11 @@ class Schedule:
         if isinstance(error, WaitTimeout):
             error.retry_after = retry_after
         error.__cause__ = track.error
-        self._tell(News(Outcome(track.ref, error=error), done=True))
+        self._done(self._event(track, now, error=error))
 
-    def _tell(self, news: News) -> None:
-        self.open -= news.done
-        self.news.append(news)
+    def _event(self, track: Track, now: float, **facts: Any) -> Event:
+        return Event(kind=EventKind.READ, ref=track.ref, attempts=track.reads, elapsed=now - self.started, **facts)
 
-
-def is_fatal(error: BatchStatusError) -> bool:
-    """Return whether no later read can fare better: the vendor has said no."""
-    return isinstance(error, APIError) and not isinstance(error, (RateLimited, ServerError))
-
-
-def check_return_when(return_when: str) -> str:
-    """Return the word; raise ConfigurationError where it is none."""
-    if return_when not in {"all", "any", "first_failed"}:
-        raise ConfigurationError(f"return_when is 'all', 'any' or 'first_failed', not {return_when!r:.40}")
-    return return_when
-
-
-def is_enough(outcome: Outcome, return_when: str) -> bool:
-    """Return whether this outcome ends a wait for many."""
-    if return_when == "first_failed":
-        return outcome.batch is None or outcome.batch.state in {BatchState.FAILED, BatchState.CANCELLED}
-    return return_when == "any"
+    def _done(self, seen: Event) -> None:
+        self.open -= 1
+        self.events.append(attrs.evolve(seen, kind=EventKind.DONE))

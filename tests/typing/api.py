@@ -24,6 +24,8 @@ from batchstatus import (
     Believe,
     ConfigurationError,
     Counts,
+    Event,
+    EventKind,
     Gameball,
     InvalidResponse,
     ItemFailure,
@@ -223,6 +225,25 @@ async def async_waits(client: AsyncBatchClient) -> None:
     async for outcome in client.watch(["believe:17"], timeout=60, changes_only=False):
         assert_type(outcome, Outcome)
     assert_type(await client.wait_all(["believe:17"], timeout=60), dict[BatchRef, Outcome])
+
+
+def events(event: Event) -> None:
+    assert_type(event.kind, EventKind)
+    assert_type(event.ref, BatchRef)
+    assert_type(event.batch, Batch | None)
+    assert_type(event.error, BatchStatusError | None)
+    assert_type(event.before, BatchState | None)
+    assert_type(event.attempts, int)
+    assert_type(event.elapsed, float)
+    assert_type(event.took, float)
+    assert_type(event.queued, float)
+    assert_type(event.pause, float | None)
+    assert_type(event.why, str)
+    assert_type(event.remaining, float | None)
+    assert_type(event.outcome, Outcome)
+    BatchClient(Believe("test-key"), on_event=print)
+    AsyncBatchClient(Believe("test-key"), on_event=events)
+    BatchClient(Believe("test-key"), on_event="event")  # type: ignore[arg-type]
 
 
 def wait_errors(client: BatchClient) -> None:

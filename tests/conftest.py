@@ -3,38 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 import recording
 from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef, Outcome
-from batchstatus._clock import Clock
 from batchstatus.testing.simulator import Simulator
-
-
-class ManualClock(Clock):
-    """Time that passes only in sleeps."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def monotonic(self) -> float:
-        return self.now
-
-    def utc(self) -> datetime:
-        return datetime(2025, 1, 27, 12, tzinfo=UTC) + timedelta(seconds=self.now)
-
-    virtual = True
-
-    def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
-        self.now += seconds
-
-    async def sleep_async(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class SyncReader:
@@ -103,6 +79,8 @@ class AsyncReader:
 async def collected(outcomes: AsyncIterator[Outcome]) -> list[Outcome]:
     return [outcome async for outcome in outcomes]
 
+
+pytest_plugins = ["pytester"]
 
 Reader = SyncReader | AsyncReader
 

@@ -16,8 +16,8 @@ from batchstatus import (
     ServerError,
     WaitTimeout,
 )
+from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import Simulator
-from conftest import ManualClock
 from raw_server import response, serving
 
 KEY = "test-believe-key"
@@ -26,7 +26,7 @@ GOOD = b'{"id": "1", "status": "EXECUTED"}'
 
 @pytest.fixture
 def clock():
-    return ManualClock()
+    return FakeClock()
 
 
 @pytest.fixture

@@ -20,8 +20,8 @@ from batchstatus import (
 from batchstatus._clock import REAL
 from batchstatus._gates import gate_for
 from batchstatus._pacing import Gate, spacing
+from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import Quirk, Simulator
-from conftest import ManualClock
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -83,7 +83,7 @@ def test_a_gate_never_gets_slower_than_sixteen_times():
 
 def test_reads_of_one_credential_are_paced_whichever_client_sends_them(reader):
     """The clock is moved by the pauses alone, so the pauses of 30 reads tell their spacing."""
-    clock = ManualClock()
+    clock = FakeClock()
     with Simulator(clock=clock.monotonic) as simulator:
         ref = simulator.add("believe", status="EXECUTED")
         clients = [reader(*simulator.accounts(), clock=clock) for _ in range(3)]
@@ -92,7 +92,7 @@ def test_reads_of_one_credential_are_paced_whichever_client_sends_them(reader):
 
 
 def test_the_vendors_have_gates_of_their_own(reader):
-    clock = ManualClock()
+    clock = FakeClock()
     with Simulator(clock=clock.monotonic) as simulator:
         client = reader(*simulator.accounts(), clock=clock)
         for vendor in ("gameball", "believe"):
@@ -101,7 +101,7 @@ def test_the_vendors_have_gates_of_their_own(reader):
 
 
 def test_no_rate_limit_means_no_pace(reader):
-    clock = ManualClock()
+    clock = FakeClock()
     with Simulator(limits=False) as simulator:
         client = reader(*simulator.accounts(), clock=clock)
         for _ in range(30):
@@ -110,7 +110,7 @@ def test_no_rate_limit_means_no_pace(reader):
 
 
 def test_a_read_that_gets_no_slot_in_time_is_refused_and_leaves_its_slot_to_others(reader):
-    clock = ManualClock()
+    clock = FakeClock()
     with Simulator() as simulator:
         client = reader(*simulator.accounts(rate_limit=RateLimit(1, 9.0)), clock=clock)
         ref = simulator.add("believe")
@@ -123,7 +123,7 @@ def test_a_read_that_gets_no_slot_in_time_is_refused_and_leaves_its_slot_to_othe
 
 
 def test_a_429_is_obeyed_by_every_client_of_the_credential(reader):
-    clock = ManualClock()
+    clock = FakeClock()
     with Simulator(quirks=[Quirk.RETRY_AFTER], clock=clock.monotonic) as simulator:
         ref = simulator.add("believe")
         strangers = reader(*simulator.accounts(rate_limit=None), clock=clock)
@@ -145,7 +145,7 @@ def test_one_key_is_one_gate_and_another_key_another():
 
     assert gate(Believe("test-pacing-key")) is gate(Believe("test-pacing-key", account="acme"))
     assert gate(Believe("test-pacing-key")) is not gate(Believe("test-other-key"))
-    assert gate(Believe("test-pacing-key")) is not gate(Believe("test-pacing-key"), ManualClock())
+    assert gate(Believe("test-pacing-key")) is not gate(Believe("test-pacing-key"), FakeClock())
     assert gate(Believe(key)) is gate(Believe(key))
     assert gate(Gameball("test-pacing-key", "test-a")) is not gate(Gameball("test-pacing-key", "test-b"))
 
@@ -157,7 +157,7 @@ def test_two_accounts_from_the_environment_share_a_gate(monkeypatch):
 
 
 def test_where_two_clients_differ_the_slower_limit_holds_and_is_warned_of(caplog):
-    clock = ManualClock()
+    clock = FakeClock()
     fast, slow = (Believe("test-key", rate_limit=RateLimit(requests)) for requests in (10, 2))
     for account in (fast, slow, fast):
         gate = gate_for("believe", account.credential, account.rate_limit, clock)

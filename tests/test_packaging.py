@@ -70,7 +70,9 @@ def test_the_wheel_holds_both_packages_whole_and_nothing_else(wheel, metadata):
         for path in package.rglob("*")
         if path.is_file() and path.suffix != ".pyc"
     }
-    assert held == sources | {f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "licenses/LICENSE")}
+    assert held == sources | {
+        f"{info}/{name}" for name in ("METADATA", "WHEEL", "RECORD", "entry_points.txt", "licenses/LICENSE")
+    }
     assert {"batchstatus/py.typed", "batchstatus_raw/py.typed"} <= held
 
 

@@ -24,8 +24,8 @@ from batchstatus import (
     RetryPolicy,
     ServerError,
 )
+from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import BELIEVE_KEY_WITHOUT_SCOPE, Quirk, Simulator
-from conftest import ManualClock
 
 ROOT = Path(__file__).parent.parent
 ONCE = RetryPolicy(attempts=1)
@@ -201,7 +201,7 @@ def test_an_ended_batch_is_read_again_and_again(reader, simulator):
 @pytest.mark.quirk("G21", "B7")
 @pytest.mark.parametrize(("vendor", "limit"), [("gameball", 30), ("believe", 10)])
 def test_a_retry_after_is_obeyed(reader, vendor, limit):
-    clock = ManualClock()
+    clock = FakeClock()
     with Simulator(quirks=[Quirk.RETRY_AFTER], clock=clock.monotonic) as simulator:
         ref = simulator.add(vendor)
         patient, hasty = (

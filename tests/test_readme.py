@@ -43,8 +43,8 @@ def test_an_example_prints_what_the_readme_says(code, output, tmp_path):
 
 
 def test_there_are_examples_of_each_kind():
-    assert len(EXAMPLES) == 5
-    assert sum(1 for _, output in EXAMPLES if output) == 4
+    assert len(EXAMPLES) == 6
+    assert sum(1 for _, output in EXAMPLES if output) == 5
 
 
 def test_every_target_that_the_readme_names_exists_and_every_target_has_a_description():

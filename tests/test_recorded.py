@@ -26,6 +26,7 @@ from batchstatus import (
     Gameball,
     PermissionDenied,
 )
+from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import (
     BELIEVE_KEY,
     BELIEVE_KEY_WITHOUT_SCOPE,
@@ -34,7 +35,6 @@ from batchstatus.testing.simulator import (
     Quirk,
     Simulator,
 )
-from conftest import ManualClock
 from raw_server import response, serving
 
 CASSETTES = Path(__file__).parent / "cassettes"
@@ -49,7 +49,7 @@ simulated = pytest.mark.skipif(LIVE, reason="only the simulator can be put into 
 class Stage:
     """Where a scenario plays: the simulator or the vendors while it is recorded, its cassette afterwards."""
 
-    def __init__(self, simulator: Simulator | None, clock: ManualClock) -> None:
+    def __init__(self, simulator: Simulator | None, clock: FakeClock) -> None:
         self.simulator = simulator
         self.clock = clock
 
@@ -71,7 +71,7 @@ class Stage:
 
 @pytest.fixture
 def stage(pytestconfig: pytest.Config) -> Iterator[Stage]:
-    clock = ManualClock()
+    clock = FakeClock()
     if LIVE or pytestconfig.getoption("--record-mode") != "rewrite":
         yield Stage(None, clock)
     else:

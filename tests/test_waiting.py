@@ -21,8 +21,8 @@ from batchstatus import (
     WaitStopped,
     WaitTimeout,
 )
+from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import Quirk, Simulator
-from conftest import ManualClock
 from raw_server import HANG_UP, elapsed, response, serving
 
 KEY = "test-believe-key"
@@ -30,7 +30,7 @@ KEY = "test-believe-key"
 
 @pytest.fixture
 def clock():
-    return ManualClock()
+    return FakeClock()
 
 
 @pytest.fixture

@@ -69,12 +69,12 @@ class SimulatedBatch:
     vendor: str
     id: str
     status: str | None
-    ends: str | None
-    seconds: float
-    total: int
-    failed: int
-    quirks: frozenset[Quirk]
-    added: float
+    ends: str | None = None
+    seconds: float = 10.0
+    total: int = 8
+    failed: int = 0
+    quirks: frozenset[Quirk] = frozenset()
+    added: float = 0.0
 
     @property
     def words(self) -> Words:
@@ -94,9 +94,8 @@ class SimulatedBatch:
         return (words.running, share) if share < 1.0 else (self.ends or words.succeeded, 1.0)
 
 
-def body(batch: SimulatedBatch, now: float, epoch: datetime) -> dict[str, Any]:
-    """Return the 200 body of a batch at a time."""
-    status, share = batch.at(now)
+def body(batch: SimulatedBatch, status: str, share: float, epoch: datetime) -> dict[str, Any]:
+    """Return the 200 body of a batch that has the given status word and share done."""
     make = {"gameball": _gameball, "believe": _believe}[batch.vendor]
     answer = make(batch, status, share, epoch)
     if Quirk.MISSING_FIELDS in batch.quirks:
@@ -115,7 +114,7 @@ OPTIONAL = {
 def _gameball(batch: SimulatedBatch, status: str, share: float, epoch: datetime) -> dict[str, Any]:
     if Quirk.EMPTY_OBJECT in batch.quirks:
         return {}
-    processed = int(batch.total * share)
+    processed = int(batch.total * share + 1e-6)  # 57 of 200 is a share a little below that
     failed = max(batch.failed - (batch.total - processed), 0)  # the bad items come last
     done = [{"customerId": f"c-{n}", "message": "done"} for n in range(1, processed - failed + 1)]
     bad = [{"customerId": f"c-{n}", "message": "refused"} for n in range(processed - failed + 1, processed + 1)]
@@ -210,6 +209,20 @@ def gameball_error(
 def believe_error(code: str, status: int, message: str, quirks: Iterable[Quirk]) -> dict[str, Any]:
     """Return an error body as Believe's page shows it (P-B L191), or as its spec has it (P-B L333)."""
     return {"error": status if Quirk.INTEGER_CODE in quirks else code, "message": message}
+
+
+def error_body(vendor: str, status: int) -> dict[str, Any]:
+    """Return the body that goes with an error status, where nothing else is said."""
+    message = f"Simulated {status}"
+    if vendor == "believe":
+        return believe_error(BELIEVE_CODES.get(status, "ERR_SIMULATED"), status, message, ())
+    code = GAMEBALL_CODES.get(status)
+    return gameball_error(status, code, kind="SIMULATED", message=message, request_id="simulated", quirks=())
+
+
+GAMEBALL_CODES = {400: 3000, 401: 1000, 403: 1002, 404: 4004, 500: 5000, 503: 5003}
+BELIEVE_CODES = {401: "ERR_UNAUTHORIZED", 403: "ERR_KEY_SCOPES_UNAUTHORIZED", 404: "ERR_BATCH_NOT_FOUND"}
+"""The vendors' codes by HTTP status (vendor docs, status-error-codes; copies of docs.believe.app)."""
 
 
 def is_uuid(text: str) -> bool:

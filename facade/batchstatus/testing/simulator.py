@@ -165,7 +165,7 @@ class Simulator:
             number = f"sim-{len(self.reads)}"
             error = gameball_error(status, code, kind=kind, message=message, request_id=number, quirks=quirks)
             return self._answer(status, error, quirks)
-        return self._answer(200, body(batch, self._clock(), self._epoch), quirks)
+        return self._answer(200, body(batch, *batch.at(self._clock()), self._epoch), quirks)
 
     async def _believe(self, request: Request) -> Response:
         batch, quirks = self._asked("believe", request)
@@ -187,7 +187,7 @@ class Simulator:
         if batch is None or fault is not None:
             status, code, message = fault or (404, "ERR_BATCH_NOT_FOUND", "Batch not found")
             return self._answer(status, believe_error(code, status, message, quirks), quirks)
-        return self._answer(200, body(batch, self._clock(), self._epoch), quirks)
+        return self._answer(200, body(batch, *batch.at(self._clock()), self._epoch), quirks)
 
     def _asked(self, vendor: str, request: Request) -> tuple[SimulatedBatch | None, frozenset[Quirk]]:
         self.reads.append(request.scope["path"])

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check regen pull-specs record lock clean
+.PHONY: help demo test check bench regen pull-specs record lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -23,6 +23,9 @@ check: $(READY)  ## Format, lint, types, import contracts, then test
 	$(BIN)/mypy specs
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+bench: $(READY)  ## Measure costs and lateness against peers; ONLY="jobs pace" for some of it
+	$(BIN)/python tests/bench $(ONLY)
 
 regen: $(READY)  ## Write generated/ anew from specs/
 	$(BIN)/python specs/regen.py

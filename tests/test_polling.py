@@ -106,7 +106,7 @@ def test_a_hint_is_obeyed_and_failures_back_off():
     assert gap_after(track, POLL, 0.0, 77.0)[0] == 77.0
     gaps = []
     for _ in range(8):
-        track.failed(TransportError("text", ref=REF))
+        track.missed(TransportError("text", ref=REF), 0.0)
         gaps.append(gap_after(track, POLL, 0.0)[0])
     assert gaps == [1, 2, 4, 8, 16, 30, 30, 30]
 

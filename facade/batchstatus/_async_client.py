@@ -17,7 +17,7 @@ from ._crew import AsyncTransport, TaskCrew
 from ._events import Event, EventKind
 from ._exchange import Answer, Failure, Pause, Reply, Send
 from ._policy import PollPolicy, RetryPolicy
-from ._schedule import Read, Rest, Schedule
+from ._schedule import Read, Schedule
 from .vendors import Account
 
 
@@ -105,7 +105,7 @@ class AsyncBatchClient(Core):
             WaitStopped: `stop` was set; with a checkpoint.
         """
         schedule = self._wait(ref, timeout, until, resume)
-        async with aclosing(self._events(schedule, stop)) as events:
+        async with aclosing(self._events(schedule, stop, EventKind.CHANGE)) as events:
             async for event in events:
                 if event.kind is EventKind.CHANGE and on_update is not None:
                     told = on_update(event.outcome.unwrap())
@@ -173,41 +173,45 @@ class AsyncBatchClient(Core):
         self, schedule: Schedule, return_when: str, stop: asyncio.Event | None
     ) -> dict[BatchRef, Outcome]:
         outcomes: dict[BatchRef, Outcome] = {}
-        async for event in self._events(schedule, stop):
-            if event.kind is EventKind.DONE:
-                outcomes[event.ref] = event.outcome
-                if is_enough(event.outcome, return_when):
-                    schedule.stop()
+        async for event in self._events(schedule, stop, EventKind.DONE):
+            outcomes[event.ref] = event.outcome
+            if is_enough(event.outcome, return_when):
+                schedule.stop()
         return outcomes
 
     async def _outcomes(
         self, schedule: Schedule, stop: asyncio.Event | None, kind: EventKind
     ) -> AsyncGenerator[Outcome, None]:
-        async with aclosing(self._events(schedule, stop)) as events:
+        async with aclosing(self._events(schedule, stop, kind)) as events:
             async for event in events:
                 if is_wanted(event, kind):
                     yield event.outcome
 
-    async def _events(self, schedule: Schedule, stop: asyncio.Event | None) -> AsyncGenerator[Event, None]:
-        """Perform what the schedule decides; leave no task behind, wherever the caller stops asking."""
+    async def _events(
+        self, schedule: Schedule, stop: asyncio.Event | None, kind: EventKind
+    ) -> AsyncGenerator[Event, None]:
+        """Perform what the schedule decides, tell all events, and yield those of one kind and the ends.
+
+        It leaves no task behind, wherever the caller stops asking.
+        """
         crew = TaskCrew(self._transport, self._clock, stop)
         try:
             while True:
-                for read, reply in crew.answers():
-                    schedule.answered(read, reply)
+                crew.deliver(schedule.answered)
                 while schedule.events:
                     event = schedule.events.popleft()
                     self._tell(event)
-                    yield event
+                    if event.kind is kind or event.kind is EventKind.DONE:
+                        yield event
                 if stop is not None and stop.is_set():
                     schedule.stop()
-                step = schedule.step(self._clock.monotonic(), self._clock.utc())
-                if isinstance(step, Read):
+                while isinstance(step := schedule.step(self._clock.monotonic(), self._clock.utc()), Read):
                     crew.start(step)
-                elif isinstance(step, Rest):
-                    await crew.rest(step.seconds)
-                elif not schedule.events:
+                if schedule.events:
+                    continue
+                if step is None:
                     return
+                await crew.rest(step.seconds)
         finally:
             await crew.close()
 

@@ -16,7 +16,7 @@ from ._crew import ThreadCrew, Transport
 from ._events import Event, EventKind
 from ._exchange import Answer, Failure, Pause, Reply, Send
 from ._policy import PollPolicy, RetryPolicy
-from ._schedule import Read, Rest, Schedule
+from ._schedule import Read, Schedule
 from .vendors import Account
 
 
@@ -103,7 +103,7 @@ class BatchClient(Core):
             WaitStopped: `stop` was set; with a checkpoint.
         """
         schedule = self._wait(ref, timeout, until, resume)
-        with closing(self._events(schedule, stop)) as events:
+        with closing(self._events(schedule, stop, EventKind.CHANGE)) as events:
             for event in events:
                 if event.kind is EventKind.CHANGE and on_update is not None:
                     on_update(event.outcome.unwrap())
@@ -167,41 +167,45 @@ class BatchClient(Core):
 
     def _collect(self, schedule: Schedule, return_when: str, stop: threading.Event | None) -> dict[BatchRef, Outcome]:
         outcomes: dict[BatchRef, Outcome] = {}
-        for event in self._events(schedule, stop):
-            if event.kind is EventKind.DONE:
-                outcomes[event.ref] = event.outcome
-                if is_enough(event.outcome, return_when):
-                    schedule.stop()
+        for event in self._events(schedule, stop, EventKind.DONE):
+            outcomes[event.ref] = event.outcome
+            if is_enough(event.outcome, return_when):
+                schedule.stop()
         return outcomes
 
     def _outcomes(
         self, schedule: Schedule, stop: threading.Event | None, kind: EventKind
     ) -> Generator[Outcome, None, None]:
-        with closing(self._events(schedule, stop)) as events:
+        with closing(self._events(schedule, stop, kind)) as events:
             for event in events:
                 if is_wanted(event, kind):
                     yield event.outcome
 
-    def _events(self, schedule: Schedule, stop: threading.Event | None) -> Generator[Event, None, None]:
-        """Perform what the schedule decides; leave no thread behind, wherever the caller stops asking."""
+    def _events(
+        self, schedule: Schedule, stop: threading.Event | None, kind: EventKind
+    ) -> Generator[Event, None, None]:
+        """Perform what the schedule decides, tell all events, and yield those of one kind and the ends.
+
+        It leaves no thread behind, wherever the caller stops asking.
+        """
         crew = ThreadCrew(self._transport, self._clock, stop, schedule.in_flight)
         try:
             while True:
-                for read, reply in crew.answers():
-                    schedule.answered(read, reply)
+                crew.deliver(schedule.answered)
                 while schedule.events:
                     event = schedule.events.popleft()
                     self._tell(event)
-                    yield event
+                    if event.kind is kind or event.kind is EventKind.DONE:
+                        yield event
                 if stop is not None and stop.is_set():
                     schedule.stop()
-                step = schedule.step(self._clock.monotonic(), self._clock.utc())
-                if isinstance(step, Read):
+                while isinstance(step := schedule.step(self._clock.monotonic(), self._clock.utc()), Read):
                     crew.start(step)
-                elif isinstance(step, Rest):
-                    crew.rest(step.seconds)
-                elif not schedule.events:
+                if schedule.events:
+                    continue
+                if step is None:
                     return
+                crew.rest(step.seconds)
         finally:
             crew.close()
 

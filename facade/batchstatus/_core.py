@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import random
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, ClassVar, Self
 
@@ -26,14 +26,6 @@ from .vendors import VENDORS, Account
 
 WAIT_TIMEOUT = 900.0
 """Seconds. `wait` knows by identity whether the caller gave a timeout, which then replaces a checkpoint's deadline."""
-
-LEVELS = {
-    EventKind.READ: logging.DEBUG,
-    EventKind.CHANGE: logging.INFO,
-    EventKind.UNKNOWN_WORD: logging.WARNING,
-    EventKind.NEEDS_ACTION: logging.WARNING,
-}
-"""How loud the events are that are logged at all."""
 
 log = logging.getLogger("batchstatus")
 log.addHandler(logging.NullHandler())
@@ -178,29 +170,31 @@ class Core:
 
     def _tell(self, event: Event) -> None:
         """Log an event, and hand it to the observer, whose own errors lose no batch."""
-        for told in (event, *self._unknown_word(event)):
-            level = _level(told)
-            if level is not None and log.isEnabledFor(level):
-                log.log(level, "%s", told)
-            if self._on_event is not None:
-                try:
-                    self._on_event(told)
-                except Exception:
-                    log.exception("on_event failed at %s of %s", told.kind, told.ref)
-
-    def _unknown_word(self, event: Event) -> Iterator[Event]:
-        """Yield an event where a reading has a status word that is in no table, once for each word."""
-        batch = event.batch
+        level, batch = _level(event), event.batch
+        if level and log.isEnabledFor(level):
+            log.log(level, "%s", event)
+        if self._on_event is not None:
+            try:
+                self._on_event(event)
+            except Exception:
+                log.exception("on_event failed at %s of %s", event.kind, event.ref)
         if event.kind is EventKind.READ and batch is not None and batch.state is BatchState.UNKNOWN:
-            word = (batch.ref.vendor, batch.vendor_status)
-            if word not in self._unknown_words:
-                self._unknown_words.add(word)
-                yield attrs.evolve(event, kind=EventKind.UNKNOWN_WORD)
+            self._tell_unknown_word(event, (batch.ref.vendor, batch.vendor_status))
+
+    def _tell_unknown_word(self, event: Event, word: tuple[str, str]) -> None:
+        if word not in self._unknown_words:
+            self._unknown_words.add(word)
+            self._tell(attrs.evolve(event, kind=EventKind.UNKNOWN_WORD))
 
 
-def _level(event: Event) -> int | None:
-    same_state = event.batch is not None and event.batch.state is event.before
-    return None if event.kind is EventKind.CHANGE and same_state else LEVELS.get(event.kind)
+def _level(event: Event) -> int:
+    """Return how loud an event is in the log; 0 where it is not in it."""
+    kind = event.kind
+    if kind is EventKind.READ:
+        return logging.DEBUG
+    if kind is EventKind.CHANGE:
+        return logging.INFO if event.batch is not None and event.batch.state is not event.before else 0
+    return logging.WARNING if kind in {EventKind.UNKNOWN_WORD, EventKind.NEEDS_ACTION} else 0
 
 
 def _by_name(accounts: tuple[Account, ...]) -> Mapping[str, Mapping[str | None, Account]]:

@@ -6,9 +6,9 @@ import asyncio
 import math
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Any, Protocol
 
 from ._clock import Clock
 from ._exchange import Answer, Failure, Reply, Send
@@ -18,6 +18,8 @@ STOP_CHECK = 0.05
 """Seconds: how often a thread that waits for answers looks whether it is to stop."""
 
 
+SAME_TIME = 0.001
+"""Seconds between two times that one timer is good for."""
 LONGEST_WAIT = 3600.0
 """Seconds: how long a thread waits at a time where nothing else bounds it."""
 
@@ -70,15 +72,15 @@ class ThreadCrew:
             self._answers.append(error)
         self._arrived.set()
 
-    def answers(self) -> Iterator[tuple[Read, Reply]]:
-        """Yield the answers that are there; raise what a transport raised."""
+    def deliver(self, take: Callable[[Read, Reply], None]) -> None:
+        """Hand over the answers that are there; raise what a transport raised."""
         self._arrived.clear()
         while self._answers:
             answer = self._answers.popleft()
             self._under_way -= 1
             if isinstance(answer, BaseException):
                 raise answer
-            yield answer
+            take(*answer)
 
     def rest(self, seconds: float) -> None:
         """Wait so long, or until an answer or the stop comes."""
@@ -105,10 +107,11 @@ class TaskCrew:
         self._transport = transport
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[Any] = set()
         self._answers: deque[tuple[Read, Reply] | BaseException] = deque()
         self._under_way = 0
         self._wake: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
         self._stop = None if stop is None else self._loop.create_task(stop.wait())
         if self._stop is not None:
             self._stop.add_done_callback(lambda _: self._wake_up())
@@ -116,9 +119,7 @@ class TaskCrew:
     def start(self, read: Read) -> None:
         """Begin a read."""
         self._under_way += 1
-        task = self._loop.create_task(self._perform(read))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.add(self._loop.create_task(self._perform(read)))
 
     async def _perform(self, read: Read) -> None:
         try:
@@ -126,20 +127,22 @@ class TaskCrew:
             self._answers.append((read, Reply(outcome, self._clock.monotonic(), self._clock.utc())))
         except Exception as error:  # noqa: BLE001 (a task's error belongs to the one who waits)
             self._answers.append(error)
+        finally:
+            self._tasks.discard(asyncio.current_task())
         self._wake_up()
 
     def _wake_up(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
-    def answers(self) -> Iterator[tuple[Read, Reply]]:
-        """Yield the answers that are there; raise what a transport raised."""
+    def deliver(self, take: Callable[[Read, Reply], None]) -> None:
+        """Hand over the answers that are there; raise what a transport raised."""
         while self._answers:
             answer = self._answers.popleft()
             self._under_way -= 1
             if isinstance(answer, BaseException):
                 raise answer
-            yield answer
+            take(*answer)
 
     async def rest(self, seconds: float) -> None:
         """Wait so long, or until an answer or the stop comes."""
@@ -148,17 +151,30 @@ class TaskCrew:
         if self._clock.virtual and not self._under_way:
             await self._clock.sleep_async(seconds)
             return
+        if not self._clock.virtual:
+            self._set_timer(self._loop.time() + seconds)
         self._wake = self._loop.create_future()
-        timer = None if self._clock.virtual else self._loop.call_later(seconds, self._wake_up)
         try:
             await self._wake
         finally:
             self._wake = None
-            if timer is not None:
-                timer.cancel()
+
+    def _set_timer(self, when: float) -> None:
+        """Wake up then; a timer that is set for that already, as an answer came in between, stays."""
+        if self._timer is not None:
+            if abs(self._timer.when() - when) < SAME_TIME:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._timer = None
+        self._wake_up()
 
     async def close(self) -> None:
         """Begin nothing more, and leave no task behind."""
+        if self._timer is not None:
+            self._timer.cancel()
         left = [*self._tasks, *([self._stop] if self._stop is not None else [])]
         for task in left:
             task.cancel()

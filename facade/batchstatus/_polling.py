@@ -6,6 +6,7 @@ grows with the time waited.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta
 
 from ._batch import Batch, BatchRef, BatchState, Counts
@@ -22,21 +23,28 @@ PLATEAU = 12.0
 LATE_SHARE = 1 / 50
 
 
+SMALL = tuple(range(1_001))
+"""Counts up to this are kept as these objects: a Gameball batch has at most 1,000 items (vendor docs)."""
+
+
 class Track:
     """What a wait remembers of one batch: no model, no payload; a hundred thousand of them have to fit."""
 
     __slots__ = (
-        "counts",
         "error",
+        "failed",
         "fails",
         "good_at",
-        "last",
         "mark",
         "mark_at",
         "moved_at",
+        "processed",
+        "read_at",
         "reads",
         "ref",
         "state",
+        "succeeded",
+        "total",
         "word",
     )
 
@@ -44,41 +52,63 @@ class Track:
         self.ref = ref
         self.state: BatchState | None = None
         self.word = ""
-        self.counts = NO_COUNTS
+        self.total: int | None = None
+        self.processed: int | None = None
+        self.succeeded: int | None = None
+        self.failed: int | None = None
         self.reads = 0
         self.fails = 0
+        """How many reads in a row have failed."""
         self.error: BatchStatusError | None = None
         """Why the last read failed, if it did."""
-        self.last: Batch | None = None
-        """The last reading, where a wait for one batch keeps it."""
+        self.read_at = now
+        """When it was last read, well or badly, or the wait for it began."""
         self.good_at = now
-        """When a read last succeeded, or the wait began."""
+        """When it was last read well, or the wait for it began."""
         self.moved_at = now
         """When state or counts last changed."""
         self.mark: int | None = None
         """Items processed at `mark_at`, from where the end is predicted."""
         self.mark_at = now
 
+    def __lt__(self, other: Track) -> bool:
+        """Return any order: a heap asks where all else is equal."""
+        return self.ref.id < other.ref.id
+
+    @property
+    def counts(self) -> Counts:
+        """The counts as last read."""
+        return Counts(total=self.total, processed=self.processed, succeeded=self.succeeded, failed=self.failed)
+
     def seen(self, batch: Batch, now: float) -> bool:
         """Take a reading in; return whether state or counts have changed."""
-        changed = batch.state is not self.state or batch.counts != self.counts or batch.vendor_status != self.word
-        processed, before = batch.counts.processed, self.counts.processed
+        state, processed, before = batch.state, _shared(batch.counts.processed), self.processed
+        changed = state is not self.state or batch.vendor_status != self.word or batch.counts != self.counts
         if processed is None:
             self.mark = None
-        elif self.mark is None or before is None or processed < before or batch.state is not self.state:
+        elif self.mark is None or before is None or processed < before or state is not self.state:
             self.mark, self.mark_at = processed, now  # a new beginning: nothing before it predicts
         if changed:
             self.moved_at = now
-        self.state, self.word, self.good_at = batch.state, batch.vendor_status, now
+            self.state, self.word, self.processed = state, sys.intern(batch.vendor_status), processed
+            self.total, self.succeeded = _shared(batch.counts.total), _shared(batch.counts.succeeded)
+            self.failed = _shared(batch.counts.failed)
+        self.good_at = self.read_at = now
         self.fails, self.error = 0, None
-        self.counts = NO_COUNTS if batch.counts == NO_COUNTS else batch.counts
         self.reads += 1
         return changed
 
+    def missed(self, error: BatchStatusError, now: float) -> None:
+        """Take a failed read in."""
+        self.error = error
+        self.read_at = now
+        self.fails += 1
+        self.reads += 1
+
     def batch(self, now: float, utc: datetime) -> Batch | None:
-        """Return the last reading; one among many without `raw`, `payload`, failures and results."""
-        if self.last is not None or self.state is None:
-            return self.last
+        """Return the last reading without `raw`, `payload`, failures and results; None before the first."""
+        if self.state is None:
+            return None
         return Batch(
             ref=self.ref,
             state=self.state,
@@ -89,14 +119,9 @@ class Track:
             payload=None,
         )
 
-    def failed(self, error: BatchStatusError) -> None:
-        """Take a failed read in."""
-        self.error = error
-        self.fails += 1
-        self.reads += 1
 
-
-NO_COUNTS = Counts()
+def _shared(count: int | None) -> int | None:
+    return SMALL[count] if count is not None and 0 <= count < len(SMALL) else count
 
 
 def gap_after(track: Track, poll: PollPolicy, now: float, hint: float | None = None) -> tuple[float, str]:
@@ -116,7 +141,7 @@ def gap_after(track: Track, poll: PollPolicy, now: float, hint: float | None = N
 
 def remaining(track: Track, now: float) -> float | None:
     """Return the seconds until the counts will be complete at their pace since the mark; None where they tell none."""
-    total, processed = track.counts.total, track.counts.processed
+    total, processed = track.total, track.processed
     if not total or processed is None or track.mark is None or processed <= track.mark or now <= track.mark_at:
         return None
     return max(total - processed, 0) * (now - track.mark_at) / (processed - track.mark)

@@ -1,7 +1,7 @@
 """Waiting for one batch or for many: which to read now, what its answer means for the wait, and when all is over.
 
 No I/O, no clock, no thread, no task: a driver asks for the next step, performs it, and brings the answer. When more
-batches are due than their account's pace allows, the longest overdue goes first, so lateness is spread evenly.
+batches are due than their account's pace allows, the one read longest ago goes first: see `_queue`.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from __future__ import annotations
 import statistics
 from collections import deque
 from datetime import datetime, timedelta
-from operator import itemgetter
-from typing import Any
 
 import attrs
 from attrs import frozen
 
 from . import _checkpoint
-from ._batch import BatchRef, BatchState
+from ._batch import Batch, BatchRef, BatchState
 from ._errors import BatchStatusError, ReadError, WaitError, WaitStopped, WaitTimeout
 from ._events import Event, EventKind
 from ._exchange import Reply, Send
@@ -88,8 +86,10 @@ class Schedule:
         self._reads = reads_before
         self._durations: deque[float] = deque([0.5], maxlen=15)
         self._stopped = False
+        self._last: Batch | None = None
+        """The last reading whole, in a wait for one batch."""
         for ref, queue in queues.items():
-            queue.add(Track(ref, started), started)
+            queue.begin(Track(ref, started), started)
 
     def step(self, now: float, utc: datetime) -> Read | Rest | None:
         """Return what to do next; None when every batch is done."""
@@ -99,15 +99,17 @@ class Schedule:
             return None
         if not self._room:
             return Rest(self.deadline - now)
-        at, queue = min(((self._slot(queue, now), queue) for queue in self._queues), key=itemgetter(0))
-        if at <= now:
-            return self._read(queue, now, utc) or Rest(0.0)
-        return Rest(min(at, self.deadline) - now)
+        at, queue = self.deadline, self._queues[0]
+        for other in self._queues:
+            slot = self._slot(other, now)
+            if slot < at:
+                at, queue = slot, other
+        return Rest(at - now) if at > now else self._read(queue, now, utc) or Rest(0.0)
 
     def _slot(self, queue: Queue, now: float) -> float:
         """Return when the queue's next read starts; book its slot once it is due."""
         if queue.booked is None:
-            due = queue.next_due()
+            due = queue.next_due(now)
             if due is None or due > now:
                 return self.deadline if due is None else due
             wait = queue.pace.reserve(now, self.deadline)
@@ -125,7 +127,7 @@ class Schedule:
         try:
             request = prepared(queue.account, track.ref)
         except BatchStatusError as error:
-            self._failed(track, queue, error, Reply(None, now, utc), {"queued": now - due})
+            self._failed(track, queue, error, Reply(None, now, utc), took=0.0, queued=now - due)
             return None
         self._room -= 1
         deadline = min(now + self._retry.attempt_timeout, self.deadline)
@@ -135,21 +137,22 @@ class Schedule:
         """Take an answer in, and add what it means to the events."""
         self._room += 1
         now, track, queue = reply.monotonic, read.track, read.queue
-        times = {"took": now - read.started, "queued": read.started - read.due}
+        took, queued = now - read.started, read.started - read.due
         try:
             batch = interpret(queue.account, track.ref, read.send.request, reply)
         except ReadError as error:
-            self._failed(track, queue, error, reply, times)
+            self._failed(track, queue, error, reply, took=took, queued=queued)
             return
         queue.pace.accepted()
-        self._durations.append(now - read.started)
+        self._durations.append(took)
         before, changed = track.state, track.seen(batch, now)
-        track.last = batch if self._single else None
+        self._last = batch if self._single else None
         done = batch.state in self._until
         pause, why = (None, "it has ended") if done else self._push(track, queue, now, None)
-        seen = self._event(
-            track, now, batch=batch, before=before, pause=pause, why=why, remaining=remaining(track, now), **times
-        )
+        seen = Event(
+            kind=EventKind.READ, ref=track.ref, batch=batch, before=before, attempts=track.reads,
+            elapsed=now - self.started, took=took, queued=queued, pause=pause, why=why, remaining=remaining(track, now),
+        )  # fmt: skip
         self.events.append(seen)
         if changed:
             self.events.append(attrs.evolve(seen, kind=EventKind.CHANGE))
@@ -159,23 +162,23 @@ class Schedule:
             self._done(seen)
 
     def _failed(
-        self, track: Track, queue: Queue, error: BatchStatusError, reply: Reply, times: dict[str, float]
+        self, track: Track, queue: Queue, error: BatchStatusError, reply: Reply, *, took: float, queued: float
     ) -> None:
-        now = reply.monotonic
-        track.failed(error)
-        closed = learn(queue.pace, error, now, self._retry)
-        asked = hint(error, self._retry)
-        pause, why = None, "no later read can fare better"
+        now, pause = reply.monotonic, None
+        track.missed(error, now)
+        closed, asked = learn(queue.pace, error, now, self._retry), hint(error, self._retry)
         given_up = track.fails >= FEWEST_FAILS and now - track.good_at >= self._poll.give_up_after
-        if given_up:
-            why = f"none has succeeded for {now - track.good_at:.0f} s"
-        too_late = asked is not None and now + asked >= self.deadline
-        if too_late:
+        ended, too_late = is_fatal(error) or given_up, asked is not None and now + asked >= self.deadline
+        if ended:
+            why = f"given up after {track.fails} failures in a row" if given_up else "no later read can fare better"
+        elif too_late:
             why = "the vendor asks for more time than is left"
-        ended = is_fatal(error) or given_up
-        if not ended and not too_late:
+        else:
             pause, why = self._push(track, queue, now, asked)
-        seen = self._event(track, now, error=error, pause=pause, why=why, **times)
+        seen = Event(
+            kind=EventKind.READ, ref=track.ref, error=error, before=track.state, attempts=track.reads,
+            elapsed=now - self.started, took=took, queued=queued, pause=pause, why=why,
+        )  # fmt: skip
         self.events.extend(failures(seen, closed))
         if ended:
             if isinstance(error, ReadError):
@@ -187,10 +190,11 @@ class Schedule:
     def _push(self, track: Track, queue: Queue, now: float, asked: float | None) -> tuple[float | None, str]:
         """Note when to read next, the last time just before the deadline; return the seconds until then, and why."""
         gap, why = gap_after(track, self._poll, now, asked)
-        last = self.deadline - min(max(2 * statistics.median(self._durations), SOONEST_END), LAST_READ)
         pause: float | None = gap
-        if now + gap > last:
-            pause, why = (last - now, "the time is almost up") if now < last else (None, "the time is up")
+        if now + gap > self.deadline - LAST_READ:
+            last = self.deadline - min(max(2 * statistics.median(self._durations), SOONEST_END), LAST_READ)
+            if now + gap > last:
+                pause, why = (last - now, "the time is almost up") if now < last else (None, "the time is up")
         queue.add(track, self.deadline if pause is None else now + pause)
         return pause, why
 
@@ -219,7 +223,7 @@ class Schedule:
             f"{track.ref}: still {stands} after {elapsed:.1f} s and {reads} reads{why}; "
             "wait(resume=error.checkpoint) goes on from here",
             ref=track.ref,
-            last=track.batch(now, utc),
+            last=self._last or track.batch(now, utc),
             reads=reads,
             elapsed=elapsed,
             checkpoint=_checkpoint.dump(
@@ -229,10 +233,7 @@ class Schedule:
         if isinstance(error, WaitTimeout):
             error.retry_after = retry_after
         error.__cause__ = track.error
-        self._done(self._event(track, now, error=error))
-
-    def _event(self, track: Track, now: float, **facts: Any) -> Event:
-        return Event(kind=EventKind.READ, ref=track.ref, attempts=track.reads, elapsed=now - self.started, **facts)
+        self._done(Event(kind=EventKind.DONE, ref=track.ref, error=error, attempts=track.reads, elapsed=elapsed))
 
     def _done(self, seen: Event) -> None:
         self.open -= 1

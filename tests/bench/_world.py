@@ -1,0 +1,91 @@
+"""A world in which time is a number: batches that end, and a driver that performs what a Schedule decides."""
+
+from __future__ import annotations
+
+import heapq
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from batchstatus import BatchRef, BatchState, Counts, PollPolicy, RetryPolicy
+from batchstatus._exchange import Answer, Reply, Request
+from batchstatus._meaning import Complaint, Facts
+from batchstatus._queue import Queue
+from batchstatus._schedule import Read, Schedule
+
+UTC0 = datetime(2025, 1, 27, tzinfo=UTC)
+REQUEST = Request(url="https://127.0.0.1/", keys={})
+
+
+class World:
+    """A vendor (as `Schedule` sees one) whose bodies say `r`unning or `e`nded, and counts where they are given."""
+
+    ERRORS: dict[str, Any] = {}
+    ADVICE: dict[Any, str] = {}
+
+    def state_of(self, word: str) -> BatchState:
+        return BatchState.SUCCEEDED if word == "e" else BatchState.RUNNING
+
+    def request(self, batch_id: str) -> Request:
+        return REQUEST
+
+    def facts(self, body: dict[str, Any]) -> Facts:
+        counts = Counts(total=100, processed=body["p"]) if "p" in body else Counts()
+        return Facts(id=None, status=body["s"], counts=counts, raw=None)
+
+    def complaint(self, body: Any) -> Complaint:
+        return Complaint()
+
+
+def refs(number: int) -> list[BatchRef]:
+    return [BatchRef("believe", str(n)) for n in range(number)]
+
+
+def schedule(queue: Queue, refs: list[BatchRef]) -> Schedule:
+    """Return a wait for batches of one account that has all the time of the world."""
+    options = {"poll": PollPolicy(), "retry": RetryPolicy(), "in_flight": 256}
+    return Schedule(dict.fromkeys(refs, queue), started=0.0, timeout=1e9, **options)
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+RUNNING, ENDED = body(s="r"), body(s="e")
+
+
+def play(
+    wait: Schedule,
+    answer: Callable[[Read, float], Answer | bytes],
+    *,
+    takes: Callable[[], float] = lambda: 0.0,
+    until: Callable[[float], bool] = lambda now: False,
+) -> float:
+    """Drive a wait to its end, or until told; `answer(read, now)` is asked when a read is half over."""
+    now, order = 0.0, 0
+    under_way: list[tuple[float, int, bool, Read, Any]] = []
+    while not until(now):
+        wait.events.clear()
+        step = wait.step(now, UTC0)
+        if isinstance(step, Read):
+            took = takes()
+            order += 1
+            heapq.heappush(under_way, (now + took / 2, order, False, step, now + took))
+            continue
+        if step is None:
+            return now
+        rest = now + step.seconds
+        if not under_way or under_way[0][0] > rest:
+            now = rest
+            continue
+        now, _, answered, read, what = heapq.heappop(under_way)
+        if answered:
+            wait.answered(read, Reply(what, now, UTC0 + timedelta(seconds=now)))
+        else:
+            content = answer(read, now)
+            if isinstance(content, bytes):
+                content = Answer(status=200, headers={}, body=content)
+            order += 1
+            heapq.heappush(under_way, (what, order, True, read, content))
+    return now

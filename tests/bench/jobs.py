@@ -1,0 +1,94 @@
+"""Reads per job, and how late its end is noticed, against the waiters of other SDKs by their published defaults."""
+
+from __future__ import annotations
+
+import bisect
+import math
+import random
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import TypeAlias
+
+from _report import Figure
+from _world import World, body, play, refs, schedule
+from batchstatus._pacing import OpenGate
+from batchstatus._queue import Queue
+
+JOBS = 2_000
+Job: TypeAlias = Callable[[float], int | None]
+"""What share of it is done at a time, in per cent; None where it does not say. It has ended at 100."""
+
+
+def google(draw: random.Random) -> Iterator[float]:
+    """google-api-core's default polling: a delay drawn from 0 to d, where d grows from 1 s by 1.5 up to 20 s."""
+    delay = 1.0
+    while True:
+        yield draw.uniform(0.0, delay)
+        delay = min(delay * 1.5, 20.0)
+
+
+def botocore(_: random.Random) -> Iterator[float]:
+    """botocore's waiters, most of which wait 15 s between two reads."""
+    while True:
+        yield 15.0
+
+
+def with_progress(draw: random.Random) -> tuple[float, Job]:
+    """Each per cent takes its share of the whole, times N(1, 0.2); the whole takes up to 600 s."""
+    whole = draw.uniform(0, 600)
+    times = list(accumulate(max(0.0, draw.gauss(1, 0.2)) * whole / 100 for _ in range(100)))
+    return times[-1], lambda now: bisect.bisect_right(times, now)
+
+
+def uniform(draw: random.Random) -> tuple[float, Job]:
+    end = draw.uniform(0, 600)
+    return end, lambda now: 100 if now >= end else None
+
+
+def log_uniform(draw: random.Random) -> tuple[float, Job]:
+    end = math.exp(draw.uniform(0, math.log(600)))
+    return end, lambda now: 100 if now >= end else None
+
+
+def ours(end: float, job: Job) -> tuple[int, float]:
+    wait = schedule(Queue(World(), OpenGate()), refs(1))
+    reads = 0
+
+    def answer(read, now):
+        nonlocal reads
+        reads += 1
+        done = job(now)
+        counts = {} if done is None else {"p": done}
+        return body(s="e" if now >= end else "r", **counts)
+
+    late = play(wait, answer) - end
+    return reads, late
+
+
+def theirs(gaps: Iterator[float], end: float) -> tuple[int, float]:
+    now, reads = 0.0, 1
+    while now < end:
+        now += next(gaps)
+        reads += 1
+    return reads, now - end
+
+
+def average(results: list[tuple[int, float]]) -> tuple[float, float]:
+    reads, late = zip(*results, strict=True)
+    return sum(reads) / len(reads), sum(late) / len(late)
+
+
+def figures() -> Iterator[Figure]:
+    for kind in (with_progress, uniform, log_uniform):
+        jobs = [kind(random.Random(number)) for number in range(JOBS)]
+        name = f"a job {kind.__name__.replace('_', ' ')}" if kind is with_progress else f"ends {kind.__name__}"
+        peers = {}
+        for peer in (google, botocore):
+            draw = random.Random(0)
+            peers[peer] = average([theirs(peer(draw), end) for end, _ in jobs])
+            yield Figure(f"{name}: {peer.__name__}, reads", peers[peer][0])
+            yield Figure(f"{name}: {peer.__name__}, lateness", peers[peer][1], unit="s")
+        most = (20.0, 1.5) if kind is with_progress else peers[google]
+        reads, late = average([ours(*job) for job in jobs])
+        yield Figure(f"{name}: batchstatus, reads", reads, most[0])
+        yield Figure(f"{name}: batchstatus, lateness", late, most[1], "s")

@@ -1,0 +1,52 @@
+"""How late the end of a batch is noticed when more batches wait than their account's pace can read at once."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+
+from _report import Figure
+from _world import ENDED, RUNNING, World, play, refs, schedule
+from batchstatus import Believe
+from batchstatus._pacing import Gate, spacing
+from batchstatus._polling import Track
+from batchstatus._queue import Queue
+
+ENDS = 30_000
+ANSWER = 0.2
+CYCLES = 10
+"""A batch takes up to so many sweeps over all of them."""
+
+
+def figures() -> Iterator[Figure]:
+    for number in (300, 1_000, 3_000, 10_000, 30_000, 100_000):
+        bound = number * spacing(Believe.RATE_LIMIT) / 2 + ANSWER / 2
+        yield Figure(
+            f"mean lateness under a full pace, {number:>7,} batches, of N/(2R) + half an answer",
+            mean(number) / bound,
+            1.03,
+        )
+
+
+def mean(number: int) -> float:
+    draw = random.Random(number)
+    gap = spacing(Believe.RATE_LIMIT)
+    longest, sweep = CYCLES * number * gap, number * gap
+    queue = Queue(World(), Gate(gap))
+    wait = schedule(queue, refs(number))
+    ends = {ref: draw.uniform(0, longest) for ref in refs(number)}
+    late: list[float] = []
+
+    def answer(read, now):
+        ref = read.track.ref
+        if now < ends[ref]:
+            return RUNNING
+        if now > sweep:  # from the second sweep on
+            late.append(now + ANSWER / 2 - ends[ref])
+        ends[ref] = now + draw.uniform(0, longest)
+        queue.add(Track(ref, now), now)  # another batch in its place
+        wait.open += 1
+        return ENDED
+
+    play(wait, answer, takes=lambda: ANSWER, until=lambda _: len(late) >= ENDS)
+    return sum(late) / len(late)

@@ -1,0 +1,191 @@
+"""What a waiting batch costs: memory, and CPU for each read, against a bare heap with asyncio.sleep.
+
+Both run in an event loop whose time is virtual, so that hours of timers take seconds and all CPU is their own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import heapq
+import selectors
+import time
+import tracemalloc
+from collections.abc import Coroutine, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from _report import Figure
+from _world import World, body, play, refs, schedule
+from batchstatus import AsyncBatchClient, BatchRef, BatchState, Believe, PollPolicy, RateLimit
+from batchstatus._clock import Clock
+from batchstatus._exchange import Answer, Reply, Send
+from batchstatus._meaning import interpret
+from batchstatus._pacing import OpenGate, spacing
+from batchstatus._queue import Queue
+from batchstatus._schedule import Read
+
+ROUNDS = 5
+READS = 20_000
+GAP = 10.0
+POLL = PollPolicy(floor=GAP, ceiling=GAP)
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop that jumps to its next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        selector = selectors.DefaultSelector()
+        select = selector.select
+
+        def jump(timeout: float | None = None):
+            self.now += (timeout or 0.0) and timeout + 1e-9
+            return select(0)
+
+        selector.select = jump
+        super().__init__(selector)
+
+    def time(self) -> float:
+        return self.now
+
+
+class LoopClock(Clock):
+    def __init__(self) -> None:
+        self.monotonic = asyncio.get_running_loop().time
+
+    def utc(self) -> datetime:
+        return datetime.now(UTC)  # as a real clock does
+
+
+class Answering:
+    """A transport that answers in no time that the batch goes on, and tells when it has done so often enough."""
+
+    def __init__(self, reads: int) -> None:
+        self.left = reads
+        self.enough = asyncio.Event()
+
+    async def send(self, step: Send, timeout: float) -> Answer:
+        self.left -= 1
+        if not self.left:
+            self.enough.set()
+        batch_id = step.request.url.rpartition("/")[2].encode()
+        return Answer(status=200, headers={}, body=b'{"id": "%s", "status": "FINALIZED"}' % batch_id)
+
+    async def close(self) -> None:
+        pass
+
+
+async def ours(number: int) -> float:
+    """Return the CPU seconds for each read of a wait for so many batches."""
+    answering = Answering(READS)
+    client = AsyncBatchClient(account(), clock=LoopClock(), transport=answering, poll=POLL)
+    outcomes = client.as_completed(refs(number), timeout=1e9)
+    started = time.process_time()
+    waiting = asyncio.create_task(anext(outcomes))
+    await answering.enough.wait()
+    spent = time.process_time() - started
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+    await outcomes.aclose()
+    return spent / READS
+
+
+async def heap_and_get(number: int) -> float:
+    """Return the same for what one would write by hand: a heap, asyncio.sleep, and `get` in a task for each read."""
+    loop, due = asyncio.get_running_loop(), [(n * SPACING, n, ref) for n, ref in enumerate(refs(number))]
+    answering = Answering(READS)
+    client = AsyncBatchClient(account(), clock=LoopClock(), transport=answering)
+
+    async def read(n: int, ref: BatchRef) -> None:
+        await client.get(ref)
+        heapq.heappush(due, (max(loop.time() + GAP, number * SPACING), n, ref))
+
+    started = time.process_time()
+    for _ in range(READS):
+        at, n, ref = heapq.heappop(due)
+        await asyncio.sleep(at - loop.time())
+        await asyncio.create_task(read(n, ref))
+    return (time.process_time() - started) / READS
+
+
+async def heap_alone(number: int) -> float:
+    """Return the same without `get`: no retry, no pace, no events; only what it takes to ask and to understand."""
+    loop, due, vendor = (
+        asyncio.get_running_loop(),
+        [(n * SPACING, n, ref) for n, ref in enumerate(refs(number))],
+        account(),
+    )
+    answering = Answering(READS)
+
+    async def read(n: int, ref: BatchRef) -> None:
+        request = vendor.request(ref.id)
+        answer = await answering.send(Send(request, loop.time() + 60, 2**24), 60)
+        interpret(vendor, ref, request, Reply(answer, loop.time(), datetime.now(UTC)))
+        heapq.heappush(due, (max(loop.time() + GAP, number * SPACING), n, ref))
+
+    started = time.process_time()
+    for _ in range(READS):
+        at, n, ref = heapq.heappop(due)
+        await asyncio.sleep(at - loop.time())
+        await asyncio.create_task(read(n, ref))
+    return (time.process_time() - started) / READS
+
+
+def account() -> Believe:
+    return Believe("test-believe-key", rate_limit=RATE, states={"FINALIZED": BatchState.RUNNING})
+
+
+def figures() -> Iterator[Figure]:
+    spent = {}
+    for number in (1_000, 100_000):
+        # The least of some rounds, taken in turn: what else runs on the machine only adds.
+        rounds = [[run(bench(number)) for bench in (heap_alone, heap_and_get, ours)] for _ in range(ROUNDS)]
+        alone, by_hand, waiting = map(min, zip(*rounds, strict=True))
+        spent[number] = waiting
+        what = f"CPU for each read, {number:>7,} batches"
+        yield Figure(f"{what}: a heap and asyncio.sleep, reading without retry or pace", alone * 1e6, unit="us")
+        yield Figure(f"{what}: a heap and asyncio.sleep, reading with get", by_hand * 1e6, unit="us")
+        yield Figure(f"{what}: as_completed", waiting * 1e6, unit="us")
+        yield Figure(f"{what}: as_completed of heap, sleep and get", waiting / by_hand, 1.5)
+        yield Figure(f"{what}: as_completed of heap, sleep and bare read", waiting / alone)
+    growth = spent[100_000] / spent[1_000]
+    yield Figure("CPU for each read, 100,000 batches: of that at 1,000", growth, 1.3)
+    first, later = memory(100_000)
+    yield Figure("memory for each waiting batch, before its first reading", first, 350, "bytes")
+    yield Figure("memory for each waiting batch, after two readings with counts", later, 350, "bytes")
+
+
+def run(bench: Coroutine[Any, Any, float]) -> float:
+    gc.collect()
+    loop = VirtualLoop()
+    try:
+        return loop.run_until_complete(bench)
+    finally:
+        loop.close()
+
+
+def memory(number: int) -> tuple[float, float]:
+    """Return the bytes for each batch: as added, and after two readings."""
+    waiting, queue, left = refs(number), Queue(World(), OpenGate()), 2 * number
+    gc.collect()
+    tracemalloc.start()
+    idle, _ = tracemalloc.get_traced_memory()
+    wait = schedule(queue, waiting)
+    gc.collect()
+    added, _ = tracemalloc.get_traced_memory()
+
+    def answer(read: Read, now: float) -> bytes:
+        nonlocal left
+        left -= 1
+        return body(s="r", p=left % 1_000)
+
+    play(wait, answer, until=lambda _: left <= 0)
+    gc.collect()
+    read, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return (added - idle) / number, (read - idle) / number
+
+
+RATE = RateLimit(100)
+SPACING = spacing(RATE)

@@ -27,6 +27,11 @@ class SharedGate:
         with self._lock:
             return self._gate.reserve(now, before)
 
+    def begin(self, slot: float, now: float) -> bool:
+        """Use a booked slot: see `Gate.begin`."""
+        with self._lock:
+            return self._gate.begin(slot, now)
+
     def refused(self, now: float, pause: float) -> None:
         """Learn of a 429."""
         with self._lock:

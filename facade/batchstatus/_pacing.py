@@ -13,6 +13,8 @@ from ._policy import RateLimit
 SHARE_OF_LIMIT = 0.9
 SLOWEST = 16.0
 """How many times its usual spacing a gate takes, at most, while a vendor keeps answering 429."""
+LATE = 0.1
+"""Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
 RECOVERY = 0.95
 """What is left of that after each answer that is no 429: half of it after 14 answers."""
 
@@ -28,6 +30,10 @@ class OpenGate:
     def reserve(self, now: float, before: float) -> float | None:
         """Return no wait."""
         return 0.0 if now < before else None
+
+    def begin(self, slot: float, now: float) -> bool:  # noqa: ARG002 (a gate's signature)
+        """Every slot stands."""
+        return True
 
     def refused(self, now: float, pause: float) -> None:
         """Learn nothing."""
@@ -54,6 +60,15 @@ class Gate:
             return None
         self._next = slot + self.spacing * self._slowness
         return slot - now
+
+    def begin(self, slot: float, now: float) -> bool:
+        """Use a booked slot; return False where it stands no longer, as a 429 has closed the gate meanwhile."""
+        if now < self._closed_until:
+            return False
+        spacing = self.spacing * self._slowness
+        if now - slot > LATE * spacing:
+            self._next = max(self._next, now + spacing)
+        return True
 
     def refused(self, now: float, pause: float) -> None:
         """Close for `pause` seconds after a 429, and slow down: once for all that were under way together."""

@@ -19,13 +19,14 @@ NEVER = 10.0**9
 class Queue:
     """The open batches of one account that are not under way."""
 
-    __slots__ = ("_due", "_later", "account", "booked", "pace")
+    __slots__ = ("_booked", "_due", "_later", "account", "pace", "slot")
 
     def __init__(self, account: Vendor, pace: Pace) -> None:
         self.account = account
         self.pace = pace
-        self.booked: tuple[float, float, Track] | None = None
-        """A slot that lies ahead, when its batch was due, and the batch."""
+        self.slot: float | None = None
+        """When the batch goes for which a slot is booked."""
+        self._booked: tuple[float, float, Track] | None = None
         self._due: list[tuple[float, float, Track]] = []
         """When each was last read, when it was due, and the batch; a heap."""
         self._later: list[tuple[float, Track]] = []
@@ -50,13 +51,24 @@ class Queue:
 
     def book(self, slot: float) -> None:
         """Give a slot to the batch that is due and was read longest ago."""
-        _, due, track = heapq.heappop(self._due)
-        self.booked = (slot, due, track)
+        self.slot, self._booked = slot, heapq.heappop(self._due)
+
+    def cancel(self) -> None:
+        """Take the slot back: its batch is due as before."""
+        assert self._booked is not None
+        heapq.heappush(self._due, self._booked)
+        self.slot = self._booked = None
+
+    def depart(self) -> tuple[float, Track]:
+        """Return the batch whose slot has come, and when it was due, and forget it."""
+        assert self._booked is not None
+        _, due, track = self._booked
+        self.slot = self._booked = None
+        return due, track
 
     def take(self) -> Track | None:
         """Return any batch, and forget it; None without one."""
-        if self.booked is not None:
-            track, self.booked = self.booked[-1], None
-            return track
+        if self._booked is not None:
+            return self.depart()[1]
         left = self._due or self._later
         return left.pop()[-1] if left else None

@@ -34,6 +34,9 @@ class Pace(Protocol):
     def reserve(self, now: float, before: float) -> float | None:
         """Book the next slot and return the seconds until it; where none comes in time, book none: None."""
 
+    def begin(self, slot: float, now: float) -> bool:
+        """Use a booked slot, now or never; return False where it stands no longer, and another has to be booked."""
+
     def refused(self, now: float, pause: float) -> None:
         """Learn of a 429."""
 
@@ -60,15 +63,14 @@ def read(
     try:
         while True:
             attempt += 1
-            queued = pace.reserve(now, deadline)
-            if queued is None:
+            due, slot = now, (yield from _turn(pace, now, deadline))
+            if slot is None:
                 raise failed or no_slot(ref, timeout)
-            if queued:
-                now = (yield Pause(queued)).monotonic
-            request, sent = prepared(vendor, ref), now
+            now = slot
+            request = prepared(vendor, ref)
             reply = yield Send(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
             now = reply.monotonic
-            seen = attrs.evolve(seen, attempts=attempt, elapsed=now - started, took=now - sent, queued=queued)
+            seen = attrs.evolve(seen, attempts=attempt, elapsed=now - started, took=now - slot, queued=slot - due)
             try:
                 batch = interpret(vendor, ref, request, reply)
             except ReadError as error:
@@ -96,6 +98,19 @@ def read(
         raise
 
 
+def _turn(pace: Pace, now: float, deadline: float) -> Generator[Pause, Reply, float | None]:
+    """Wait for a slot; return when it is used, or None where none comes before the deadline."""
+    while True:
+        wait = pace.reserve(now, deadline)
+        if wait is None:
+            return None
+        slot = now + wait
+        if wait:
+            now = (yield Pause(wait)).monotonic
+        if pace.begin(slot, now):
+            return now
+
+
 def failures(seen: Event, closed: float | None) -> Iterator[Event]:
     """Yield what there is to tell of an exchange that failed."""
     yield seen
@@ -117,7 +132,7 @@ def learn(pace: Pace, error: BatchStatusError, now: float, policy: RetryPolicy) 
         closed = hint(error, policy) or policy.first_delay
         pace.refused(now, closed)
         return closed
-    if not isinstance(error, TransportError):  # a failed transport says nothing
+    if isinstance(error, (APIError, InvalidResponse)):  # a failed transport, or a lack of a key, says nothing
         pace.accepted()
     return None
 

@@ -86,6 +86,7 @@ class Schedule:
         self._reads = reads_before
         self._durations: deque[float] = deque([0.5], maxlen=15)
         self._stopped = False
+        self._last_read: float | None = None
         self._last: Batch | None = None
         """The last reading whole, in a wait for one batch."""
         for ref, queue in queues.items():
@@ -108,7 +109,7 @@ class Schedule:
 
     def _slot(self, queue: Queue, now: float) -> float:
         """Return when the queue's next read starts; book its slot once it is due."""
-        if queue.booked is None:
+        if queue.slot is None:
             due = queue.next_due(now)
             if due is None or due > now:
                 return self.deadline if due is None else due
@@ -116,14 +117,15 @@ class Schedule:
             if wait is None:
                 return self.deadline
             queue.book(now + wait)
-        assert queue.booked is not None
-        return queue.booked[0]
+        assert queue.slot is not None
+        return queue.slot
 
     def _read(self, queue: Queue, now: float, utc: datetime) -> Read | None:
-        """Return what to send; None where the caller's own function has no key: that, too, is a failed read."""
-        assert queue.booked is not None
-        _, due, track = queue.booked
-        queue.booked = None
+        """Return what to send; None where a 429 has closed the account meanwhile, or the caller has no key just now."""
+        if queue.slot is not None and not queue.pace.begin(queue.slot, now):
+            queue.cancel()
+            return None
+        due, track = queue.depart()
         try:
             request = prepared(queue.account, track.ref)
         except BatchStatusError as error:
@@ -170,7 +172,7 @@ class Schedule:
         given_up = track.fails >= FEWEST_FAILS and now - track.good_at >= self._poll.give_up_after
         ended, too_late = is_fatal(error) or given_up, asked is not None and now + asked >= self.deadline
         if ended:
-            why = f"given up after {track.fails} failures in a row" if given_up else "no later read can fare better"
+            why = "no later read can fare better" if is_fatal(error) else f"{track.fails} failed in a row"
         elif too_late:
             why = "the vendor asks for more time than is left"
         else:
@@ -191,12 +193,19 @@ class Schedule:
         """Note when to read next, the last time just before the deadline; return the seconds until then, and why."""
         gap, why = gap_after(track, self._poll, now, asked)
         pause: float | None = gap
-        if now + gap > self.deadline - LAST_READ:
-            last = self.deadline - min(max(2 * statistics.median(self._durations), SOONEST_END), LAST_READ)
+        if asked is None and now + gap > self.deadline - LAST_READ:
+            last = self._last_read_at()
             if now + gap > last:
                 pause, why = (last - now, "the time is almost up") if now < last else (None, "the time is up")
         queue.add(track, self.deadline if pause is None else now + pause)
         return pause, why
+
+    def _last_read_at(self) -> float:
+        """Return when the last reads start: once known, it stays."""
+        if self._last_read is None:
+            long = 2 * statistics.median(self._durations)
+            self._last_read = self.deadline - min(max(long, SOONEST_END), LAST_READ)
+        return self._last_read
 
     def stop(self) -> None:
         """End the wait for every batch that is still open, at the next steps."""

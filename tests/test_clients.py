@@ -294,4 +294,4 @@ def test_a_client_that_is_closed_while_it_reads_leaves_no_connection_behind(simu
         client.close()
         with pytest.raises((ConfigurationError, TransportError), match=r"closed|broke"):
             reading.result()
-    assert client._transport._pools._pools == {}
+    assert client._transport._connections._free == {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-from ._exchange import Answer
+from batchstatus._exchange import Answer
 
 ERROR_PAGE = 64 * 1024
 """Bytes of a body that comes with any status but 200; the rest is not read."""

@@ -89,3 +89,18 @@ class _DeadlineStream(httpcore.NetworkStream):
 
     def close(self) -> None:
         self._stream.close()
+
+
+class RememberingBackend(httpcore.AnyIOBackend):
+    """Connects in a task, and remembers the connection: a TLS handshake that is cancelled would leave it open."""
+
+    _stream: httpcore.AsyncNetworkStream | None = None
+
+    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        self._stream = await super().connect_tcp(*args, **options)
+        return self._stream
+
+    async def forget(self) -> None:
+        """Close what was connected, if it is open."""
+        if self._stream is not None:
+            await self._stream.aclose()

@@ -1,0 +1,206 @@
+"""The only user of httpx: one exchange over real HTTP, sync and async.
+
+It speaks to httpx's transports, not to its Client: they follow no redirect, keep no cookie and read no netrc, so a
+key reaches the vendor's origin alone. Every outcome is returned, none raised: httpx's exceptions hold requests,
+and requests hold keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import ssl
+import threading
+from typing import Any
+
+import httpx
+
+from batchstatus._exchange import Answer, Failure, Request, Send
+from batchstatus._http._connections import IDLE, MOST, Connection, Connections, Origin
+from batchstatus._http._content import BadContent, Content
+from batchstatus._http._deadline import Deadline, DeadlineBackend, RememberingBackend
+from batchstatus._http._failures import outcome_of, too_late
+from batchstatus._http._routes import Routes
+from batchstatus._version import __version__
+
+HEADERS = {"accept": "application/json", "accept-encoding": "gzip", "user-agent": f"batchstatus/{__version__}"}
+ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE)
+ERROR_BODY_TIME = 2.0
+"""Seconds for the body of any status but 200, which says little more than the status."""
+
+STALE = (httpx.NetworkError, httpx.RemoteProtocolError)
+"""How an exchange fails on a connection that the other side has closed while it idled."""
+
+
+class HttpTransport:
+    """Performs exchanges in the calling thread; any number of threads may share it."""
+
+    def __init__(self, *, verify: bool | str | ssl.SSLContext = True, proxy: str | None = None) -> None:
+        self._routes = Routes(verify, proxy)
+        self._deadline = Deadline()
+        self._connections = Connections(self._make, os.getpid())
+        self._room = threading.Semaphore(MOST)
+
+    def _make(self, origin: Origin) -> httpx.HTTPTransport:
+        transport = httpx.HTTPTransport(limits=ONE, **self._routes.to(origin))
+        # httpx has no parameter for it, and its own timeouts bound each socket operation, never the sum of them.
+        transport._pool._network_backend = DeadlineBackend(self._deadline)  # noqa: SLF001
+        return transport
+
+    def send(self, step: Send, timeout: float) -> Answer | Failure:
+        """Return the whole answer, or why there is none within so many seconds."""
+        self._deadline.set(timeout)
+        if self._connections.enter(os.getpid()):
+            self._room = threading.Semaphore(MOST)
+        room = self._room
+        if not room.acquire(timeout=timeout):
+            return too_late(timeout)
+        try:
+            url = httpx.URL(step.request.url)
+            connection = self._connections.take((url.scheme, url.host, url.port))
+            outcome = self._exchange(connection, url, step, timeout)
+            if outcome is None:
+                outcome = self._exchange(self._connections.fresh(connection), url, step, timeout)
+            return outcome or too_late(timeout)
+        except httpx.InvalidURL as error:
+            return outcome_of(None, error, timeout)
+        finally:
+            room.release()
+
+    def _exchange(
+        self, connection: Connection[httpx.HTTPTransport], url: httpx.URL, step: Send, timeout: float
+    ) -> Answer | Failure | None:
+        """Return what came of it, or None where the connection was closed while it idled."""
+        content: Content | None = None
+        drop = [connection.transport]
+        try:
+            response = connection.transport.handle_request(_message(url, step.request, timeout))
+            try:
+                content = Content(response.status_code, response.headers.multi_items(), step.max_body)
+                if content.is_refusal:
+                    self._deadline.shorten(ERROR_BODY_TIME)
+                for chunk in response.stream:  # type: ignore[union-attr]
+                    if content.feed(chunk):
+                        break
+                answer = content.answer()
+            finally:
+                response.close()
+            if _is_clean(connection.transport):
+                drop = self._connections.give_back(connection, os.getpid())
+            return answer
+        except (httpx.HTTPError, BadContent) as error:
+            if content is None and connection.used and isinstance(error, STALE):
+                return None
+            return outcome_of(content, error, timeout)
+        finally:
+            for transport in drop:
+                transport.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for transport in self._connections.close(os.getpid()):
+            transport.close()
+
+
+class AsyncHttpTransport:
+    """Performs exchanges in the calling task; any number of tasks of one event loop at a time may share it."""
+
+    def __init__(self, *, verify: bool | str | ssl.SSLContext = True, proxy: str | None = None) -> None:
+        self._routes = Routes(verify, proxy)
+        self._connections = Connections(self._make, None)
+        self._room = asyncio.Semaphore(MOST)
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def _make(self, origin: Origin) -> httpx.AsyncHTTPTransport:
+        transport = httpx.AsyncHTTPTransport(limits=ONE, **self._routes.to(origin))
+        transport._pool._network_backend = RememberingBackend()  # noqa: SLF001
+        return transport
+
+    async def send(self, step: Send, timeout: float) -> Answer | Failure:
+        """Return the whole answer, or why there is none within so many seconds."""
+        loop = asyncio.get_running_loop()
+        if self._connections.enter(loop):
+            self._room, self._closing = asyncio.Semaphore(MOST), set()
+        end = loop.time() + timeout
+        try:
+            async with asyncio.timeout_at(end), self._room:
+                url = httpx.URL(step.request.url)
+                connection = self._connections.take((url.scheme, url.host, url.port))
+                outcome = await self._exchange(connection, url, step, end, timeout)
+                if outcome is None:
+                    outcome = await self._exchange(self._connections.fresh(connection), url, step, end, timeout)
+                return outcome or too_late(timeout)
+        except TimeoutError:
+            return too_late(timeout)
+        except httpx.InvalidURL as error:
+            return outcome_of(None, error, timeout)
+
+    async def _exchange(
+        self, connection: Connection[httpx.AsyncHTTPTransport], url: httpx.URL, step: Send, end: float, timeout: float
+    ) -> Answer | Failure | None:
+        """Return what came of it, or None where the connection was closed while it idled."""
+        content: Content | None = None
+        loop = asyncio.get_running_loop()
+        drop = [connection.transport]
+        try:
+            async with asyncio.timeout_at(end) as limit:
+                response = await connection.transport.handle_async_request(_message(url, step.request, timeout))
+                try:
+                    content = Content(response.status_code, response.headers.multi_items(), step.max_body)
+                    if content.is_refusal:
+                        limit.reschedule(min(end, loop.time() + ERROR_BODY_TIME))
+                    async for chunk in response.stream:  # type: ignore[union-attr]
+                        if content.feed(chunk):
+                            break
+                    answer = content.answer()
+                finally:
+                    await response.aclose()
+            if _is_clean(connection.transport):
+                drop = self._connections.give_back(connection, loop)
+            return answer
+        except (httpx.HTTPError, BadContent, TimeoutError) as error:
+            if content is None and connection.used and isinstance(error, STALE):
+                return None
+            return outcome_of(content, error, timeout)
+        finally:
+            for transport in drop:
+                self._drop(transport)
+
+    def _drop(self, transport: httpx.AsyncHTTPTransport) -> None:
+        """Close a connection in a task of its own, which a cancelled caller cannot cancel with it."""
+        task = asyncio.get_running_loop().create_task(_close(transport))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for transport in self._connections.close(asyncio.get_running_loop()):
+            self._drop(transport)
+        await asyncio.gather(*self._closing)
+
+
+async def _close(transport: httpx.AsyncHTTPTransport) -> None:
+    with contextlib.suppress(httpx.HTTPError, OSError):
+        await transport.aclose()
+        await transport._pool._network_backend.forget()  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+def _is_clean(transport: httpx.HTTPTransport | httpx.AsyncHTTPTransport) -> bool:
+    """Return whether a connection is fit for another exchange: open, and with nothing left to read.
+
+    What came after the end of an answer would be taken for the next one, and where a vendor echoes no id, nobody could
+    tell (quirk G25).
+    """
+    connections: list[Any] = transport._pool.connections  # noqa: SLF001
+    if len(connections) != 1 or not connections[0].is_idle() or connections[0].is_closed():
+        return False
+    inner = connections[0]
+    while inner is not None and not hasattr(inner, "_h11_state"):
+        inner = getattr(inner, "_connection", None)  # a proxy's connection holds another one
+    return inner is not None and inner._h11_state.trailing_data == (b"", False)  # noqa: SLF001
+
+
+def _message(url: httpx.URL, request: Request, timeout: float) -> httpx.Request:
+    timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
+    return httpx.Request("GET", url, headers=HEADERS | dict(request.keys), extensions={"timeout": timeouts})

@@ -1,0 +1,107 @@
+"""Which connections are free: the one used last goes first, and what idles for too long is closed.
+
+One connection serves one exchange at a time. A pool that keeps all of them in one list, as HTTP libraries do, costs
+more for each exchange the more of them are under way; this costs the same for one and for a thousand.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+from attrs import define
+
+from batchstatus._errors import ConfigurationError
+
+MOST = 256
+"""Exchanges under way at once in a client; others wait for a connection, within their own deadlines."""
+IDLE = 90.0
+"""Seconds: an idle connection outlives the longest gap between two reads of a wait (30 s)."""
+
+T = TypeVar("T")
+Origin = tuple[str, str, int | None]
+"""Scheme, host and port."""
+
+
+@define(eq=False)
+class Connection(Generic[T]):
+    """One connection, or what will become one at its first use."""
+
+    transport: T
+    origin: Origin
+    used: bool = False
+    """Whether it has served an exchange; the other side may have closed it since."""
+    idle_since: float = 0.0
+
+
+class Connections(Generic[T]):
+    """The free connections of one client.
+
+    They belong to one process and, if async, to one event loop. In another they are forgotten, not closed: their
+    sockets may still serve where they came from.
+    """
+
+    def __init__(self, make: Callable[[Origin], T], home: object) -> None:
+        self._make = make
+        self._closed = False
+        self._pid = os.getpid()
+        self._forget(home)
+
+    def _forget(self, home: object) -> None:
+        self._home = home
+        self._free: dict[Origin, deque[Connection[T]]] = {}
+        self._lock = threading.Lock()
+
+    def enter(self, home: object) -> bool:
+        """Return whether this process or event loop is another than before, where nothing can be used again."""
+        if home == self._home:
+            return False
+        self._forget(home)
+        return True
+
+    def take(self, origin: Origin) -> Connection[T]:
+        """Return the connection to an origin that was used last, or a new one."""
+        with self._lock:
+            if self._closed:
+                raise ConfigurationError("this client was closed while it read")
+            free = self._free.get(origin)
+            if free:
+                return free.pop()
+        return Connection(self._make(origin), origin)
+
+    def fresh(self, connection: Connection[T]) -> Connection[T]:
+        """Return a new connection to where another leads."""
+        return Connection(self._make(connection.origin), connection.origin)
+
+    def give_back(self, connection: Connection[T], home: object) -> list[T]:
+        """Take back a connection that is fit for another exchange; return those that are to be closed now."""
+        connection.used, connection.idle_since = True, time.monotonic()
+        with self._lock:
+            if self._closed or home != self._home:
+                return [connection.transport]
+            self._free.setdefault(connection.origin, deque()).append(connection)
+            return [old.transport for free in self._free.values() for old in _expired(free)]
+
+    def close(self, home: object) -> list[T]:
+        """Give out nothing any more; return the free connections that are to be closed here."""
+        with self._lock:
+            self._closed = True
+            free = [connection.transport for free in self._free.values() for connection in free]
+            self._free.clear()
+            return free if home == self._home else []
+
+    def __del__(self, warn: Any = warnings.warn, getpid: Any = os.getpid) -> None:
+        if getattr(self, "_free", None) and not self._closed and getpid() == self._pid:
+            warn("unclosed client of batchstatus: call its close(), or use `with`", ResourceWarning, source=self)
+
+
+def _expired(free: deque[Connection[T]]) -> list[Connection[T]]:
+    now, expired = time.monotonic(), []
+    while free and now - free[0].idle_since > IDLE:
+        expired.append(free.popleft())
+    return expired

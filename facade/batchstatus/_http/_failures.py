@@ -1,0 +1,47 @@
+"""What an exception leaves of an exchange, in words of ours: its own may be empty, or hold a header."""
+
+from __future__ import annotations
+
+import httpx
+
+from batchstatus._errors import InvalidResponse, RequestTimeout, TransportError
+from batchstatus._exchange import Answer, Failure
+from batchstatus._http._content import BadContent, Content
+
+
+def outcome_of(content: Content | None, error: Exception, timeout: float) -> Answer | Failure:
+    """Return the refusal that is whole enough, or why there is no answer."""
+    if content is not None and content.is_refusal:
+        return content.answer()  # the vendor's no stands, even where its body breaks off
+    if isinstance(error, BadContent):
+        return Failure(error=InvalidResponse, reason=str(error), status=error.status, cut_short=error.cut_short)
+    cause = _system_error(error)
+    detail = f"{cause or error or type(error).__name__}"
+    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+        return too_late(timeout)
+    if isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
+        reason = f"the request cannot be sent as HTTP ({type(error).__name__})"
+    elif isinstance(error, httpx.ConnectError):
+        reason = f"cannot connect; check base_url, the network and the proxy ({detail})"
+    elif isinstance(error, httpx.ProxyError):
+        reason = f"the proxy refused; check its address and rights ({detail})"
+    else:
+        reason = f"the connection broke before the answer was whole ({detail})"
+    return Failure(error=TransportError, reason=reason, cause=cause)
+
+
+def too_late(timeout: float) -> Failure:
+    reason = f"no complete answer within {timeout:.3g} s; the vendor or the network is slow, or a firewall is silent"
+    return Failure(error=RequestTimeout, reason=reason)
+
+
+def _system_error(error: BaseException) -> OSError | None:
+    """Return the operating system's error at the root, cut loose from frames and exceptions that hold the request."""
+    found: OSError | None = None
+    seen: BaseException | None = error
+    while seen is not None:
+        found = seen if isinstance(seen, OSError) else found
+        seen = seen.exceptions[0] if isinstance(seen, BaseExceptionGroup) else seen.__cause__ or seen.__context__
+    if found is not None:
+        found.__cause__ = found.__context__ = found.__traceback__ = None
+    return found

@@ -1,0 +1,80 @@
+"""How to reach a vendor: certificates and proxies."""
+
+from __future__ import annotations
+
+import importlib.util
+import ssl
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.request import getproxies, proxy_bypass
+
+import httpx
+
+from batchstatus._errors import ConfigurationError
+from batchstatus._http._connections import Origin
+from batchstatus._url import is_loopback
+
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class Routes:
+    """How to reach an origin: the TLS context, made at first use, and the proxy."""
+
+    def __init__(self, verify: bool | str | ssl.SSLContext, proxy: str | None) -> None:
+        self._verify = _checked_verify(verify)
+        self._proxy = None if proxy is None else _checked_proxy(proxy, "proxy")
+        self._context: ssl.SSLContext | None = None
+        self._lock = threading.Lock()
+
+    def to(self, origin: Origin) -> dict[str, Any]:
+        """Return the options of httpx's transports."""
+        scheme, host, _ = origin
+        proxy = self._proxy or _environment_proxy(scheme, host)
+        # Without TLS any context will do; httpx would load the certificates of its own.
+        return {"verify": self._tls() if "https" in {scheme, (proxy or "")[:5]} else NO_TLS, "proxy": proxy}
+
+    def _tls(self) -> ssl.SSLContext:
+        with self._lock:
+            if self._context is None:
+                self._context = _context(self._verify)
+            return self._context
+
+
+def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
+    try:
+        if isinstance(verify, str):
+            return ssl.create_default_context(cafile=verify)
+        return httpx.create_ssl_context(verify=verify)
+    except OSError as error:  # ssl.SSLError is one
+        reason = error.strerror or type(error).__name__
+    raise ConfigurationError(f"the certificates of verify=, SSL_CERT_FILE or SSL_CERT_DIR cannot be loaded: {reason}")
+
+
+def _checked_verify(verify: bool | str | ssl.SSLContext) -> bool | str | ssl.SSLContext:
+    if isinstance(verify, str) and not Path(verify).is_file():
+        raise ConfigurationError(f"verify names {verify!r:.200}, which is no file; give the path of a CA bundle")
+    return verify
+
+
+def _checked_proxy(proxy: str, source: str) -> str:
+    """Return the proxy's URL; raise ConfigurationError, which does not show it: it may hold a password."""
+    try:
+        scheme = httpx.Proxy(proxy).url.scheme
+    except (ValueError, TypeError, httpx.InvalidURL):
+        raise ConfigurationError(f"{source} must be a URL such as 'http://proxy.example.com:3128'") from None
+    if scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
+        raise ConfigurationError(
+            f"{source} is a SOCKS proxy, which needs the package socksio: pip install 'httpx[socks]'"
+        )
+    return proxy
+
+
+def _environment_proxy(scheme: str, host: str) -> str | None:
+    """Return the proxy that HTTPS_PROXY, ALL_PROXY and NO_PROXY ask for; loopback is always reached directly."""
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if not proxy or is_loopback(host) or proxy_bypass(host):
+        return None
+    source = f"{scheme}_proxy or all_proxy in the environment"
+    return _checked_proxy(proxy if "://" in proxy else f"http://{proxy}", source)

@@ -20,6 +20,13 @@ class Request:
     keys: Mapping[str, str] = field(repr=False)
     """The headers that authenticate, by name."""
 
+    def hide_in_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
+        """Return headers without this request's keys."""
+        if any(key in text for pair in headers.items() for text in pair for key in self.keys.values()):
+            hidden: Mapping[str, str] = self.hide_keys(dict(headers))
+            return hidden
+        return headers
+
     def hide_keys(self, value: Any) -> Any:
         """Return a JSON value without this request's keys: vendors have been seen to echo them."""
         if isinstance(value, str):

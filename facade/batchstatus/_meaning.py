@@ -105,7 +105,8 @@ def interpret(vendor: Vendor, ref: BatchRef, request: Request, reply: Reply) -> 
     if isinstance(outcome, Failure):
         raise failure(ref, request, outcome)
     assert outcome is not None, "a driver answers Send with an Answer or a Failure"
-    answer = attrs.evolve(outcome, headers=request.hide_keys(outcome.headers))
+    headers = request.hide_in_headers(outcome.headers)
+    answer = outcome if headers is outcome.headers else attrs.evolve(outcome, headers=headers)
     if answer.status != 200:
         raise refusal(vendor, ref, request, answer, reply.utc)
     try:

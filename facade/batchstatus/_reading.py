@@ -70,7 +70,14 @@ def read(
             request = prepared(vendor, ref)
             reply = yield Send(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
             now = reply.monotonic
-            seen = attrs.evolve(seen, attempts=attempt, elapsed=now - started, took=now - slot, queued=slot - due)
+            seen = Event(
+                kind=EventKind.READ,
+                ref=ref,
+                attempts=attempt,
+                elapsed=now - started,
+                took=now - slot,
+                queued=slot - due,
+            )
             try:
                 batch = interpret(vendor, ref, request, reply)
             except ReadError as error:
@@ -78,7 +85,7 @@ def read(
             else:
                 pace.accepted()
                 batch = attrs.evolve(batch, attempts=attempt, elapsed=now - started)
-                seen = attrs.evolve(seen, batch=batch, error=None, pause=None, why="")
+                seen = attrs.evolve(seen, batch=batch)
                 tell(seen)
                 tell(attrs.evolve(seen, kind=EventKind.DONE))
                 return batch

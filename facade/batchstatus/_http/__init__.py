@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import os
 import ssl
 import threading
@@ -29,6 +30,8 @@ ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_exp
 ERROR_BODY_TIME = 2.0
 """Seconds for the body of any status but 200, which says little more than the status."""
 
+url_of = functools.lru_cache(256)(httpx.URL)
+"""To read a URL costs as much as to read a batch's body; a wait asks for the same one again and again."""
 STALE = (httpx.NetworkError, httpx.RemoteProtocolError)
 """How an exchange fails on a connection that the other side has closed while it idled."""
 
@@ -57,7 +60,7 @@ class HttpTransport:
         if not room.acquire(timeout=timeout):
             return too_late(timeout)
         try:
-            url = httpx.URL(step.request.url)
+            url = url_of(step.request.url)
             connection = self._connections.take((url.scheme, url.host, url.port))
             outcome = self._exchange(connection, url, step, timeout)
             if outcome is None:
@@ -125,7 +128,7 @@ class AsyncHttpTransport:
         end = loop.time() + timeout
         try:
             async with asyncio.timeout_at(end), self._room:
-                url = httpx.URL(step.request.url)
+                url = url_of(step.request.url)
                 connection = self._connections.take((url.scheme, url.host, url.port))
                 outcome = await self._exchange(connection, url, step, end, timeout)
                 if outcome is None:

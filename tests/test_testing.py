@@ -146,6 +146,36 @@ def test_many_waits_play_at_the_vendors_pace(play, fake_vendors):
     assert fake_vendors.clock.now == pytest.approx((2 * 90 - 1) / 9)
 
 
+class OwnPace:
+    """As those have who share an account among processes; its second slot is closed by another one."""
+
+    def __init__(self):
+        self.told = []
+
+    def reserve(self, now, before):
+        self.told.append("reserve")
+        return 2.0 if now + 2.0 < before else None
+
+    def begin(self, slot, now):
+        self.told.append("begin")
+        return self.told.count("begin") != 2
+
+    def refused(self, now, pause):
+        self.told.append(f"refused {pause:.0f}")
+
+    def accepted(self):
+        self.told.append("accepted")
+
+
+@pytest.mark.parametrize("method", ["get", "wait"])
+def test_a_pace_of_ones_own_is_asked_for_every_exchange(play, fake_vendors, method):
+    fake_vendors.script("believe:1", refusal(429, retry_after=7), "EXECUTED")
+    pace = OwnPace()
+    play(method, "believe:1", accounts=[Believe("test-own-pace", rate_limit=pace)])
+    assert pace.told == [*("reserve", "begin", "refused 7"), *("reserve", "begin") * 2, "accepted"]
+    assert fake_vendors.clock.now == 2 + 7 + 2 + 2
+
+
 def test_a_stop_is_heard_at_once():
     vendors, stop = FakeVendors(), threading.Event()
     vendors.script("believe:1", "FINALIZED")

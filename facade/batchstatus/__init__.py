@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         WaitTimeout,
     )
     from ._events import Event, EventKind
-    from ._policy import PollPolicy, RateLimit, RetryPolicy
+    from ._policy import Pace, PollPolicy, RateLimit, RetryPolicy
     from .vendors import Believe, Gameball
 
 __all__ = [
@@ -57,6 +57,7 @@ __all__ = [
     "InvalidResponse",
     "ItemFailure",
     "Outcome",
+    "Pace",
     "PermissionDenied",
     "PollPolicy",
     "RateLimit",
@@ -77,6 +78,7 @@ _HOME = {
     "BatchClient": "_client",
     "Event": "_events",
     "EventKind": "_events",
+    "Pace": "_policy",
     "PollPolicy": "_policy",
     "RateLimit": "_policy",
     "RetryPolicy": "_policy",

@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from ._clock import Clock
 from ._pacing import Gate, OpenGate, spacing
-from ._policy import RateLimit
+from ._policy import Pace, RateLimit
 
 log = logging.getLogger("batchstatus")
 
@@ -55,10 +55,13 @@ _gates: WeakKeyDictionary[Clock, dict[Hashable, SharedGate]] = WeakKeyDictionary
 """By clock, since a gate's times are those of one clock; all real clients share one."""
 
 
-def gate_for(name: str, credential: Hashable, limit: RateLimit | None, clock: Clock) -> SharedGate | OpenGate:
-    """Return the gate of a credential. Where two clients set different limits, the slower one holds for both."""
-    if limit is None:
-        return OpenGate()
+def gate_for(name: str, credential: Hashable, limit: RateLimit | Pace | None, clock: Clock) -> Pace:
+    """Return the gate of a credential, or the caller's own.
+
+    Where two clients set different limits, the slower one holds for both.
+    """
+    if not isinstance(limit, RateLimit):
+        return OpenGate() if limit is None else limit
     with _lock:
         gates = _gates.setdefault(clock, {})
         gate = gates.setdefault(credential, SharedGate(spacing(limit)))

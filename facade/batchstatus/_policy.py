@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from attrs import field, frozen
 from attrs.validators import optional
@@ -40,6 +40,28 @@ class RateLimit:
 
     requests: int = field(validator=_positive_int)
     seconds: float = field(default=1.0, validator=_seconds)
+
+
+@runtime_checkable
+class Pace(Protocol):
+    """When an account may be asked, for those who keep the pace of several processes: in place of a RateLimit.
+
+    Every exchange books a slot, uses it, and tells what came of it; retries included. All times are seconds of the
+    client's monotonic clock. Methods are called in the thread or task that reads, from several threads at once, and
+    must not block for long. By default each credential has a pace of its own in each process.
+    """
+
+    def reserve(self, now: float, before: float) -> float | None:
+        """Book the next slot and return the seconds until it; where none comes before that time, book none: None."""
+
+    def begin(self, slot: float, now: float) -> bool:
+        """Use a booked slot, now or never; return False where it stands no longer, and another has to be booked."""
+
+    def refused(self, now: float, pause: float) -> None:
+        """Learn of a 429, after which nothing is to be asked for so many seconds."""
+
+    def accepted(self) -> None:
+        """Learn of any other answer."""
 
 
 @frozen(kw_only=True)

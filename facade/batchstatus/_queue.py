@@ -9,8 +9,8 @@ from __future__ import annotations
 import heapq
 
 from ._meaning import Vendor
+from ._policy import Pace
 from ._polling import Track
-from ._reading import Pace
 
 NEVER = 10.0**9
 """Seconds: a batch that was never read counts as read so long ago."""

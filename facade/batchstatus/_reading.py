@@ -7,7 +7,6 @@ the same decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Protocol
 
 import attrs
 
@@ -25,23 +24,7 @@ from ._errors import (
 from ._events import Event, EventKind
 from ._exchange import Pause, Reply, Send
 from ._meaning import Vendor, interpret, prepared
-from ._policy import RetryPolicy
-
-
-class Pace(Protocol):
-    """The gate of an account, or of none: see `_pacing`."""
-
-    def reserve(self, now: float, before: float) -> float | None:
-        """Book the next slot and return the seconds until it; where none comes in time, book none: None."""
-
-    def begin(self, slot: float, now: float) -> bool:
-        """Use a booked slot, now or never; return False where it stands no longer, and another has to be booked."""
-
-    def refused(self, now: float, pause: float) -> None:
-        """Learn of a 429."""
-
-    def accepted(self) -> None:
-        """Learn of any other answer."""
+from ._policy import Pace, RetryPolicy
 
 
 def read(

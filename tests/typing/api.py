@@ -30,6 +30,7 @@ from batchstatus import (
     InvalidResponse,
     ItemFailure,
     Outcome,
+    Pace,
     PermissionDenied,
     PollPolicy,
     RateLimit,
@@ -157,7 +158,8 @@ def policy(retry: RetryPolicy) -> None:
     RetryPolicy(4)  # type: ignore[call-arg]
 
 
-def pace(limit: RateLimit) -> None:
+def pace(limit: RateLimit, own: Pace) -> None:
+    Believe("test-key", rate_limit=own)
     assert_type(limit.requests, int)
     assert_type(limit.seconds, float)
     Believe("test-key", rate_limit=RateLimit(5))

@@ -15,7 +15,7 @@ from batchstatus._batch import BatchState, account_name, check_states, fold
 from batchstatus._errors import APIError, ConfigurationError
 from batchstatus._exchange import Request
 from batchstatus._meaning import Complaint, Facts
-from batchstatus._policy import RateLimit
+from batchstatus._policy import Pace, RateLimit
 from batchstatus._secret import Secret
 from batchstatus._url import checked_base_url
 
@@ -43,7 +43,7 @@ class Account(ABC):
         *keys: Secret,
         base_url: str | None,
         account: str | None,
-        rate_limit: RateLimit | None,
+        rate_limit: RateLimit | Pace | None,
         states: Mapping[str, BatchState] | None,
         allow_insecure: bool,
     ) -> None:
@@ -52,7 +52,7 @@ class Account(ABC):
         self._keys = keys
         self.base_url = checked_base_url(self.BASE_URL if base_url is None else base_url, allow_insecure=allow_insecure)
         self.account = None if account is None else account_name(account)
-        if not isinstance(rate_limit, RateLimit | None):
+        if rate_limit is not None and not isinstance(rate_limit, (RateLimit, Pace)):
             raise ConfigurationError(f"rate_limit is a RateLimit(requests, seconds) or None, not {rate_limit!r:.80}")
         self.rate_limit = rate_limit
         self._states = check_states(self.WORDS) | check_states({} if states is None else states)

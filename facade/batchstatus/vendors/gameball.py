@@ -13,7 +13,7 @@ from batchstatus import _body, _errors
 from batchstatus._batch import BatchState, Counts, ItemFailure
 from batchstatus._exchange import Request
 from batchstatus._meaning import Facts
-from batchstatus._policy import RateLimit
+from batchstatus._policy import Pace, RateLimit
 from batchstatus._secret import KeySource, Secret
 from batchstatus.vendors._base import Account, keep_unset
 
@@ -77,7 +77,7 @@ class Gameball(Account):
         *,
         base_url: str | None = None,
         account: str | None = None,
-        rate_limit: RateLimit | None = RATE_LIMIT,
+        rate_limit: RateLimit | Pace | None = RATE_LIMIT,
         states: Mapping[str, BatchState] | None = None,
         allow_insecure: bool = False,
     ) -> None:

@@ -9,7 +9,7 @@ READY := .venv/ready
 help:  ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
-demo: $(READY)  ## Read batches of both vendors over real HTTP, from a simulator
+demo: $(READY)  ## Watch twelve batches of both vendors move to their ends, over a simulator
 	$(BIN)/python -m batchstatus.testing.demo
 
 test: $(READY)  ## Run the tests; offline, but for the package registry

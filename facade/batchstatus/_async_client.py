@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
@@ -122,7 +122,7 @@ class AsyncBatchClient(Core):
         timeout: float,
         changes_only: bool = True,
         stop: asyncio.Event | None = None,
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         """Yield an Outcome at each change of a batch's state or counts, until all have ended or the time is up.
 
         Args:
@@ -136,7 +136,7 @@ class AsyncBatchClient(Core):
 
     def as_completed(
         self, refs: Iterable[str | BatchRef], *, timeout: float, stop: asyncio.Event | None = None
-    ) -> AsyncIterator[Outcome]:
+    ) -> AsyncGenerator[Outcome, None]:
         """Yield one Outcome for each distinct ref as soon as its batch has ended; an error is in its Outcome.
 
         Args:

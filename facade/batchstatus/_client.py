@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
@@ -118,7 +118,7 @@ class BatchClient(Core):
         timeout: float,
         changes_only: bool = True,
         stop: threading.Event | None = None,
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """Yield an Outcome at each change of a batch's state or counts, until all have ended or the time is up.
 
         Args:
@@ -132,7 +132,7 @@ class BatchClient(Core):
 
     def as_completed(
         self, refs: Iterable[str | BatchRef], *, timeout: float, stop: threading.Event | None = None
-    ) -> Iterator[Outcome]:
+    ) -> Generator[Outcome, None, None]:
         """Yield one Outcome for each distinct ref as soon as its batch has ended; an error is in its Outcome.
 
         Args:

@@ -172,7 +172,8 @@ class Schedule:
         given_up = track.fails >= FEWEST_FAILS and now - track.good_at >= self._poll.give_up_after
         ended, too_late = is_fatal(error) or given_up, asked is not None and now + asked >= self.deadline
         if ended:
-            why = "no later read can fare better" if is_fatal(error) else f"{track.fails} failed in a row"
+            lost = f"none has succeeded for {now - track.good_at:.0f} s"
+            why = "no later read can fare better" if is_fatal(error) else lost
         elif too_late:
             why = "the vendor asks for more time than is left"
         else:

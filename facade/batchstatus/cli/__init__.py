@@ -1,0 +1,16 @@
+"""The command `batchstatus`; it needs the extra `cli` (click and rich)."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line, and leave with its exit code; no traceback reaches a user."""
+    try:
+        import click  # noqa: F401, PLC0415
+    except ModuleNotFoundError:
+        sys.exit("batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'")
+    from ._app import run  # noqa: PLC0415
+
+    sys.exit(run(sys.argv[1:]))

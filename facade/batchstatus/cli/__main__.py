@@ -1,0 +1,5 @@
+"""`python -m batchstatus.cli`."""
+
+from . import main
+
+main()

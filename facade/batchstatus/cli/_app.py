@@ -1,0 +1,89 @@
+"""The commands and their options; what a command does is loaded when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import Any
+
+import click
+
+from batchstatus._version import __version__
+
+from ._exit import FAULT, INTERRUPTED, code_of
+from ._session import SESSION, options
+
+COMMANDS = {
+    "status": "Read batches once.",
+    "wait": "Wait until batches have ended.",
+    "watch": "Show batches as they change.",
+    "doctor": "Check keys, endpoints, clock and versions.",
+    "simulate": "Serve both vendors' APIs on loopback.",
+    "completion": "Print the completion script of a shell.",
+}
+
+
+class Commands(click.Group):
+    """The group of all commands; each is a module of its own, loaded only if it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        """Return the names in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's signature)
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"{__package__}.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; name the nearest one where there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib  # noqa: PLC0415
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 ended otherwise, 2 usage, 3 unknown batch,
+4 key missing or refused, 5 vendor unreachable or not understood, 8 still open, 124 timed out, 130 and 143 signals."""
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@options
+@click.version_option(__version__, prog_name="batchstatus")
+def app() -> None:
+    """Know when a batch at Gameball or Believe has ended."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; return its exit code."""
+    SESSION.reset()
+    try:
+        code: Any = app.main(arguments, prog_name="batchstatus", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        SESSION.say("interrupted")
+        return INTERRUPTED
+    except BrokenPipeError:  # as with `| head`: the reader has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:  # noqa: BLE001 (a user sees one line, whatever happens)
+        SESSION.say(error)
+        return code_of(error, FAULT)
+    return code if isinstance(code, int) else 0

@@ -1,0 +1,53 @@
+"""Exit codes: which one an error is, and which one several batches give."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from batchstatus import (
+    AuthenticationError,
+    BatchNotFound,
+    ConfigurationError,
+    PermissionDenied,
+    ReadError,
+    WaitTimeout,
+)
+
+REACHED = 0
+OTHERWISE = 1
+USAGE = 2
+UNKNOWN_BATCH = 3
+KEY = 4
+VENDOR = 5
+OPEN = 8
+FAULT = 70
+TIMED_OUT = 124
+INTERRUPTED = 130
+TERMINATED = 143
+
+ORDER = (KEY, VENDOR, UNKNOWN_BATCH, OTHERWISE, TIMED_OUT, OPEN, REACHED)
+"""Which code several batches give: the first of these that one of them has."""
+
+
+class MissingKey(ConfigurationError):
+    """A ref is of an account that no key was given for."""
+
+
+def code_of(error: BaseException, otherwise: int = VENDOR) -> int:
+    """Return the exit code of an error."""
+    for classes, code in (
+        ((AuthenticationError, PermissionDenied, MissingKey), KEY),
+        ((BatchNotFound,), UNKNOWN_BATCH),
+        ((ReadError,), VENDOR),
+        ((WaitTimeout,), TIMED_OUT),
+        ((ConfigurationError,), USAGE),
+    ):
+        if isinstance(error, classes):
+            return code
+    return otherwise
+
+
+def worst(codes: Iterable[int]) -> int:
+    """Return the code of several batches."""
+    found = set(codes)
+    return next((code for code in ORDER if code in found), REACHED)

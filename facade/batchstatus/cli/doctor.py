@@ -1,0 +1,119 @@
+"""`batchstatus doctor`: what has to be right before anything works."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import click
+
+from batchstatus import (
+    APIError,
+    AsyncBatchClient,
+    AuthenticationError,
+    BatchNotFound,
+    BatchRef,
+    BatchStatusError,
+    PermissionDenied,
+    ReadError,
+)
+
+from ._config import default_path
+from ._exit import KEY, REACHED, USAGE, VENDOR, worst
+from ._session import SESSION, options
+
+NOBODYS = {"gameball": "0", "believe": "00000000-0000-4000-8000-000000000000"}
+"""Ids that no batch has: a 404 says that the key is taken."""
+MOST_SKEW = 60.0
+"""Seconds by which the clock may be off before deadlines in checkpoints mean another time."""
+PACKAGES = ("batchstatus", "httpx", "httpcore", "attrs", "click", "rich")
+
+
+@click.command("doctor")
+@click.option("--offline", is_flag=True, help="Ask no vendor.")
+@options
+def command(*, offline: bool) -> int:
+    """Check keys, endpoints, clock and versions.
+
+    It asks each account for a batch that nobody has: a 404 says that the key is taken.
+    """
+    codes = []
+    for name, good, what, code in checks(offline=offline):
+        codes.append(REACHED if good else code)
+        if SESSION.format == "table":
+            mark = click.style("ok  ", fg="green") if good else click.style("FAIL", fg="red")
+            click.echo(f"{mark} {name:<20} {what}", color=False if SESSION.no_color else None)
+        else:
+            SESSION.print(check=name, ok=good, detail=what)
+    return worst(codes)
+
+
+def checks(*, offline: bool) -> Iterator[tuple[str, bool, str, int]]:
+    """Yield the name of each check, whether it is good, what was found, and the exit code if it is not."""
+    yield "python", True, f"{platform.python_version()} on {platform.system()}", REACHED
+    yield "packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES), REACHED
+    path = SESSION.config or default_path()
+    yield "configuration", True, f"{path}{'' if path.exists() else ' (not there)'}", REACHED
+    try:
+        accounts = SESSION.accounts()
+    except BatchStatusError as error:
+        yield "keys", False, str(error), KEY
+        return
+    for account in accounts:
+        name = account.name if account.account is None else f"{account.name}/{account.account}"
+        yield f"{name} keys", True, f"present, for {account.base_url}", REACHED
+        if not offline:
+            yield from _reach(name, account.base_url)
+            yield _ask(name, account)
+
+
+def _reach(name: str, url: str) -> Iterator[tuple[str, bool, str, int]]:
+    """Ask the host for anything, without a key: any answer will do, and its date tells how this clock goes."""
+    request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (an account's URL is http or https)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (likewise)
+            headers = answer.headers
+    except urllib.error.HTTPError as error:
+        headers = error.headers
+    except OSError as error:
+        yield f"{name} endpoint", False, f"{url} cannot be reached: {getattr(error, 'reason', error)}", VENDOR
+        return
+    yield f"{name} endpoint", True, f"{url} answers", REACHED
+    try:
+        off = (datetime.now(UTC) - parsedate_to_datetime(headers["date"])).total_seconds()
+    except (TypeError, ValueError):
+        return
+    yield "clock", abs(off) < MOST_SKEW, f"{off:+.0f} s against {url}", USAGE
+
+
+def _ask(name: str, account: Any) -> tuple[str, bool, str, int]:
+    """Ask for a batch that nobody has."""
+
+    async def ask() -> None:
+        async with AsyncBatchClient(account) as client:
+            await client.get(BatchRef(account.name, NOBODYS[account.name], account.account), timeout=15)
+
+    try:
+        asyncio.run(ask())
+    except (AuthenticationError, PermissionDenied) as error:
+        return f"{name} access", False, str(error), KEY
+    except (BatchNotFound, APIError) as error:
+        taken = isinstance(error, BatchNotFound) or error.status_code < 500
+        return f"{name} access", taken, "the key is taken" if taken else str(error), VENDOR
+    except ReadError as error:
+        return f"{name} access", False, str(error), VENDOR
+    return f"{name} access", True, "the key is taken", REACHED
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "(not installed)"

@@ -1,0 +1,64 @@
+"""`batchstatus simulate`: both vendors on loopback, with batches that move."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import click
+
+from ._exit import INTERRUPTED, TERMINATED
+from ._session import SESSION, options
+
+
+@click.command("simulate")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=0, help="Where to listen on 127.0.0.1; default: a free port."
+)
+@click.option("--batches", type=click.IntRange(1, 10_000), default=12, show_default=True, help="How many there are.")
+@click.option("--seconds", type=float, default=40.0, show_default=True, help="How long the slowest of them takes.")
+@options
+def command(*, port: int, batches: int, seconds: float) -> int:
+    """Serve both vendors' APIs on loopback, with batches that move, until it is interrupted.
+
+    It prints what another shell needs to use it, and the refs of its batches.
+    """
+    from batchstatus.testing import simulator as sim  # noqa: PLC0415
+    from batchstatus.testing._samples import add_samples  # noqa: PLC0415
+
+    over = threading.Event()
+    came: list[int] = []
+
+    def end(number: int, _: object) -> None:
+        came.append({signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}[signal.Signals(number)])
+        over.set()
+
+    signal.signal(signal.SIGINT, end)
+    signal.signal(signal.SIGTERM, end)
+    simulator = sim.Simulator()
+    try:
+        simulator.start(port)
+    except OSError as error:
+        raise click.UsageError(f"port {port} of 127.0.0.1 cannot be had: {error.strerror}") from None
+    try:
+        environment = {
+            "GAMEBALL_API_KEY": sim.GAMEBALL_KEY,
+            "GAMEBALL_SECRET_KEY": sim.GAMEBALL_SECRET,
+            "GAMEBALL_BASE_URL": simulator.url,
+            "BELIEVE_API_KEY": sim.BELIEVE_KEY,
+            "BELIEVE_BASE_URL": simulator.url,
+        }
+        refs = [str(ref) for ref in add_samples(simulator, batches, seconds)]
+        if SESSION.format == "table":
+            for name, value in environment.items():
+                click.echo(f"export {name}={value}")
+            click.echo(f"batchstatus watch {' '.join(refs)}")
+        elif SESSION.format == "id":
+            click.echo("\n".join(refs))
+        else:
+            SESSION.print(url=simulator.url, environment=environment, refs=refs)
+        SESSION.note(f"both vendors at {simulator.url}; Ctrl-C ends it")
+        over.wait()
+    finally:
+        simulator.stop()
+    return came[0]

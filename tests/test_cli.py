@@ -1,0 +1,356 @@
+"""The command line, through its process: what it prints where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Quirk
+
+COMMAND = [sys.executable, "-m", "batchstatus.cli"]
+COMMANDS = ("status", "wait", "watch", "doctor", "simulate", "completion")
+
+
+@pytest.fixture
+def environ(tmp_path):
+    """A user with no accounts and no files."""
+    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return keep | {"HOME": str(tmp_path), "PYTHONWARNINGS": "error", "TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def user(environ, simulator):
+    """The same with keys for the simulator."""
+    return environ | keys(simulator)
+
+
+def keys(simulator):
+    return {
+        "GAMEBALL_API_KEY": GAMEBALL_KEY,
+        "GAMEBALL_SECRET_KEY": GAMEBALL_SECRET,
+        "BELIEVE_API_KEY": BELIEVE_KEY,
+        "GAMEBALL_BASE_URL": simulator.url,
+        "BELIEVE_BASE_URL": simulator.url,
+    }
+
+
+def run(environ, *arguments, stdin=""):
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, env=environ, input=stdin, capture_output=True, text=True, timeout=60, check=False)
+
+
+def lines(run):
+    return [json.loads(line) for line in run.stdout.splitlines()]
+
+
+def test_help_names_every_command_and_the_exit_codes(environ):
+    said = run(environ, "--help")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert all(f"  {name} " in said.stdout for name in COMMANDS)
+    assert "124 timed out" in said.stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_help(environ, command):
+    said = run(environ, command, "--help")
+    assert (said.returncode, said.stderr) == (0, "")
+    assert said.stdout.startswith(f"Usage: batchstatus {command} ")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["stauts"], "did you mean status?"),
+        (["status"], "no refs: give vendor:id"),
+        (["status", "nonsense"], "a ref is"),
+        (["status", "other:1"], "no vendor 'other'; there are believe, gameball"),
+        (["wait", "believe:1", "--timeout", "soon"], "is no time: write 90s, 30m, 1h30m or 2d"),
+        (["wait", "believe:1", "--for", "done"], "'done' is not one of"),
+        (["status", "believe:1", "--config", "missing.toml"], "there is no file missing.toml"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_would_be_right(user, arguments, says):
+    said = run(user, *arguments)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert says in said.stderr
+
+
+def test_without_a_key_it_ends_with_4_and_names_the_variables(environ, simulator):
+    assert run(environ, "status", "believe:1").returncode == 4
+    only_believe = {name: value for name, value in keys(simulator).items() if name.startswith("BELIEVE")}
+    said = run(environ | only_believe, "status", "gameball:1")
+    assert said.returncode == 4
+    assert "set GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY" in said.stderr
+
+
+def test_status_prints_a_line_for_each_batch(user, simulator):
+    refs = [simulator.add("gameball", status="completed", total=200, failed=2), simulator.add("believe", seconds=60)]
+    said = run(user, "status", *refs)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert [(line["schema"], line["ref"], line["state"]) for line in lines(said)] == [
+        (1, str(refs[0]), "succeeded"),
+        (1, str(refs[1]), "pending"),
+    ]
+
+
+def test_status_has_other_formats(user, simulator):
+    ref = simulator.add("gameball", status="completed", total=200, failed=2)
+    assert lines(run(user, "-o", "json", "status", ref))[0]["batches"][0]["counts"]["failed"] == 2
+    assert run(user, "status", ref, "-o", "id").stdout == f"{ref}\n"
+    table = run(user, "status", ref, "-o", "table").stdout
+    assert re.search(rf"^{ref} +SUCCEEDED .*200/200 +2 failed: refused$", table, re.MULTILINE)
+    assert "\x1b" not in table, "no colours where there is no terminal"
+    assert lines(run(user, "status", "--raw", ref))[0]["batchId"] == ref.id
+
+
+def test_refs_come_from_stdin_and_duplicates_are_read_once(user, simulator):
+    ref = simulator.add("believe", status="EXECUTED")
+    said = run(user, "status", "-", ref, "-o", "id", stdin=f"{ref}\n{ref}\n")
+    assert said.stdout == f"{ref}\n"
+
+
+@pytest.mark.parametrize(
+    ("batches", "code"),
+    [
+        ([{"status": "EXECUTED"}], 0),
+        ([{"status": "EXECUTED"}, {"status": "FINALIZED"}], 8),
+        ([{"status": "FAILED"}, {"status": "FINALIZED"}], 1),
+        ([{"status": "EXECUTED", "failed": 1}], 1),
+    ],
+)
+def test_exit_status_tells_how_the_batches_stand(user, simulator, batches, code):
+    refs = [simulator.add("believe", **batch) for batch in batches]
+    assert run(user, "status", *refs).returncode == 0
+    assert run(user, "status", "--exit-status", *refs).returncode == code
+
+
+def test_an_unknown_batch_ends_with_3_and_the_others_are_printed(user, simulator):
+    ref = simulator.add("believe", status="EXECUTED")
+    said = run(user, "status", ref, "believe:missing", "-o", "id")
+    assert (said.returncode, said.stdout) == (3, f"{ref}\n")
+    assert "believe:missing: HTTP 404" in said.stderr
+
+
+def test_a_refused_key_ends_with_4_and_an_unreachable_vendor_with_5(user, simulator):
+    ref = simulator.add("believe")
+    assert run(user | {"BELIEVE_API_KEY": "test-another-key"}, "status", ref).returncode == 4
+    gone = run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "status", ref)
+    assert gone.returncode == 5
+    assert "cannot connect" in gone.stderr
+
+
+def test_of_several_codes_the_gravest_is_the_end(user, simulator):
+    refs = [simulator.add("believe", status="FAILED"), "believe:missing"]
+    assert run(user, "wait", *refs).returncode == 3
+    simulator.add("believe", id="down", quirks=[Quirk.HTML_ERRORS])
+    assert run(user | {"GAMEBALL_BASE_URL": "http://127.0.0.1:1"}, "status", *refs, "gameball:1").returncode == 5
+
+
+def test_errors_are_json_where_json_is_asked_for(user):
+    said = run(user, "status", "believe:missing", "-o", "json")
+    error = json.loads(said.stderr)
+    assert (error["schema"], error["error"], error["exit_code"]) == (1, "BatchNotFound", 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "batch", "code"),
+    [
+        ([], {"seconds": 1.0}, 0),
+        ([], {"seconds": 1.0, "ends": "FAILED"}, 0),
+        (["--for", "succeeded"], {"seconds": 1.0}, 0),
+        (["--for", "succeeded"], {"seconds": 1.0, "ends": "FAILED"}, 1),
+        (["--for", "succeeded"], {"seconds": 1.0, "failed": 2}, 1),
+        (["--for", "requires_action"], {"status": "FINALIZED"}, 0),
+        (["--for", "requires_action"], {"status": "EXECUTED"}, 1),
+        (["--timeout", "0"], {"status": "FINALIZED"}, 8),
+        (["--timeout", "0"], {"status": "EXECUTED"}, 0),
+        (["--timeout", "1s"], {"status": "FINALIZED"}, 124),
+    ],
+)
+def test_wait_ends_with_the_code_of_what_came(user, simulator, arguments, batch, code):
+    said = run(user, "wait", simulator.add("believe", **batch), *arguments)
+    assert said.returncode == code, said.stderr
+    assert "Traceback" not in said.stderr
+
+
+def test_wait_prints_each_batch_as_it_is_there(user, simulator):
+    refs = [simulator.add("gameball", seconds=seconds) for seconds in (2.0, 0.5)]
+    said = run(user, "wait", *refs)
+    assert [line["ref"] for line in lines(said)] == [str(refs[1]), str(refs[0])]
+
+
+def test_wait_for_any_and_fail_fast_end_early(user, simulator):
+    quick, slow = simulator.add("believe", seconds=0.5, ends="FAILED"), simulator.add("believe", status="FINALIZED")
+    started = time.monotonic()
+    assert run(user, "wait", quick, slow, "--any", "--timeout", "30s").returncode == 0
+    assert run(user, "wait", quick, slow, "--for", "succeeded", "--fail-fast", "--timeout", "30s").returncode == 1
+    assert time.monotonic() - started < 20
+
+
+def test_watch_prints_a_line_for_each_change(user, simulator):
+    ref = simulator.add("believe", seconds=3.0)
+    said = run(user, "watch", ref)
+    assert [line["state"] for line in lines(said)] == ["pending", "requires_action", "succeeded"]
+    assert "somebody has to approve" in said.stderr
+    assert run(user, "watch", simulator.add("believe", seconds=0), "-q").stderr == ""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_at_once_and_says_how_to_go_on(user, simulator, number, code):
+    ref = simulator.add("believe", status="FINALIZED")
+    waiting = subprocess.Popen([*COMMAND, "wait", str(ref)], env=user, stderr=subprocess.PIPE, text=True)
+    while not simulator.reads:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    started = time.monotonic()
+    waiting.send_signal(number)
+    _, said = waiting.communicate(timeout=20)
+    assert time.monotonic() - started < 3
+    assert waiting.returncode == code
+    assert f"batchstatus wait {ref}" in said
+    assert "Traceback" not in said
+
+
+def test_the_reader_of_a_pipe_may_leave(user, simulator):
+    refs = [simulator.add("believe", status="EXECUTED") for _ in range(3)]
+    command = f"{' '.join(COMMAND)} status {' '.join(map(str, refs))} | head -n 1"
+    said = subprocess.run(command, shell=True, env=user, capture_output=True, text=True, timeout=60, check=False)
+    assert (len(said.stdout.splitlines()), said.stderr) == (1, "")
+
+
+def terminal(environ, *arguments, columns=100, until=b"", key=b"", seconds=30.0):
+    """Run it in a pseudo-terminal; return what it drew, and its exit code."""
+    child, screen = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [*COMMAND, *map(str, arguments)], environ | {"COLUMNS": str(columns), "LINES": "30"})
+    drawn, end = b"", time.monotonic() + seconds
+    while time.monotonic() < end:
+        if select.select([screen], [], [], 0.1)[0]:
+            try:
+                drawn += os.read(screen, 65536)
+            except OSError:  # the other side is closed
+                break
+        if key and until in drawn:
+            os.write(screen, key)
+            key = b""
+    _, status = os.waitpid(child, 0)
+    os.close(screen)
+    return drawn.decode(), os.waitstatus_to_exitcode(status)
+
+
+def test_on_a_terminal_the_table_moves_and_is_in_colour(user, simulator):
+    refs = [simulator.add("gameball", seconds=2.5, total=200), simulator.add("believe", seconds=2.5)]
+    drawn, code = terminal(user, "watch", *refs)
+    assert code == 0
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn)
+    assert "0 of 2 ended" in plain
+    assert "2 of 2 ended" in plain
+    assert "REQUIRES_ACTION" in plain
+    assert re.search(r"\x1b\[[0-9;]*4[0-9]m", drawn), "what needs somebody stands out"
+    assert drawn.count("\x1b[?25h") >= 1, "the cursor is shown again"
+
+
+def test_no_color_leaves_the_colours_out(user, simulator):
+    drawn, _ = terminal(user | {"NO_COLOR": "1"}, "status", simulator.add("believe", status="FINALIZED"))
+    assert not re.search(r"\x1b\[[0-9;]*[34][0-9]m", drawn)
+
+
+def test_ctrl_c_on_a_terminal_leaves_it_in_order(user, simulator):
+    ref = simulator.add("believe", status="FINALIZED")
+    drawn, code = terminal(user, "watch", ref, until=b"REQUIRES_ACTION", key=b"\x03")
+    assert code == 130
+    assert "batchstatus watch" in drawn
+    assert drawn.rfind("\x1b[?25h") > drawn.rfind("\x1b[?25l"), "the cursor is shown again"
+
+
+def test_doctor_finds_what_is_wrong(environ, user, simulator):
+    assert run(environ, "doctor").returncode == 4
+    good = run(user, "doctor")
+    assert good.returncode == 0, good.stdout
+    assert {line["check"] for line in lines(good)} >= {"python", "packages", "gameball access", "clock"}
+    assert BELIEVE_KEY not in good.stdout + good.stderr
+    assert run(user | {"BELIEVE_API_KEY": "test-another-key"}, "doctor").returncode == 4
+    assert run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "doctor").returncode == 5
+    assert run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "doctor", "--offline").returncode == 0
+
+
+def config(home: str, text: str, mode: int = 0o600) -> None:
+    path = Path(home) / ".config" / "batchstatus" / "config.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+
+
+def test_a_configuration_file_names_several_accounts(environ, simulator):
+    ref = simulator.add("believe", status="EXECUTED")
+    account = (
+        f'[[account]]\nvendor = "believe"\nname = "{{}}"\napi_key = "{BELIEVE_KEY}"\nbase_url = "{simulator.url}"\n'
+    )
+    config(environ["HOME"], account.format("acme") + account.format("globex"))
+    said = run(environ, "status", f"believe/acme:{ref.id}", f"believe/globex:{ref.id}")
+    assert [line["account"] for line in lines(said)] == ["acme", "globex"]
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "says"),
+    [
+        ('[[account]]\nvendor = "believe"\napi_key = "test-key"\n', 0o644, "chmod 600"),
+        ('[[account]]\nvendor = "believe"\n', 0o600, "give either api_key or api_key_file"),
+        ('[[account]]\nvendor = "other"\n', 0o600, "vendor is one of believe, gameball"),
+        ('[[account]]\nvendor = "believe"\napi_key = "test-key"\ncolour = 1\n', 0o600, "has no colour"),
+        ("account = 7", 0o600, "accounts are written"),
+        ("[[account", 0o600, "no valid TOML"),
+    ],
+)
+def test_a_configuration_file_that_cannot_work_is_refused(environ, text, mode, says):
+    config(environ["HOME"], text, mode)
+    said = run(environ, "status", "believe:1")
+    assert said.returncode == 2
+    assert says in said.stderr
+    assert "test-key" not in said.stderr
+
+
+def test_the_environment_wins_over_the_file(user, simulator):
+    config(user["HOME"], '[[account]]\nvendor = "believe"\napi_key = "test-wrong-key"\n')
+    assert run(user, "status", simulator.add("believe", status="EXECUTED")).returncode == 0
+
+
+def test_simulate_prints_what_another_shell_needs(environ):
+    serving = subprocess.Popen(
+        [*COMMAND, "simulate", "--batches", "2"], env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        told = json.loads(serving.stdout.readline())
+        said = run(environ | told["environment"], "status", *told["refs"], "-o", "id")
+        assert said.stdout.split() == told["refs"]
+    finally:
+        serving.send_signal(signal.SIGINT)
+        serving.communicate(timeout=20)
+    assert serving.returncode == 130
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_there_is_completion_for_each_shell(environ, shell):
+    assert "_BATCHSTATUS_COMPLETE" in run(environ, "completion", shell).stdout
+
+
+def test_without_the_extra_it_says_what_to_install(environ, tmp_path):
+    (tmp_path / "click.py").write_text("raise ModuleNotFoundError('click')")
+    said = run(environ | {"PYTHONPATH": str(tmp_path)}, "status")
+    assert (said.returncode, said.stderr) == (
+        1,
+        "batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'\n",
+    )
+
+
+def test_version(environ):
+    assert re.fullmatch(r"batchstatus, version \d+\.\d+\.\d+\S*\n", run(environ, "--version").stdout)

@@ -57,7 +57,7 @@ class AsyncBatchClient(Core):
             from ._http import AsyncHttpTransport  # noqa: PLC0415
 
             transport = AsyncHttpTransport(verify=verify, proxy=proxy)
-        self._transport = transport
+        self._transport, self._distrust = transport, transport.distrust
 
     async def get(self, ref: str | BatchRef, *, timeout: float = 90.0) -> Batch:
         """Read a batch once, retrying what a retry can help.

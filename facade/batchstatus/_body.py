@@ -28,14 +28,16 @@ def decode(body: bytes) -> Any:
     try:
         return json.loads(body, parse_constant=_no_number, parse_float=_finite)
     except json.JSONDecodeError as error:
-        raise NotJSON(f"the body is not JSON ({error})", cut_short=_ends_early(error)) from None
+        problem = NotJSON(f"the body is not JSON ({error})", cut_short=_ends_early(error))
     except UnicodeDecodeError as error:
-        cut_short = error.reason == "unexpected end of data"
-        raise NotJSON(f"the body is not JSON (no {error.encoding})", cut_short=cut_short) from None
+        problem = NotJSON(
+            f"the body is not JSON (no {error.encoding})", cut_short=error.reason == "unexpected end of data"
+        )
     except RecursionError:
-        raise NotJSON("the body is nested too deep") from None
+        problem = NotJSON("the body is nested too deep")
     except ValueError:  # a number that is none, or of thousands of digits
-        raise NotJSON("the body is not JSON (a number is out of range)") from None
+        problem = NotJSON("the body is not JSON (a number is out of range)")
+    raise problem  # outside of the except: JSON's own error holds the body, and stays behind
 
 
 def _ends_early(error: json.JSONDecodeError) -> bool:
@@ -103,7 +105,7 @@ def printable(value: str) -> str:
 
 def rendering(value: object) -> str:
     """Return text as it is and any other JSON value as JSON, at most 500 characters."""
-    return text(value) or json.dumps(value, ensure_ascii=False)[:LONGEST_TEXT]
+    return text(value) or printable(json.dumps(value, ensure_ascii=False)[:LONGEST_TEXT])[:LONGEST_TEXT]
 
 
 def first(mapping: Mapping[str, Any], *names: str) -> Any:

@@ -56,7 +56,7 @@ class BatchClient(Core):
             from ._http import HttpTransport  # noqa: PLC0415
 
             transport = HttpTransport(verify=verify, proxy=proxy)
-        self._transport = transport
+        self._transport, self._distrust = transport, transport.distrust
 
     def get(self, ref: str | BatchRef, *, timeout: float = 90.0) -> Batch:
         """Read a batch once, retrying what a retry can help.

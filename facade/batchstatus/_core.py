@@ -14,7 +14,7 @@ import attrs
 from ._batch import Batch, BatchRef, BatchState, Outcome
 from ._checkpoint import load
 from ._clock import REAL, Clock
-from ._errors import ConfigurationError
+from ._errors import ConfigurationError, InvalidResponse
 from ._events import Event, EventKind
 from ._exchange import Answer, Failure, Pause, Reply, Send
 from ._gates import gate_for
@@ -34,6 +34,8 @@ log.addHandler(logging.NullHandler())
 class Core:
     """The accounts of a client, and the reads and waits that it drives."""
 
+    _distrust: Callable[[], None]
+    """What a transport does when an answer was not what was asked for."""
     IN_FLIGHT: ClassVar[int]
     """Reads of a wait under way at once, unless PollPolicy says otherwise."""
 
@@ -171,6 +173,8 @@ class Core:
     def _tell(self, event: Event) -> None:
         """Log an event, and hand it to the observer, whose own errors lose no batch."""
         level, batch = _level(event), event.batch
+        if event.kind is EventKind.READ and isinstance(event.error, InvalidResponse):
+            self._distrust()
         if level and log.isEnabledFor(level):
             log.log(level, "%s", event)
         if self._on_event is not None:

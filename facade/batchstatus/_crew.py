@@ -30,6 +30,9 @@ class Transport(Protocol):
     def send(self, step: Send, timeout: float) -> Answer | Failure:
         """Return the whole answer, or why there is none within so many seconds; raise nothing."""
 
+    def distrust(self) -> None:
+        """Learn that an answer was not what was asked for: nothing that is left of its connection is to be used."""
+
     def close(self) -> None:
         """Free what is held."""
 
@@ -39,6 +42,9 @@ class AsyncTransport(Protocol):
 
     async def send(self, step: Send, timeout: float) -> Answer | Failure:
         """Return the whole answer, or why there is none within so many seconds; raise nothing."""
+
+    def distrust(self) -> None:
+        """Learn that an answer was not what was asked for: nothing that is left of its connection is to be used."""
 
     async def close(self) -> None:
         """Free what is held."""

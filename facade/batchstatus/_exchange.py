@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 from attrs import field, frozen
 
@@ -22,26 +23,31 @@ class Request:
 
     def hide_in_headers(self, headers: Mapping[str, str]) -> Mapping[str, str]:
         """Return headers without this request's keys."""
-        if any(key in text for pair in headers.items() for text in pair for key in self.keys.values()):
+        if self.is_echoed("".join(text for pair in headers.items() for text in pair).encode(errors="replace")):
             hidden: Mapping[str, str] = self.hide_keys(dict(headers))
             return hidden
         return headers
 
     def hide_keys(self, value: Any) -> Any:
         """Return a JSON value without this request's keys: vendors have been seen to echo them."""
-        if isinstance(value, str):
-            for key in sorted(self.keys.values(), key=len, reverse=True):
-                if len(key) >= SHORTEST_TO_HIDE:
-                    value = value.replace(key, "[hidden]")
-        elif isinstance(value, dict):
-            return {self.hide_keys(name): self.hide_keys(item) for name, item in value.items()}
-        elif isinstance(value, list):
-            return [self.hide_keys(item) for item in value]
-        return value
+        keys = [key for key in self.keys.values() if len(key) >= SHORTEST_TO_HIDE]
+        spellings = {spelling for key in keys for spelling in (key, quote(key, safe=""), quote_plus(key))}
+        return _without(value, sorted(spellings, key=len, reverse=True))
 
     def is_echoed(self, body: bytes) -> bool:
-        """Return whether a body may hold a key, spelled as it is or with JSON's escapes or wide characters."""
-        return b"\\" in body or b"\x00" in body or any(key.encode() in body for key in self.keys.values())
+        """Return whether a body may hold a key: as it is, or with JSON's escapes, a URL's, or wide characters."""
+        return any(mark in body for mark in (b"\\", b"%", b"\x00", *(key.encode() for key in self.keys.values())))
+
+
+def _without(value: Any, spellings: list[str]) -> Any:
+    if isinstance(value, str):
+        for spelling in spellings:
+            value = value.replace(spelling, "[hidden]")
+    elif isinstance(value, dict):
+        return {_without(name, spellings): _without(item, spellings) for name, item in value.items()}
+    elif isinstance(value, list):
+        return [_without(item, spellings) for item in value]
+    return value
 
 
 @frozen(kw_only=True)
@@ -58,7 +64,7 @@ class Failure:
     """Why there is no usable answer, and which error that is."""
 
     error: type[TransportError] | type[InvalidResponse]
-    reason: str
+    reason: str = field(repr=False)
     status: int = 0
     cut_short: bool = False
     cause: BaseException | None = field(default=None, repr=False)

@@ -109,17 +109,17 @@ def interpret(vendor: Vendor, ref: BatchRef, request: Request, reply: Reply) -> 
     answer = outcome if headers is outcome.headers else attrs.evolve(outcome, headers=headers)
     if answer.status != 200:
         raise refusal(vendor, ref, request, answer, reply.utc)
+    problem: ValueError | None = None
     try:
         payload = decoded(request, answer)
         facts = checked(vendor, ref, payload)
     except ValueError as error:
-        raise InvalidResponse(
-            f"{ref}: HTTP 200, but {error}",
-            ref=ref,
-            status_code=200,
-            request_id=request_id(answer),
-            cut_short=isinstance(error, _body.NotJSON) and error.cut_short,
-        ) from None
+        problem = error
+    if problem is not None:  # raised outside of the except, so that nothing that holds the body stays behind it
+        cut_short = isinstance(problem, _body.NotJSON) and problem.cut_short
+        text, number = f"{ref}: HTTP 200, but {problem}", request_id(answer)
+        del problem
+        raise InvalidResponse(text, ref=ref, status_code=200, request_id=number, cut_short=cut_short)
     return Batch(
         ref=ref,
         state=vendor.state_of(facts.status),
@@ -140,7 +140,13 @@ def interpret(vendor: Vendor, ref: BatchRef, request: Request, reply: Reply) -> 
 def decoded(request: Request, answer: Answer) -> Any:
     """Return the body's JSON value, without keys that the vendor echoes; raise NotJSON."""
     payload = _body.decode(answer.body)
-    return request.hide_keys(payload) if request.is_echoed(answer.body) else payload
+    if not request.is_echoed(answer.body):
+        return payload
+    try:
+        return request.hide_keys(payload)
+    except RecursionError:
+        del payload
+    raise _body.NotJSON("the body is nested too deep")
 
 
 def checked(vendor: Vendor, ref: BatchRef, payload: object) -> Facts:
@@ -151,14 +157,17 @@ def checked(vendor: Vendor, ref: BatchRef, payload: object) -> Facts:
         facts = vendor.facts(_body.without_nulls(payload))
     except KeyError as error:
         message = vendor.complaint(payload).message
-        raise ValueError(f"the body has no {error}" + (f"; it says: {message}" if message else "")) from None
+        problem = f"the body has no {error}" + (f"; it says: {message}" if message else "")
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise ValueError(f"the body has not the shape of the vendor's spec ({type(error).__name__})") from None
-    if not isinstance(facts.status, str) or not facts.status.strip():
-        raise ValueError("the body has no status word")
-    if facts.id is not None and not same_id(ref.id, _body.text(facts.id)):
-        raise ValueError(f"the body is about another batch: {_body.rendering(facts.id):.80}")
-    return facts
+        problem = f"the body has not the shape of the vendor's spec ({type(error).__name__})"
+    else:
+        if not isinstance(facts.status, str) or not facts.status.strip():
+            raise ValueError("the body has no status word")
+        answered = facts.id if isinstance(facts.id, str) else _body.text(facts.id)
+        if facts.id is not None and not same_id(ref.id, answered):
+            raise ValueError(f"the body is about another batch: {_body.rendering(facts.id):.80}")
+        return facts
+    raise ValueError(problem)
 
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)

@@ -72,6 +72,9 @@ class Answering:
         batch_id = step.request.url.rpartition("/")[2].encode()
         return Answer(status=200, headers={}, body=b'{"id": "%s", "status": "FINALIZED"}' % batch_id)
 
+    def distrust(self) -> None:
+        pass
+
     async def close(self) -> None:
         pass
 

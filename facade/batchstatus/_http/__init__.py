@@ -100,6 +100,11 @@ class HttpTransport:
             for transport in drop:
                 transport.close()
 
+    def distrust(self) -> None:
+        """Close the connections that are free: one of them has brought what nobody asked for, and may bring more."""
+        for transport in self._connections.clear(os.getpid()):
+            transport.close()
+
     def close(self) -> None:
         """Close all connections."""
         for transport in self._connections.close(os.getpid()):
@@ -125,19 +130,23 @@ class AsyncHttpTransport:
         loop = asyncio.get_running_loop()
         if self._connections.enter(loop):
             self._room, self._closing = asyncio.Semaphore(MOST), set()
-        end = loop.time() + timeout
+        end, room = loop.time() + timeout, self._room
         try:
-            async with asyncio.timeout_at(end), self._room:
-                url = url_of(step.request.url)
-                connection = self._connections.take((url.scheme, url.host, url.port))
-                outcome = await self._exchange(connection, url, step, end, timeout)
-                if outcome is None:
-                    outcome = await self._exchange(self._connections.fresh(connection), url, step, end, timeout)
-                return outcome or too_late(timeout)
+            async with asyncio.timeout_at(end):
+                await room.acquire()
         except TimeoutError:
             return too_late(timeout)
+        try:
+            url = url_of(step.request.url)
+            connection = self._connections.take((url.scheme, url.host, url.port))
+            outcome = await self._exchange(connection, url, step, end, timeout)
+            if outcome is None:
+                outcome = await self._exchange(self._connections.fresh(connection), url, step, end, timeout)
+            return outcome or too_late(timeout)
         except httpx.InvalidURL as error:
             return outcome_of(None, error, timeout)
+        finally:
+            room.release()
 
     async def _exchange(
         self, connection: Connection[httpx.AsyncHTTPTransport], url: httpx.URL, step: Send, end: float, timeout: float
@@ -156,6 +165,8 @@ class AsyncHttpTransport:
                     async for chunk in response.stream:  # type: ignore[union-attr]
                         if content.feed(chunk):
                             break
+                        if loop.time() >= end:  # a flood leaves the loop no time to say so
+                            raise TimeoutError
                     answer = content.answer()
                 finally:
                     await response.aclose()
@@ -175,6 +186,11 @@ class AsyncHttpTransport:
         task = asyncio.get_running_loop().create_task(_close(transport))
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
+
+    def distrust(self) -> None:
+        """Close the connections that are free: one of them has brought what nobody asked for, and may bring more."""
+        for transport in self._connections.clear(asyncio.get_running_loop()):
+            self._drop(transport)
 
     async def close(self) -> None:
         """Close all connections."""

@@ -89,8 +89,12 @@ class Connections(Generic[T]):
 
     def close(self, home: object) -> list[T]:
         """Give out nothing any more; return the free connections that are to be closed here."""
+        self._closed = True
+        return self.clear(home)
+
+    def clear(self, home: object) -> list[T]:
+        """Forget the free connections, and return those that are to be closed here."""
         with self._lock:
-            self._closed = True
             free = [connection.transport for free in self._free.values() for connection in free]
             self._free.clear()
             return free if home == self._home else []

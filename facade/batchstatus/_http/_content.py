@@ -24,7 +24,7 @@ class Content:
     """Collects one answer.
 
     A 200 whose body is too large or does not decompress is a BadContent. With any other status the status is the
-    message: its body is cut off, or dropped, without complaint.
+    message: such a body is dropped without complaint.
     """
 
     def __init__(self, status: int, headers: Iterable[tuple[str, str]], max_body: int) -> None:
@@ -39,7 +39,9 @@ class Content:
         encoding = self._headers.get("content-encoding", "").strip().lower()
         self._gzip = zlib.decompressobj(wbits=31) if encoding in {"gzip", "x-gzip"} else None
         if self._gzip is None and encoding not in {"", "identity"}:
-            self._refuse(f"the body comes in an encoding that was not asked for: {encoding:.40}")
+            # In full and as it came, so that a key in it is found; whoever shows it shortens it.
+            given = self._headers["content-encoding"]
+            self._refuse(f"the body comes in an encoding that was not asked for: {given}")
 
     def feed(self, chunk: bytes) -> bool:
         """Take the next bytes from the wire; return whether enough has been read."""
@@ -48,13 +50,15 @@ class Content:
             try:
                 chunk = self._gzip.decompress(chunk, self._limit + 1 - len(self._body))
             except zlib.error:
-                self._refuse("the body is no valid gzip")
-                return True
+                return self._drop("the body is no valid gzip")
         self._body += chunk
         if max(self._wire, len(self._body)) <= self._limit:
             return False
-        self._refuse(f"the body is larger than {self._limit} bytes")
-        del self._body[self._limit :]
+        return self._drop(f"the body is larger than {self._limit} bytes")
+
+    def _drop(self, reason: str) -> bool:
+        self._refuse(reason)
+        self._body.clear()  # what is left of it would be no JSON anyway
         return True
 
     def answer(self) -> Answer:

@@ -14,6 +14,9 @@ from typing import Any
 
 import httpcore
 
+AT_ONCE = 8 * 1024
+"""Bytes read at once: many more, in chunks of one byte each, take longer to parse than a deadline may be overrun."""
+
 
 class Deadline(threading.local):
     """When the exchange of the current thread must be over, on the monotonic clock."""
@@ -73,10 +76,14 @@ class _DeadlineStream(httpcore.NetworkStream):
         self._deadline = deadline
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._stream.read(max_bytes, self._deadline.left(httpcore.ReadTimeout))
+        return self._stream.read(min(max_bytes, AT_ONCE), self._deadline.left(httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._stream.write(buffer, self._deadline.left(httpcore.WriteTimeout))
+        try:
+            self._stream.write(buffer, self._deadline.left(httpcore.WriteTimeout))
+        except BaseException:
+            del buffer  # tracebacks with local variables must not show it
+            raise
 
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
@@ -98,9 +105,35 @@ class RememberingBackend(httpcore.AnyIOBackend):
 
     async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
         self._stream = await super().connect_tcp(*args, **options)
-        return self._stream
+        return _CappedStream(self._stream)
 
     async def forget(self) -> None:
         """Close what was connected, if it is open."""
         if self._stream is not None:
             await self._stream.aclose()
+
+
+class _CappedStream(httpcore.AsyncNetworkStream):
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        return await self._stream.read(min(max_bytes, AT_ONCE), timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        try:
+            await self._stream.write(buffer, timeout)
+        except BaseException:
+            del buffer  # tracebacks with local variables must not show it
+            raise
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        return _CappedStream(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

@@ -1,22 +1,24 @@
-"""What the global options say, for every command: where data and messages go, which accounts and which store."""
+"""What the global options say, for every command: where data and messages go, which accounts and which store.
+
+What is heavy is imported where it is used: `--help` needs none of it.
+"""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import sys
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from batchstatus import BatchRef, BatchStatusError, ConfigurationError
+from batchstatus import BatchStatusError, ConfigurationError
 
 from ._exit import FAULT, MissingKey, code_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from batchstatus import Believe, Gameball, Outcome
 
 SCHEMA = 1
@@ -49,7 +51,7 @@ class Session:
 
     def print(self, **fields: Any) -> None:
         """Print data as a JSON object in one line."""
-        click.echo(json.dumps({"schema": SCHEMA, **fields}, ensure_ascii=False))
+        click.echo(_json({"schema": SCHEMA, **fields}))
         sys.stdout.flush()
 
     def say(self, what: object) -> None:
@@ -58,7 +60,7 @@ class Session:
             fields: dict[str, Any] = {"message": str(what)}
             if isinstance(what, BaseException):
                 fields = {"error": type(what).__name__, **fields, "exit_code": code_of(what, FAULT)}
-            text = json.dumps({"schema": SCHEMA, **fields}, ensure_ascii=False)
+            text = _json({"schema": SCHEMA, **fields})
         elif isinstance(what, BaseException) and not isinstance(what, BatchStatusError):
             text = f"batchstatus: a fault of ours, please report it: {type(what).__name__}: {what}"
         else:
@@ -91,10 +93,9 @@ class Session:
 
     def log(self, *, table: bool = False) -> None:
         """Let the log of the package reach the user: warnings, unless a moving table shows what they say."""
-        log = logging.getLogger("batchstatus")
-        log.handlers = [_ToUser()]
-        usual = logging.ERROR if table else logging.WARNING
-        log.setLevel({-1: logging.ERROR, 0: usual, 1: logging.INFO}.get(self.verbosity, logging.DEBUG))
+        from ._log import listen  # noqa: PLC0415
+
+        listen(self.say, self.verbosity, table=table)
 
     def accounts(self) -> list[Gameball | Believe]:
         """Return the accounts of the environment and of the configuration file."""
@@ -111,6 +112,8 @@ class Session:
 
     def refs(self, given: tuple[str, ...]) -> list[str]:
         """Return the refs of the command line; `-` stands for those in the lines of stdin."""
+        from batchstatus import BatchRef  # noqa: PLC0415
+
         found = [ref for one in given for ref in (sys.stdin.read().split() if one == "-" else [one])]
         if not found:
             raise click.UsageError(
@@ -120,6 +123,7 @@ class Session:
 
     def check_keys(self, refs: list[str], accounts: list[Gameball | Believe]) -> None:
         """Raise MissingKey where a ref is of a vendor that has no account here."""
+        from batchstatus import BatchRef  # noqa: PLC0415
         from batchstatus.vendors import VENDORS  # noqa: PLC0415
 
         for ref in map(BatchRef.parse, refs):
@@ -141,28 +145,33 @@ def _keep(name: str, convert: Callable[[Any], Any] = lambda value: value) -> Cal
     return keep
 
 
+def _path(value: str) -> Path:
+    from pathlib import Path  # noqa: PLC0415
+
+    return Path(value)
+
+
 def _verbosity(_: click.Context, parameter: click.Parameter, value: int) -> None:
     if value:
         SESSION.verbosity = value if parameter.name == "verbose" else -1
 
 
-class _ToUser(logging.Handler):
-    """Says log records to the user, where a moving table lets them through."""
+def _json(value: dict[str, Any]) -> str:
+    import json  # noqa: PLC0415
 
-    def emit(self, record: logging.LogRecord) -> None:
-        SESSION.say(record.getMessage())
+    return json.dumps(value, ensure_ascii=False)
 
 
 def options(command: F) -> F:
     """Add the global options to a command, so that they may stand before and behind its name."""
-    file = click.Path(dir_okay=False, path_type=Path)
+    file = click.Path(dir_okay=False)
     for option in (
         click.option("-v", "--verbose", count=True, expose_value=False, callback=_verbosity,
                      help="Log changes to stderr; -vv every read."),
         click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_verbosity,
                      help="Only data and errors."),
         click.option("--no-color", is_flag=True, expose_value=False, callback=_keep("no_color"), help="As NO_COLOR."),
-        click.option("--config", type=file, expose_value=False, callback=_keep("config"), help="The TOML file."),
+        click.option("--config", type=file, expose_value=False, callback=_keep("config", _path), help="The TOML file."),
         click.option("-o", "--output", type=click.Choice(FORMATS), expose_value=False, callback=_keep("output"),
                      help="auto: a table on a terminal, else a JSON object in each line."),
     ):  # fmt: skip

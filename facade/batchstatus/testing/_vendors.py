@@ -112,6 +112,9 @@ class FakeTransport:
         self._vendors.clock.sleep(min(played.seconds, timeout))
         return outcome(ref, played, timeout)
 
+    def distrust(self) -> None:
+        """Do nothing."""
+
     def close(self) -> None:
         """Do nothing."""
 
@@ -127,6 +130,9 @@ class AsyncFakeTransport:
         ref, played = self._vendors.play(step.request)
         await self._vendors.clock.sleep_async(min(played.seconds, timeout))
         return outcome(ref, played, timeout)
+
+    def distrust(self) -> None:
+        """Do nothing."""
 
     async def close(self) -> None:
         """Do nothing."""

@@ -90,6 +90,7 @@ class Believe(Account):
         from batchstatus_raw.believe.types import Unset  # noqa: PLC0415
 
         keep_unset(Unset)
+        _check_results(body)
         model = BatchStatusResponse.from_dict(body)
         execution = model.execute_result or None
         return Facts(
@@ -102,6 +103,15 @@ class Believe(Account):
             updated_at=_body.timestamp(model.date_updated),
             raw=model,
         )
+
+
+def _check_results(body: Mapping[str, Any]) -> None:
+    """Raise TypeError where a result is no object: the raw model would take a list of pairs for one."""
+    for name in ("initResult", "executeResult"):
+        result = body.get(name) or {}
+        bundles = result.get("successfulExecutions", []) if isinstance(result, dict) else None
+        if not isinstance(bundles, list) or not all(isinstance(bundle, dict) for bundle in bundles):
+            raise TypeError(f"{name} is no such object")
 
 
 def _counts(execution: ExecutionResult | None) -> Counts:

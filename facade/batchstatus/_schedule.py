@@ -194,8 +194,8 @@ class Schedule:
         """Note when to read next, the last time just before the deadline; return the seconds until then, and why."""
         gap, why = gap_after(track, self._poll, now, asked)
         pause: float | None = gap
-        if asked is None and now + gap > self.deadline - LAST_READ:
-            last = self._last_read_at()
+        if now + gap > self.deadline - LAST_READ:
+            last = max(self._last_read_at(), now + (asked or 0.0))
             if now + gap > last:
                 pause, why = (last - now, "the time is almost up") if now < last else (None, "the time is up")
         queue.add(track, self.deadline if pause is None else now + pause)

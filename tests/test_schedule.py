@@ -1,0 +1,822 @@
+"""Whole waits without I/O: whatever the vendors answer, and however long they take, under a virtual clock."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import math
+from collections import defaultdict
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from attrs import define, evolve, field, frozen
+from batchstatus import (
+    BatchRef,
+    BatchState,
+    Believe,
+    Event,
+    EventKind,
+    Gameball,
+    InvalidResponse,
+    PollPolicy,
+    ReadError,
+    RequestTimeout,
+    RetryPolicy,
+    TransportError,
+    WaitError,
+    WaitStopped,
+    WaitTimeout,
+)
+from batchstatus._checkpoint import load
+from batchstatus._exchange import Answer, Failure, Reply
+from batchstatus._pacing import LATE, Gate, OpenGate
+from batchstatus._queue import Queue
+from batchstatus._schedule import ENDED_AT_ONCE, ENDING, FEWEST_FAILS, LAST_READ, Read, Schedule
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+START, NOW = 1000.0, datetime(2025, 1, 27, 12, tzinfo=UTC)
+EPS = 1e-6
+"""Seconds: more than rounding makes of the times here, less than anything else."""
+OPEN_STATES = [state for state in BatchState if not state.is_terminal]
+ENDS = [state for state in BatchState if state.is_terminal]
+MOST_STEPS = 5_000
+ALMOST_UP = "the time is almost up"
+
+
+@frozen
+class Reading:
+    """A vendor's good answer."""
+
+    state: BatchState
+    processed: int | None = None
+    total: int | None = None
+
+
+@frozen
+class Growing:
+    """A vendor's good answer about a batch of 100 items that gets on by so many in a second."""
+
+    rate: float
+
+    def at(self, age):
+        """Return the reading so many seconds after the beginning."""
+        return Reading(BatchState.RUNNING, min(int(self.rate * age), 100), 100)
+
+
+@frozen
+class Refusal:
+    """A vendor's answer with another status than 200."""
+
+    status: int
+    retry_after: int | None = None
+
+    @property
+    def is_final(self):
+        return 400 <= self.status < 500 and self.status not in {408, 425, 429}
+
+
+PENDING = Reading(BatchState.PENDING)
+NO_CONNECTION = Failure(error=TransportError, reason="cannot connect")
+TOO_SLOW = Failure(error=RequestTimeout, reason="slow")
+GZIP_CUT_SHORT = Failure(error=InvalidResponse, reason="ends", status=200, cut_short=True)
+BODY_CUT_SHORT, NOT_JSON, ANOTHER_BATCH = b'{"id": "', b"<html>", b'{"id": "x", "batchId": "x", "status": "pending"}'
+KEY, NO_KEY = "test-schedule-key", "nothing was sent"
+
+
+@frozen(kw_only=True)
+class Plan:
+    """All that a wait depends on. Account 0 is at Gameball, account 1 at Believe."""
+
+    refs: tuple[int, ...] = (0,)
+    """The account of each ref."""
+    spacings: tuple[float | None, float | None] = (None, None)
+    """Seconds between two slots of each account; None: no pace."""
+    script: tuple[tuple[object, float], ...] = ((PENDING, 0.1),)
+    """What comes of each exchange, and after how many seconds; then from the beginning again."""
+    keys: tuple[str | None, ...] = (KEY,)
+    """What a key function returns, likewise; None: it raises."""
+    poll: PollPolicy = field(factory=PollPolicy)
+    in_flight: int = 32
+    timeout: float = 60.0
+    attempt_timeout: float = 60.0
+    stop_at: float | None = None
+    late: float = 0.0
+    """Seconds: how much longer each rest takes than it should."""
+    reads_before: int = 0
+
+
+@define(eq=False, kw_only=True)
+class Attempt:
+    """One exchange, or one that came to nothing for want of a key."""
+
+    ref: BatchRef
+    account: int
+    due: float
+    at: float
+    ends: float
+    said: object
+    deadline: float
+    asked_at: float
+    """When its account's pace was first asked for a slot; a slot that a 429 has closed is given up for another."""
+    booked_at: float
+    slot: float
+    closed_until: float
+    """Until when a 429 had closed its account when it started."""
+    under_way: int
+    """How many others were under way when it started."""
+    event: Event | None = None
+
+    @property
+    def is_good(self):
+        return isinstance(self.said, Reading)
+
+    @property
+    def is_end(self):
+        return self.is_good and self.said.state.is_terminal
+
+    @property
+    def is_final_refusal(self):
+        return isinstance(self.said, Refusal) and self.said.is_final
+
+    @property
+    def retry_after(self):
+        """What is to be obeyed, if any."""
+        seconds = self.said.retry_after if isinstance(self.said, Refusal) else None
+        return None if seconds is None or seconds > RetryPolicy().max_retry_after else seconds
+
+    @property
+    def closes_for(self):
+        is_throttled = isinstance(self.said, Refusal) and self.said.status == 429
+        return (self.retry_after or RetryPolicy().first_delay) if is_throttled else None
+
+
+class Watched:
+    """A pace that keeps the slots it has handed out until they are used: when each was asked for, and when it is."""
+
+    def __init__(self, *args):
+        super().__init__(*args)
+        self.slots = []
+
+    def reserve(self, now, before):
+        wait = super().reserve(now, before)
+        if wait is not None:
+            self.slots.append((now, now + wait))
+        return wait
+
+
+class WatchedGate(Watched, Gate):
+    """A gate, watched."""
+
+
+class WatchedOpenGate(Watched, OpenGate):
+    """No pace, watched."""
+
+
+def utc(now):
+    return NOW + timedelta(seconds=now - START)
+
+
+def outcome(said, ref):
+    """Return what a vendor's answer looks like; one body does for both vendors."""
+    if isinstance(said, Failure):
+        return said
+    if isinstance(said, bytes):
+        return Answer(status=200, headers={}, body=said)
+    if isinstance(said, Refusal):
+        headers = {} if said.retry_after is None else {"retry-after": str(said.retry_after)}
+        return Answer(status=said.status, headers=headers, body=b"")
+    counts = {"totalItems": said.total, "processedItems": said.processed}
+    execution = {"total": said.total, "totalSuccessful": said.processed, "totalFailed": 0}
+    body = {"id": ref.id, "batchId": ref.id, "status": said.state.value, **counts, "executeResult": execution}
+    return Answer(status=200, headers={}, body=json.dumps(body).encode())
+
+
+class Wait:
+    """A wait from its beginning to its end, and all that was seen of it."""
+
+    def __init__(self, plan):
+        self.plan = plan
+        self.attempts = []
+        self.told = []
+        """Each event, with the time of its telling."""
+        self.rests = []
+        """Each rest: when, how long, whether the wait was over by then, and how many events the step told."""
+        self.steps = 0
+        self.deadline = START + plan.timeout
+        self.stop_at = math.inf if plan.stop_at is None else START + plan.stop_at
+        self.size = 1 if len(plan.refs) == 1 else plan.poll.in_flight or plan.in_flight
+        self._keys, self._script = itertools.cycle(plan.keys), itertools.cycle(plan.script)
+        self._under_way, self._closed_until = [], [-math.inf, -math.inf]
+        states = {state.value: state for state in BatchState}
+        accounts = Gameball(self._key, "test-gameball-secret", states=states), Believe(self._key, states=states)
+        self._paces = [WatchedOpenGate() if spacing is None else WatchedGate(spacing) for spacing in plan.spacings]
+        queues = [Queue(account, pace) for account, pace in zip(accounts, self._paces, strict=True)]
+        self.refs = {BatchRef(accounts[account].name, number): account for number, account in enumerate(plan.refs)}
+        self.schedule = Schedule(
+            {ref: queues[account] for ref, account in self.refs.items()},
+            poll=plan.poll,
+            retry=RetryPolicy(attempt_timeout=plan.attempt_timeout),
+            in_flight=plan.in_flight,
+            started=START,
+            timeout=plan.timeout,
+            reads_before=plan.reads_before,
+        )
+        self.ended = self._drive()
+
+    def _key(self):
+        key = next(self._keys)
+        if key is None:
+            raise LookupError("no key")
+        return key
+
+    def _drive(self):
+        now = START
+        while self.steps < MOST_STEPS:
+            self._answer(now)
+            if now >= self.stop_at:
+                self.schedule.stop()
+            self.steps += 1
+            step = self.schedule.step(now, utc(now))
+            told = self._hear(now)
+            if step is None:
+                return now
+            if isinstance(step, Read):
+                self._start(step, now)
+            else:
+                over = now >= min(self.deadline, self.stop_at)
+                self.rests.append((now, step.seconds, over, len(told)))
+                wakes = [now + step.seconds, *(end for end, *_ in self._under_way[:1])]
+                wakes += [self.stop_at] if self.stop_at > now else []
+                now = min(wakes) + (self.plan.late if step.seconds else 0.0)
+        raise AssertionError(f"the wait goes on after {MOST_STEPS} steps")
+
+    def _start(self, read, now):
+        said, takes = next(self._script)
+        if now + takes > read.send.deadline:
+            said, takes = TOO_SLOW, read.send.deadline - now
+        if isinstance(said, Growing):
+            said = said.at(now + takes - START)
+        attempt = self._attempt(
+            read.track.ref, read.due, at=now, ends=now + takes, said=said, deadline=read.send.deadline
+        )
+        heapq.heappush(self._under_way, (attempt.ends, len(self.attempts), read, attempt))
+
+    def _attempt(self, ref, due, *, at, ends, said, deadline):
+        account = self.refs[ref]
+        slots, closed_until = self._paces[account].slots, self._closed_until[account]
+        asked_at, (booked_at, slot) = slots[0][0], slots[-1]
+        slots.clear()
+        attempt = Attempt(
+            ref=ref,
+            account=account,
+            due=due,
+            at=at,
+            ends=ends,
+            said=said,
+            deadline=deadline,
+            asked_at=asked_at,
+            booked_at=booked_at,
+            slot=slot,
+            closed_until=closed_until,
+            under_way=len(self._under_way),
+        )
+        self.attempts.append(attempt)
+        return attempt
+
+    def _answer(self, now):
+        while self._under_way and self._under_way[0][0] <= now:
+            ends, _, read, attempt = heapq.heappop(self._under_way)
+            if attempt.closes_for is not None:
+                closed = self._closed_until[attempt.account]
+                self._closed_until[attempt.account] = max(closed, ends + attempt.closes_for)
+            self.schedule.answered(read, Reply(outcome(attempt.said, attempt.ref), ends, utc(ends)))
+            self._hear(ends, attempt)
+
+    def _hear(self, now, attempt=None):
+        events = [*self.schedule.events]
+        self.schedule.events.clear()
+        self.told += [(now, event) for event in events]
+        for event in events:
+            if event.kind is EventKind.READ:
+                attempt = attempt or self._attempt(
+                    event.ref, now - event.queued, at=now, ends=now, said=NO_KEY, deadline=now
+                )
+                attempt.event = event
+        return events
+
+    def by_ref(self):
+        """Return the attempts of each ref."""
+        found = {ref: [] for ref in self.refs}
+        for attempt in self.attempts:
+            found[attempt.ref].append(attempt)
+        return found
+
+    def by_account(self):
+        """Return the attempts of each account, in the order of their starts."""
+        return [[attempt for attempt in self.attempts if attempt.account == account] for account in (0, 1)]
+
+    def done(self):
+        """Return for each ref when it was done, and with which event."""
+        return {event.ref: (at, event) for at, event in self.told if event.kind is EventKind.DONE}
+
+    def unread(self):
+        """Return when each batch was due that was announced to be read once more."""
+        due = dict.fromkeys(self.refs, START)
+        for attempt in self.attempts:
+            due[attempt.ref] = math.inf if attempt.event.pause is None else attempt.ends + attempt.event.pause
+        return {ref: at for ref, at in due.items() if at < math.inf}
+
+    def was_full(self, since, until):
+        """Return whether no more could have been under way at any time from one moment to the other."""
+        spans = [(attempt.at, attempt.ends) for attempt in self.attempts]
+        moments = [since, *(end for _, end in spans if since < end < until - 2 * EPS)]
+        return all(sum(at <= moment + EPS < end for at, end in spans) >= self.size for moment in moments)
+
+
+def hundredths(most):
+    return st.integers(0, 100).map(lambda share: share * most / 100)
+
+
+COUNTS = st.none() | st.integers(0, 100)
+READINGS = st.builds(Reading, st.sampled_from(OPEN_STATES), COUNTS, COUNTS)
+ASKED = st.none() | st.sampled_from([0, 1, 3, 10, 50, 300, 4000])
+REFUSALS = st.builds(Refusal, st.sampled_from([408, 425, 429, 429, 429, 500, 503]), ASKED)
+FAULTS = st.sampled_from(
+    [NO_CONNECTION, TOO_SLOW, GZIP_CUT_SHORT, BODY_CUT_SHORT, NOT_JSON, ANOTHER_BATCH, Refusal(302), Refusal(600)]
+)
+ENDINGS = st.builds(Reading, st.sampled_from(ENDS), COUNTS, COUNTS) | st.builds(
+    Refusal, st.sampled_from([400, 401, 403, 404, 410, 418, 422]), st.none() | st.just(300)
+)
+GROWING = st.builds(Growing, st.sampled_from([0.1, 0.5, 2.0, 10.0]))
+OPEN = st.just(PENDING) | GROWING | READINGS | REFUSALS | FAULTS
+SECONDS = st.just(0.0) | hundredths(1) | hundredths(70)
+SPACING = st.floats(0.05, 3)
+
+
+def scripts(answers):
+    return st.lists(st.tuples(answers, SECONDS), min_size=1, max_size=12).map(tuple)
+
+
+DRAWN = {
+    "refs": st.integers(1, 20).flatmap(lambda size: st.tuples(*[st.integers(0, 1)] * size)),
+    "spacings": st.tuples(st.none() | SPACING, st.none() | SPACING),
+    "script": scripts(OPEN) | scripts(OPEN | ENDINGS) | scripts(GROWING | REFUSALS),
+    "keys": st.just((KEY,)) | st.lists(st.sampled_from([KEY, KEY, "", None]), min_size=1, max_size=5).map(tuple),
+    "in_flight": st.integers(1, 8) | st.just(32),
+    "attempt_timeout": st.just(60.0) | st.floats(0.1, 60),
+    "stop_at": st.none() | hundredths(60),
+    "late": st.just(0.0),
+    "reads_before": st.integers(0, 3),
+}
+
+
+@st.composite
+def plans(draw, **chosen):
+    floor = draw(st.floats(0.2, 5))
+    poll = PollPolicy(
+        floor=floor,
+        ceiling=floor * draw(st.integers(1, 30)),
+        give_up_after=draw(st.integers(1, 60)),
+        in_flight=draw(st.none() | st.integers(1, 8)),
+    )
+    drawn = {name: draw(values) for name, values in {**DRAWN, **chosen}.items()}
+    return Plan(
+        **{
+            "poll": poll,
+            "timeout": floor * draw(st.floats(0.05, 4) | st.integers(4, 40) | st.integers(20, 40)),
+            **drawn,
+        }
+    )
+
+
+PUNCTUAL = plans()
+ANY = plans(late=st.just(0.0) | hundredths(3))
+PACED = plans(spacings=st.tuples(SPACING, SPACING), late=st.just(0.0) | hundredths(3))
+FAILING = plans(
+    script=st.lists(
+        st.tuples(GROWING | REFUSALS | FAULTS | FAULTS | FAULTS, hundredths(1)), min_size=6, max_size=12
+    ).map(tuple),
+    refs=st.sampled_from([(0,), (1,), (0, 1), (0, 1, 1)]),
+)
+ROOMY = PACED.map(lambda plan: evolve(plan, late=0.0, in_flight=32, poll=evolve(plan.poll, in_flight=None)))
+ENOUGH = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+
+@ENOUGH
+@given(ANY)
+def test_each_batch_is_done_once_and_nothing_is_told_of_it_after(plan):
+    wait, kinds = Wait(plan), defaultdict(list)
+    for _, event in wait.told:
+        kinds[event.ref].append(event.kind)
+    assert set(kinds) == set(wait.refs)
+    assert all(told.index(EventKind.DONE) == len(told) - 1 for told in kinds.values())
+    assert wait.schedule.open == 0
+
+
+@ENOUGH
+@given(ANY)
+def test_a_wait_is_over_in_time_and_after_a_few_steps_for_each_read(plan):
+    wait = Wait(plan)
+    assert wait.ended <= wait.deadline + plan.late + EPS
+    stopping = max(0.0, wait.ended - wait.stop_at) / ENDING
+    assert wait.steps <= 6 * len(wait.attempts) + 2 * len(plan.refs) + stopping + 10
+
+
+@ENOUGH
+@given(ANY)
+def test_every_rest_ends_by_the_deadline_and_one_of_nothing_follows_something(plan):
+    """Namely an event, or, once for each account at the most, a slot that was given up."""
+    wait = Wait(plan)
+    for now, rest, over, _ in wait.rests:
+        assert 0 <= rest <= (ENDING if over else wait.deadline - now)
+    for _, rests in itertools.groupby(wait.rests, key=lambda rest: rest[0]):
+        assert sum(not rest and not told for _, rest, _, told in rests) <= len(plan.spacings)
+
+
+@ENOUGH
+@given(ANY)
+def test_no_read_starts_once_the_wait_is_over_or_may_outlast_the_deadline(plan):
+    wait = Wait(plan)
+    for attempt in wait.attempts:
+        assert attempt.at < min(wait.deadline, wait.stop_at)
+        assert attempt.deadline <= min(wait.deadline, attempt.at + plan.attempt_timeout)
+
+
+@ENOUGH
+@given(ANY)
+def test_no_batch_is_read_twice_at_once(plan):
+    for attempts in Wait(plan).by_ref().values():
+        assert all(one.ends <= following.at for one, following in itertools.pairwise(attempts))
+
+
+@ENOUGH
+@given(ANY)
+def test_no_more_reads_are_under_way_than_may_be(plan):
+    wait = Wait(plan)
+    assert all(attempt.under_way < wait.size for attempt in wait.attempts)
+
+
+@ENOUGH
+@given(PACED)
+def test_each_read_of_a_paced_account_has_a_slot_of_its_own_and_starts_no_earlier(plan):
+    for attempts, spacing in zip(Wait(plan).by_account(), plan.spacings, strict=True):
+        assert all(attempt.at >= attempt.slot - EPS for attempt in attempts)
+        for one, following in itertools.pairwise(attempts):
+            assert following.slot - one.slot >= spacing - EPS
+
+
+@ENOUGH
+@given(PACED)
+def test_reads_of_a_paced_account_start_hardly_closer_than_its_spacing_even_after_late_ones(plan):
+    for attempts, spacing in zip(Wait(plan).by_account(), plan.spacings, strict=True):
+        for one, following in itertools.pairwise(attempts):
+            assert following.at - one.at >= (1 - LATE) * spacing - EPS
+
+
+@ENOUGH
+@given(ROOMY)
+def test_where_none_is_late_the_reads_of_a_paced_account_start_no_closer_than_its_spacing(plan):
+    for attempts, spacing in zip(Wait(plan).by_account(), plan.spacings, strict=True):
+        for one, following in itertools.pairwise(attempts):
+            assert following.at - one.at >= spacing - EPS
+
+
+@ENOUGH
+@given(PACED)
+def test_no_read_of_a_paced_account_starts_while_a_429_closes_it(plan):
+    assert all(attempt.at >= attempt.closed_until - EPS for attempt in Wait(plan).attempts)
+
+
+@ENOUGH
+@given(ANY)
+def test_of_the_batches_of_an_account_that_are_due_the_one_read_longest_ago_is_read(plan):
+    wait = Wait(plan)
+    read_at = {one: before.ends for reads in wait.by_ref().values() for before, one in itertools.pairwise(reads)}
+    for attempts in wait.by_account():
+        for place, chosen in enumerate(attempts):
+            passed = [one for one in attempts[place + 1 :] if one.due < chosen.booked_at - EPS]
+            assert all(read_at.get(one, -math.inf) >= read_at.get(chosen, -math.inf) - EPS for one in passed)
+
+
+@ENOUGH
+@given(ANY)
+def test_while_a_batch_waits_its_turn_no_other_of_its_account_is_read_twice(plan):
+    for attempts in Wait(plan).by_account():
+        for place, attempt in enumerate(attempts):
+            passed = [one.ref for one in attempts[:place] if one.booked_at > attempt.due + EPS]
+            assert len(set(passed)) == len(passed)
+
+
+@ENOUGH
+@given(PUNCTUAL)
+def test_a_batch_that_is_due_waits_for_nothing_but_its_accounts_pace_and_room(plan):
+    wait = Wait(plan)
+    for attempts in wait.by_account():
+        free = START
+        for attempt in attempts:
+            free = max(free, attempt.due)
+            assert attempt.asked_at <= free + EPS or wait.was_full(free, attempt.asked_at)
+            assert attempt.at <= attempt.slot + EPS or wait.was_full(attempt.slot, attempt.at)
+            free = attempt.at
+    over = min(wait.deadline, wait.stop_at) - EPS
+    for ref, due in wait.unread().items():
+        assert due >= over or plan.spacings[wait.refs[ref]] is not None or wait.was_full(due, over)
+
+
+@ENOUGH
+@given(ANY)
+def test_a_batch_is_read_again_no_sooner_than_the_floor_but_for_a_last_time(plan):
+    wait = Wait(plan)
+    for attempts in wait.by_ref().values():
+        for one, following in itertools.pairwise(attempts):
+            if one.event.why == ALMOST_UP:
+                assert following.at >= wait.deadline - LAST_READ - EPS
+                assert following.event.why != ALMOST_UP
+            else:
+                assert following.at - one.ends >= max(plan.poll.floor, one.retry_after or 0) - EPS
+
+
+@ENOUGH
+@given(ANY)
+def test_a_batch_is_due_again_by_the_ceiling_unless_the_vendor_asks_for_more(plan):
+    for attempt in Wait(plan).attempts:
+        pause = attempt.event.pause
+        assert pause is None or 0 < pause <= max(plan.poll.ceiling, attempt.retry_after or 0) + EPS
+
+
+@ENOUGH
+@given(ANY)
+def test_an_end_and_a_final_refusal_end_a_batch_at_once(plan):
+    wait = Wait(plan)
+    done = wait.done()
+    for attempts in wait.by_ref().values():
+        for attempt in attempts:
+            if attempt.is_end or attempt.is_final_refusal:
+                at, event = done[attempt.ref]
+                assert (at, attempt) == (attempt.ends, attempts[-1])
+                assert (event.batch, event.error) == (attempt.event.batch, attempt.event.error)
+                if attempt.is_end:
+                    assert (event.batch.ref, event.batch.state) == (attempt.ref, attempt.said.state)
+                else:
+                    assert event.error.status_code == attempt.said.status
+
+
+@ENOUGH
+@given(ANY | FAILING)
+def test_nothing_else_ends_a_batch_but_deadline_stop_and_five_failures_for_too_long(plan):
+    wait = Wait(plan)
+    done = wait.done()
+    for ref, attempts in wait.by_ref().items():
+        (at, event), fails, good_at = done[ref], 0, START
+        for attempt in attempts:
+            fails, good_at = (0, attempt.ends) if attempt.is_good else (fails + 1, good_at)
+            if attempt.is_end or attempt.is_final_refusal:
+                break
+            if fails >= FEWEST_FAILS and attempt.ends - good_at >= plan.poll.give_up_after:
+                assert (at, event.error) == (attempt.ends, attempt.event.error)
+                assert not isinstance(event.error, ReadError) or event.error.attempts == len(attempts)
+                break
+            if attempt.retry_after is not None and attempt.ends + attempt.retry_after >= wait.deadline:
+                assert (at, type(event.error), event.error.retry_after) == (
+                    attempt.ends,
+                    WaitTimeout,
+                    attempt.retry_after,
+                )
+                break
+        else:
+            stopped = at >= wait.stop_at
+            assert type(event.error) is (WaitStopped if stopped else WaitTimeout)
+            assert stopped or (at >= wait.deadline and event.error.retry_after is None)
+            continue
+        assert attempt is attempts[-1]
+
+
+@ENOUGH
+@given(ANY)
+def test_a_wait_error_has_the_last_reading_the_number_of_reads_and_a_checkpoint(plan):
+    """A read that got no key counts as one."""
+    wait = Wait(plan)
+    attempts = wait.by_ref()
+    for ref, (at, event) in wait.done().items():
+        error, made = event.error, attempts[ref]
+        if not isinstance(error, WaitError):
+            continue
+        assert (error.ref, error.elapsed) == (ref, at - START)
+        assert (error.reads, event.attempts) == (plan.reads_before + len(made), len(made))
+        assert error.__cause__ is (made[-1].event.error if made else None)
+        good = [attempt for attempt in made if attempt.is_good]
+        if good:
+            said, counts = good[-1].said, error.last.counts
+            assert (error.last.ref, error.last.state) == (ref, said.state)
+            assert (counts.processed, counts.total) == (said.processed, said.total)
+            assert abs(error.last.read_at - utc(good[-1].ends)) < timedelta(milliseconds=1)
+        else:
+            assert error.last is None
+        checkpoint = load(json.dumps(error.checkpoint))
+        assert (checkpoint.ref, checkpoint.reads, checkpoint.until) == (ref, error.reads, set(ENDS))
+        assert abs(checkpoint.deadline - utc(wait.deadline)) < timedelta(milliseconds=1)
+
+
+@ENOUGH
+@given(ANY)
+def test_a_reading_tells_how_it_went_and_exactly_when_the_next_is_due(plan):
+    wait = Wait(plan)
+    done = wait.done()
+    for ref, attempts in wait.by_ref().items():
+        due, state = START, None
+        for number, attempt in enumerate(attempts, 1):
+            event = attempt.event
+            assert (event.attempts, event.before) == (number, state)
+            state = attempt.said.state if attempt.is_good else state
+            assert abs(attempt.due - due) < EPS
+            assert abs(event.queued - (attempt.at - attempt.due)) < EPS
+            assert abs(event.took - (attempt.ends - attempt.at)) < EPS
+            assert event.elapsed == attempt.ends - START
+            due = math.nan if event.pause is None else START + event.elapsed + event.pause
+        if attempts and attempts[-1].event.pause is not None:
+            assert due < wait.deadline or attempts[-1].retry_after is not None
+            error = done[ref][1].error
+            assert isinstance(error, WaitError), "what is announced comes, unless the wait is over first"
+
+
+def reason(plan, attempt, fails, deadline):
+    """Return how the reason for a pause, or for none, begins, but for a last read."""
+    pause, asked, remaining = attempt.event.pause, attempt.retry_after, attempt.event.remaining
+    reasons = {
+        "it has ended": attempt.is_end,
+        "no later read can fare better": attempt.is_final_refusal,
+        "the vendor asks for more time than is left": asked is not None and attempt.ends + asked >= deadline,
+        "the time is up": pause is None,
+        "the vendor asks for it": asked is not None and abs((pause or 0) - max(asked, plan.poll.floor)) < EPS,
+        f"{fails} failed in a row": fails,
+        f"{remaining or 0:.0f} s are left by the counts": remaining is not None,
+        "nothing has changed for ": True,
+    }
+    return next(text for text, holds in reasons.items() if holds)
+
+
+@ENOUGH
+@given(ANY | FAILING)
+def test_a_reading_tells_why_the_next_comes_then_or_not_at_all(plan):
+    wait = Wait(plan)
+    for attempts in wait.by_ref().values():
+        fails, good_at = 0, START
+        for attempt in attempts:
+            fails, good_at = (0, attempt.ends) if attempt.is_good else (fails + 1, good_at)
+            given_up = fails >= FEWEST_FAILS and attempt.ends - good_at >= plan.poll.give_up_after
+            event = attempt.event
+            if event.why == ALMOST_UP:
+                assert wait.deadline - LAST_READ - EPS <= attempt.ends + event.pause < wait.deadline
+            elif given_up and not attempt.is_final_refusal:
+                assert event.why.startswith("none has succeeded for ")
+            else:
+                assert event.why.startswith(reason(plan, attempt, fails, wait.deadline))
+
+
+@ENOUGH
+@given(ANY)
+def test_a_failure_is_told_as_a_throttle_if_it_is_one_and_as_a_retry_if_one_follows(plan):
+    wait = Wait(plan)
+    told = [event for _, event in wait.told]
+    places = {id(event): place for place, event in enumerate(told)}
+    for attempt in wait.attempts:
+        event, closed = attempt.event, attempt.closes_for
+        expected = [] if closed is None else [(EventKind.THROTTLE, closed)]
+        if not attempt.is_good and event.pause is not None:
+            expected.append((EventKind.RETRY, event.pause))
+        follow = told[places[id(event)] + 1 : places[id(event)] + 3]
+        of_failure = itertools.takewhile(lambda one: one.kind in {EventKind.THROTTLE, EventKind.RETRY}, follow)
+        assert [(one.kind, one.pause) for one in of_failure] == expected
+
+
+@ENOUGH
+@given(
+    batches=st.integers(2, 12),
+    spacing=SPACING,
+    takes=hundredths(4),
+    in_flight=st.integers(1, 16),
+    rounds=st.integers(3, 10),
+)
+def test_batches_that_stay_pending_are_read_equally_often(batches, spacing, takes, *, in_flight, rounds):
+    """All keep their places in the queue: one read more in a round that is cut, one more as few get a last read."""
+    timeout = batches * spacing * rounds + 60
+    script = ((PENDING, takes),)
+    plan = Plan(refs=(0,) * batches, spacings=(spacing, None), script=script, in_flight=in_flight, timeout=timeout)
+    reads = [len(attempts) for attempts in Wait(plan).by_ref().values()]
+    assert max(reads) - min(reads) <= 2
+
+
+@ENOUGH
+@given(
+    busy=st.integers(1, 15),
+    others=st.integers(1, 5),
+    busy_first=st.booleans(),
+    spacing=st.none() | SPACING,
+    in_flight=st.integers(1, 6),
+    takes=st.lists(hundredths(8).map(lambda some: some + 0.01), min_size=1, max_size=8),
+)
+def test_a_busy_account_without_a_pace_starves_no_other(busy, others, busy_first, *, spacing, in_flight, takes):
+    """What is due and has its slot goes first as soon as there is room again."""
+    refs = (0,) * busy + (1,) * others if busy_first else (1,) * others + (0,) * busy
+    poll = PollPolicy(floor=0.2, ceiling=0.4)
+    script = tuple((PENDING, some) for some in takes)
+    wait = Wait(Plan(refs=refs, spacings=(None, spacing), script=script, poll=poll, in_flight=in_flight, timeout=20.0))
+    free, passed = START, []
+    for attempt in wait.attempts:
+        if attempt.account == 0:
+            passed.append(attempt.at)
+        else:
+            ready = max(free, attempt.due, attempt.slot)
+            assert sum(at >= ready - EPS for at in passed) <= in_flight
+            free, passed = attempt.at, []
+
+
+def test_a_wait_for_nothing_is_over_at_once():
+    assert Wait(Plan(refs=())).steps == 1
+
+
+@pytest.mark.parametrize(("stop_at", "error"), [(None, WaitTimeout), (2.5, WaitStopped)])
+def test_two_thousand_batches_that_end_together_are_told_in_chunks(stop_at, error):
+    wait = Wait(Plan(refs=(0, 1) * 1000, spacings=(0.1, None), timeout=5.0, stop_at=stop_at))
+    assert {type(event.error) for _, event in wait.done().values()} == {error}
+    chunks = [told for *_, over, told in wait.rests if over and told]
+    assert max(chunks) == ENDED_AT_ONCE
+    assert len(chunks) <= 2000 // ENDED_AT_ONCE + 1
+    assert len(wait.done()) == 2000
+
+
+def test_what_is_under_way_when_the_wait_is_stopped_may_still_bring_its_end():
+    """No other is read, and what is pending still ends as stopped."""
+    script = ((Reading(BatchState.SUCCEEDED), 3.0), (PENDING, 4.0))
+    wait = Wait(Plan(refs=(0, 0, 0), script=script, in_flight=2, stop_at=1.0))
+    ended = [(at - START, type(event.error)) for at, event in wait.done().values()]
+    assert ended == [(1.0, WaitStopped), (3.0, type(None)), (4.0, WaitStopped)]
+
+
+@pytest.mark.parametrize(("give_up_after", "given_up_at"), [(2.0, 14.0), (5.5, 15.0)])
+def test_a_batch_is_given_up_so_long_after_its_last_good_reading(give_up_after, given_up_at):
+    """With readings in the seconds 0 to 9 and none after; at 14 the fifth in a row has failed."""
+    poll = PollPolicy(floor=1.0, ceiling=1.0, give_up_after=give_up_after)
+    wait = Wait(Plan(script=((PENDING, 0.0),) * 10 + ((NO_CONNECTION, 0.0),) * 50, poll=poll))
+    assert wait.ended == START + given_up_at
+
+
+@pytest.mark.parametrize("takes", [0.0, 0.5, 2.0])
+def test_a_batch_is_read_just_before_the_deadline(takes):
+    wait = Wait(Plan(script=((PENDING, takes),)))
+    assert wait.deadline - LAST_READ <= wait.attempts[-1].at
+    assert wait.attempts[-1].is_good
+
+
+def test_no_read_starts_while_a_429_closes_its_account():
+    wait = Wait(Plan(refs=(0, 0), spacings=(1.0, None), script=((Refusal(429, 10), 0.5), (PENDING, 0.1))))
+    assert wait.attempts[1].at >= wait.attempts[1].closed_until
+
+
+def test_reads_of_a_paced_account_start_no_closer_than_its_spacing_after_a_lack_of_room():
+    script = ((PENDING, 0.0), (PENDING, 5.0), (PENDING, 0.1))
+    wait = Wait(Plan(refs=(0, 0, 0, 1), spacings=(1.0, None), script=script, in_flight=1))
+    paced, _ = wait.by_account()
+    assert all(following.at - one.at >= 1.0 - EPS for one, following in itertools.pairwise(paced))
+
+
+def test_reads_of_a_paced_account_start_no_closer_than_its_spacing_after_a_rest_that_was_too_long():
+    wait = Wait(Plan(refs=(0, 0, 0), spacings=(1.0, None), script=((PENDING, 0.0),), late=3.0))
+    assert all(following.at - one.at >= 1.0 - EPS for one, following in itertools.pairwise(wait.attempts))
+
+
+def test_a_retry_after_is_obeyed_in_the_last_seconds_too():
+    first, second = Wait(Plan(script=((Refusal(503, 10), 0.0), (PENDING, 0.0)), timeout=10.5)).attempts[:2]
+    assert second.at - first.ends >= 10.0
+
+
+def test_a_batch_has_one_last_read():
+    script = ((PENDING, 3.0), (PENDING, 0.0), (PENDING, 0.0), (PENDING, 0.0))
+    wait = Wait(Plan(script=script, timeout=10.0, poll=PollPolicy(floor=10.0)))
+    assert [attempt.event.why for attempt in wait.attempts].count(ALMOST_UP) == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        (((Refusal(404, 300), 0.1),), "no later read can fare better"),
+        (((NO_CONNECTION, 0.1),) * 4 + ((Refusal(503, 300), 0.1),), "none has succeeded for 16 s"),
+    ],
+    ids=["a refusal", "given up"],
+)
+def test_the_reason_for_no_further_read_is_what_ended_the_batch(script, why):
+    assert Wait(Plan(script=script, poll=PollPolicy(give_up_after=1.0))).attempts[-1].event.why == why
+
+
+def test_an_account_that_a_429_slowed_down_stays_slow_while_nothing_is_sent():
+    keys, poll, script = (KEY, *(None,) * 30), PollPolicy(ceiling=1.0), ((Refusal(429, 1), 0.0),)
+    wait = Wait(Plan(refs=(0,) * 4, spacings=(1.0, None), script=script, keys=keys, poll=poll, timeout=30.0))
+    slots = [attempt.slot for attempt in wait.attempts[1:]]
+    assert [following - one for one, following in itertools.pairwise(slots)] == pytest.approx([2.0] * (len(slots) - 1))
+
+
+def test_a_short_retry_after_costs_no_last_read():
+    first = Wait(Plan(script=((Refusal(503, 1), 0.0),), timeout=8.0, poll=PollPolicy(floor=10.0))).attempts[0].event
+    assert (first.pause, first.why) == (7.0, ALMOST_UP)

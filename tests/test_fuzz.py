@@ -409,7 +409,7 @@ JSON = st.recursive(
 ODD = [
     0, -1, 7, 7.0, 7.5, -0.0, 1e300, 2**63 - 1, 2**63, 10**400, True, False, None, "", " ", "7", "007", "-7", "7.0",
     0.45, 1, 1.0, 100, 100.5, "50%", "\u0667", "9" * 19, "9" * 20, [], {}, [[]], [None], {"": None}, "x" * 600,
-    "\ud800", "\x00", "2025-01-27T12:00:00", "2025-01-27", "0001-01-01T00:00:00+14:00",
+    "\ud800", "\x00", float("nan"), float("-inf"), "2025-01-27T12:00:00", "2025-01-27", "0001-01-01T00:00:00+14:00",
     "2025-01-27T12:00:00.123456789+02:00", "9999-12-31T23:59:59-14:00", "20250127T120000Z", "2025-W05-1T12:00Z",
     "2025-01-27T24:00:00Z", "2025-01-27T12:00:60Z", *(word.swapcase() for words in WORDS.values() for word in words),
     " FAILED\t", "inProgress", "paused", "another", UUID, UUID.upper(), {"message": {}, "code": 4004, "index": "7"},
@@ -658,6 +658,14 @@ def test_a_body_in_any_pieces_is_the_same_answer_within_its_bounds(status, encod
     assert pieces.body == whole.body
     told = meaning(BatchRef("believe", UUID), status, whole.body, whole.headers)
     assert isinstance(told, Batch) if status == 200 and whole.body == GOOD else isinstance(told, ReadError)
+
+
+@given(st.binary() | LARGE, st.lists(st.integers(0, 10**6), max_size=6) | st.none(), st.integers(1, 10**6))
+@fuzz(100)
+def test_a_gzip_body_is_unpacked_whole_or_known_as_cut_short(raw, cuts, end):
+    packed = gzip.compress(raw, mtime=0)
+    assert collected(200, "gzip", cut(packed, cuts), 10**6).body == raw
+    assert collected(200, "gzip", cut(packed[: end % (len(packed) - 1) + 1], cuts), 10**6).cut_short
 
 
 DAMAGED = {

@@ -24,8 +24,11 @@ class Clock:
     """Whether time passes only in sleeps."""
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
-        """Sleep in a thread, until `stop` at most; a signal's handler runs at once, as it does not in time.sleep."""
-        (stop or threading.Event()).wait(seconds)
+        """Sleep in a thread, until `stop` at most; what a signal's handler raises ends it, too."""
+        if stop is None:
+            time.sleep(max(seconds, 0.0))
+        else:
+            stop.wait(seconds)
 
     async def sleep_async(self, seconds: float) -> None:
         """Sleep in a task."""

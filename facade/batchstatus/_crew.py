@@ -76,11 +76,13 @@ class ThreadCrew:
             self._answers.append((read, Reply(outcome, self._clock.monotonic(), self._clock.utc())))
         except Exception as error:  # noqa: BLE001 (a thread's error belongs to the one who waits)
             self._answers.append(error)
-        self._arrived.set()
+        if self._threads is not None:
+            self._arrived.set()
 
     def deliver(self, take: Callable[[Read, Reply], None]) -> None:
         """Hand over the answers that are there; raise what a transport raised."""
-        self._arrived.clear()
+        if self._threads is not None:
+            self._arrived.clear()
         while self._answers:
             answer = self._answers.popleft()
             self._under_way -= 1
@@ -92,6 +94,8 @@ class ThreadCrew:
         """Wait so long, or until an answer or the stop comes."""
         if not self._under_way:
             self._clock.sleep(seconds, self._stop)
+            return
+        if self._answers:
             return
         end = self._clock.monotonic() + seconds
         while not (self._arrived.is_set() or (self._stop is not None and self._stop.is_set())):

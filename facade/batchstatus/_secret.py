@@ -32,6 +32,11 @@ class Secret:
         if not callable(self._source):
             self.reveal()
 
+    @property
+    def rotates(self) -> bool:
+        """Whether the key comes from a function, which is asked each time."""
+        return callable(self._source)
+
     def reveal(self) -> str:
         """Return the key; raise ConfigurationError, which never shows it, where it cannot be sent."""
         value = self._source() if callable(self._source) else self._source

@@ -50,6 +50,7 @@ class Account(ABC):
         for key in keys:
             key.check()
         self._keys = keys
+        self._last: tuple[str, Request] | None = None
         self.base_url = checked_base_url(self.BASE_URL if base_url is None else base_url, allow_insecure=allow_insecure)
         self.account = None if account is None else account_name(account)
         if rate_limit is not None and not isinstance(rate_limit, (RateLimit, Pace)):
@@ -82,9 +83,19 @@ class Account(ABC):
         make: Callable[..., Self] = cls  # each vendor has its own keys as parameters
         return make(**sources, base_url=os.environ.get(f"{cls.name}_BASE_URL".upper()) or None)
 
-    @abstractmethod
     def request(self, batch_id: str) -> Request:
-        """Return what to send to ask for a batch."""
+        """Return what to send to ask for a batch; the last one is kept, as a wait asks for it again and again."""
+        last = self._last
+        if last is not None and last[0] == batch_id:
+            return last[1]
+        made = self.built(batch_id)
+        if not any(key.rotates for key in self._keys):
+            self._last = (batch_id, made)
+        return made
+
+    @abstractmethod
+    def built(self, batch_id: str) -> Request:
+        """Return the request that the raw client builds, with this account's origin and keys."""
 
     @abstractmethod
     def facts(self, body: dict[str, Any]) -> Facts:

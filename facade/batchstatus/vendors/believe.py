@@ -77,7 +77,7 @@ class Believe(Account):
             key, base_url=base_url, account=account, rate_limit=rate_limit, states=states, allow_insecure=allow_insecure
         )
 
-    def request(self, batch_id: str) -> Request:
+    def built(self, batch_id: str) -> Request:
         """Return what to send to ask for a batch."""
         # Here, not at the top: importing the raw client imports httpx.
         from batchstatus_raw.believe.api.flywheel import get_batch_status  # noqa: PLC0415

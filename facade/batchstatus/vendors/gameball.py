@@ -92,7 +92,7 @@ class Gameball(Account):
             allow_insecure=allow_insecure,
         )
 
-    def request(self, batch_id: str) -> Request:
+    def built(self, batch_id: str) -> Request:
         """Return what to send to ask for a batch."""
         # Here, not at the top: importing the raw client imports httpx.
         from batchstatus_raw.gameball.api.batches import get_batch_status  # noqa: PLC0415

@@ -30,8 +30,8 @@ class RawServer:
                 connection, _ = self._listener.accept()
                 self.opened(connection)
                 thread = threading.Thread(target=self.serve, args=(connection,))
-                self._threads.append(thread)
                 thread.start()
+                self._threads.append(thread)
 
     def opened(self, connection: socket.socket) -> None:
         """Note a connection, so that the server's end is its end too."""

@@ -838,9 +838,6 @@ def test_a_short_retry_after_costs_no_last_read():
     assert (first.pause, first.why) == (7.0, ALMOST_UP)
 
 
-@pytest.mark.xfail(
-    strict=True, reason="each Retry-After that is shorter than the floor puts the last read off once more"
-)
 def test_a_batch_has_one_last_read_even_if_the_vendor_asks_for_more():
     script = ((PENDING, 3.0), *((Refusal(503, 1), 0.0),) * 9)
     wait = Wait(Plan(script=script, timeout=12.0, poll=PollPolicy(floor=5.0)))

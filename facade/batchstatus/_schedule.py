@@ -195,9 +195,10 @@ class Schedule:
         gap, why = gap_after(track, self._poll, now, asked)
         pause: float | None = gap
         if now + gap > self.deadline - LAST_READ:
-            last = max(self._last_read_at(), now + (asked or 0.0))
-            if now + gap > last:
-                pause, why = (last - now, "the time is almost up") if now < last else (None, "the time is up")
+            last = self._last_read_at()
+            if now + gap > max(last, now + (asked or 0.0)):
+                wait = max(last - now, asked or 0.0)
+                pause, why = (wait, "the time is almost up") if now < last else (None, "the time is up")
         queue.add(track, self.deadline if pause is None else now + pause)
         return pause, why
 

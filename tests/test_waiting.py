@@ -241,6 +241,13 @@ def test_watch_yields_each_change_or_each_reading(reader, moving, clock):
     assert len(readings) == len(moving.reads) - before > 3
 
 
+def test_one_ref_can_be_watched_as_it_is(reader, moving, clock):
+    ref = moving.add("believe", seconds=30)
+    client = reader(*moving.accounts(), clock=clock)
+    assert len(client.watch(str(ref), timeout=900)) == len(["pending", "requires_action", "succeeded"])
+    assert [outcome.ref for outcome in client.watch(ref, timeout=900)] == [ref]
+
+
 def test_an_abandoned_wait_leaves_no_thread_and_no_task_behind():
     with Simulator(limits=False) as simulator:
         refs = [simulator.add("gameball", status=status) for status in ("completed", "pending", "pending")]

@@ -117,7 +117,7 @@ class AsyncBatchClient(Core):
 
     def watch(
         self,
-        refs: Iterable[str | BatchRef],
+        refs: str | BatchRef | Iterable[str | BatchRef],
         *,
         timeout: float,
         changes_only: bool = True,

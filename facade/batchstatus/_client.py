@@ -113,7 +113,7 @@ class BatchClient(Core):
 
     def watch(
         self,
-        refs: Iterable[str | BatchRef],
+        refs: str | BatchRef | Iterable[str | BatchRef],
         *,
         timeout: float,
         changes_only: bool = True,

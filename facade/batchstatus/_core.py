@@ -103,7 +103,7 @@ class Core:
 
     def _schedule(
         self,
-        refs: Iterable[str | BatchRef],
+        refs: str | BatchRef | Iterable[str | BatchRef],
         *,
         timeout: float,
         until: Iterable[BatchState] = TERMINAL,
@@ -113,7 +113,7 @@ class Core:
         self._check_open()
         queues: dict[Account, Queue] = {}
         placed: dict[BatchRef, Queue] = {}
-        for ref in map(BatchRef.parse, refs):
+        for ref in map(BatchRef.parse, [refs] if isinstance(refs, (str, BatchRef)) else refs):
             account = self._account(ref)
             if account not in queues:
                 queues[account] = Queue(account, self._gates[account])

@@ -206,6 +206,7 @@ def no_read(error: BatchStatusError) -> None:
 def waits(client: BatchClient, checkpoint: str) -> None:
     assert_type(client.wait("believe:17", timeout=60.0, until={BatchState.REQUIRES_ACTION}, on_update=print), Batch)
     assert_type(client.wait("believe:17", stop=threading.Event(), resume=checkpoint), Batch)
+    client.watch(BatchRef("believe", "17"), timeout=60)
     for outcome in client.as_completed(["believe:17", BatchRef("gameball", 17)], timeout=60):
         assert_type(outcome, Outcome)
         assert_type(outcome.ref, BatchRef)

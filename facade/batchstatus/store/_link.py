@@ -1,0 +1,60 @@
+"""One connection to a store's file, for any number of threads in turn."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from ._schema import PATIENCE, connect
+
+
+class Link:
+    """A connection, opened when it is first used, and its lock."""
+
+    def __init__(self, path: Path, *, synchronous: str, patience: float = PATIENCE) -> None:
+        self._path = path
+        self._synchronous = synchronous
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        self._closed = False
+
+    @contextmanager
+    def turn(self) -> Iterator[sqlite3.Connection]:
+        """Have the connection for oneself, without a transaction."""
+        with self._lock:
+            if self._closed:
+                raise sqlite3.ProgrammingError("this store is closed")
+            if self._connection is None:
+                self._connection = connect(self._path, synchronous=self._synchronous, patience=self._patience)
+            yield self._connection
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Have the whole store for oneself; all that is written stands at the end, or nothing of it."""
+        with self.turn() as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        """Return what a query finds."""
+        with self.turn() as connection:
+            return connection.execute(query, values).fetchall()
+
+    def close(self) -> None:
+        """Close the connection; a second time does nothing."""
+        with self._lock:
+            self._closed = True
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None

@@ -1,0 +1,138 @@
+"""What a store tells: batches that are tracked, and what has changed about them."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+from attrs import field, frozen
+
+from batchstatus import Batch, BatchRef, BatchState, Counts
+
+SCHEMA = 1
+"""The version of what `Change.to_dict` returns: it changes when a field changes its meaning or goes."""
+
+
+@frozen(kw_only=True)
+class Tracked:
+    """A batch that is tracked, as it was last read."""
+
+    ref: BatchRef
+    labels: Mapping[str, str] = field(hash=False)
+    state: BatchState | None = None
+    """None before the first reading."""
+    vendor_status: str | None = None
+    counts: Counts = field(factory=Counts)
+    sequence: int = 0
+    """How many changes there were, untracked times included."""
+    added_at: datetime
+    changed_at: datetime | None = None
+    read_at: datetime | None = None
+    ended: bool = False
+    """Whether it is read no more: its state is terminal, or the vendor has refused it."""
+    error: str | None = None
+    """Why the vendor has refused it, or what keeps it from being read just now."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON-ready values."""
+        fields = attrs.asdict(self, recurse=False) | {
+            "ref": str(self.ref),
+            "labels": dict(self.labels),
+            "state": self.state and self.state.value,
+            "counts": attrs.asdict(self.counts),
+        }
+        return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
+
+
+@frozen(kw_only=True)
+class Change:
+    """One change of a batch's state, word or counts, its first reading, or its end."""
+
+    ref: BatchRef
+    sequence: int
+    """From 1, without gaps, for each ref."""
+    kind: str
+    """"change", or "ended": the last one of a batch, be it by its state or as the vendor has refused it."""
+    at: datetime
+    """When it was stored: aware, UTC, by this machine's clock."""
+    batch: dict[str, Any] | None = field(default=None, hash=False)
+    """What `Batch.to_dict()` said; None where the vendor has refused it."""
+    error: str | None = None
+    attempts: int = field(default=0, eq=False)
+    """How often its delivery has failed."""
+
+    @property
+    def id(self) -> str:
+        """What names it for ever: `vendor/account:id#sequence`, or `vendor:id#sequence`."""
+        return f"{self.ref}#{self.sequence}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what a consumer gets, as JSON-ready values."""
+        return {
+            "schema": SCHEMA,
+            "id": self.id,
+            "ref": str(self.ref),
+            "sequence": self.sequence,
+            "kind": self.kind,
+            "at": self.at.isoformat(),
+            "batch": self.batch,
+            "error": self.error,
+        }
+
+
+TRACKED = "ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error"
+"""The columns of `refs` that `tracked` takes."""
+CHANGE = "refs.ref, changes.sequence, kind, at, batch, changes.error, attempts"
+"""The columns of `changes`, `refs` and `outbox` that `change` takes."""
+
+
+def tracked(row: sqlite3.Row | tuple[Any, ...]) -> Tracked:
+    """Return a row of the columns TRACKED."""
+    ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error = row
+    state, word, counts = json.loads(reading) if reading else (None, None, {})
+    return Tracked(
+        ref=BatchRef.parse(ref),
+        labels=json.loads(labels),
+        state=state and BatchState(state),
+        vendor_status=word,
+        counts=Counts(**counts),
+        sequence=sequence,
+        added_at=utc(added_at),
+        changed_at=changed_at and utc(changed_at),
+        read_at=read_at and utc(read_at),
+        ended=bool(ended),
+        error=error,
+    )
+
+
+def change(row: sqlite3.Row | tuple[Any, ...]) -> Change:
+    """Return a row of the columns CHANGE."""
+    ref, sequence, kind, at, batch, error, attempts = row
+    return Change(
+        ref=BatchRef.parse(ref),
+        sequence=sequence,
+        kind=kind,
+        at=utc(at),
+        batch=batch and json.loads(batch),
+        error=error,
+        attempts=attempts,
+    )
+
+
+def reading(batch: Batch) -> str:
+    """Return what makes two readings of a batch the same: state, word and counts, as JSON."""
+    return json.dumps([batch.state, batch.vendor_status, attrs.asdict(batch.counts)])
+
+
+def utc(seconds: float) -> datetime:
+    """Return a time of the store, which are seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def printable(text: str) -> str:
+    """Return text that SQLite takes: a lone surrogate is no UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()[:2_000]

@@ -1,0 +1,108 @@
+"""Delivers what is in the outbox: several changes at a time, each again and again until it has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+import time
+
+from batchstatus.store import Change, Store
+
+from ._deliveries import Delivery, NotTaken
+from ._waits import LOOK, first, in_thread, insist
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds between two attempts to deliver a change; it doubles from the one to the other."""
+JITTER = 0.25
+FAREWELL = 5.0
+"""Seconds that deliveries under way have when the watcher is to stop."""
+ENDLESS = 120.0
+"""Seconds after which a delivery counts as failed that neither succeeds nor fails."""
+
+log = logging.getLogger("batchstatus")
+
+
+class Outbox:
+    """The deliveries of one watcher."""
+
+    def __init__(self, store: Store, owner: str, deliver: Delivery | None, in_flight: int) -> None:
+        self._store = store
+        self._owner = owner
+        self._deliver = deliver
+        self._in_flight = in_flight
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._fails = False
+        """Whether the last delivery has failed."""
+
+    def wake(self) -> None:
+        """Look at once: something was stored."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until told to stop, and let what is under way end."""
+        if self._deliver is None:
+            return
+        try:
+            while not stop.is_set():
+                self._wake.clear()
+                if not await self._begin(time.time()):
+                    await first(self._wake.wait(), stop.wait(), seconds=LOOK)
+            if self._tasks:
+                await asyncio.wait([*self._tasks], timeout=FAREWELL)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def empty(self) -> None:
+        """Try everything once that is due by now."""
+        now = time.time()
+        while self._deliver is not None and (await self._begin(now) or self._tasks):
+            await asyncio.wait([*self._tasks], return_when=asyncio.FIRST_COMPLETED)
+
+    async def _begin(self, now: float) -> bool:
+        """Begin as many deliveries as there is room for; return whether there may be more of them to begin."""
+        room = self._in_flight - len(self._tasks)
+        if not room:
+            return False
+        try:
+            due = await asyncio.to_thread(self._store.undelivered, now, room, owner=self._owner)
+        except sqlite3.Error as error:
+            log.warning("the store does not tell what to deliver: %s", error)
+            return False
+        for change in due:
+            task = asyncio.create_task(self._attempt(change))
+            self._tasks.add(task)
+            task.add_done_callback(self._over)
+        return len(due) == room
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.wake()
+
+    async def _attempt(self, change: Change) -> None:
+        try:
+            async with asyncio.timeout(ENDLESS):
+                assert self._deliver is not None
+                await in_thread(self._deliver, change)
+        except Exception as error:  # noqa: BLE001 (a delivery is the caller's: whatever it raises, it is tried again)
+            self._tell(change, error)
+            pause = min(FIRST_PAUSE * 2.0 ** min(change.attempts, 30), LONGEST_PAUSE)
+            pause *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
+            reason = f"{type(error).__name__}: {error}"
+            await insist("a failed delivery", self._store.postpone, change.id, time.time() + pause, reason)
+        else:
+            if self._fails:
+                log.info("%s is delivered: deliveries succeed again", change.id)
+            self._fails = False
+            await insist("a delivery", self._store.delivered, change.id)
+
+    def _tell(self, change: Change, error: Exception) -> None:
+        refused = isinstance(error, NotTaken) and error.is_refusal
+        loud = change.attempts == 0 if refused else not self._fails
+        self._fails = True
+        level = logging.WARNING if loud else logging.DEBUG
+        log.log(level, "%s is not delivered, and will be tried again: %s: %s", change.id, type(error).__name__, error)

@@ -1,0 +1,201 @@
+"""Claims open refs, reads them, stores what changes, and has it delivered."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import logging
+import os
+import secrets
+import sqlite3
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from contextlib import suppress
+from typing import Any
+
+from batchstatus import AsyncBatchClient, BatchRef, Believe, ConfigurationError, Gameball, Outcome, RateLimit, WaitError
+from batchstatus.store import Change, Store
+
+from ._deliveries import Delivery
+from ._groups import Groups, is_for_good
+from ._outbox import FAREWELL, Outbox
+from ._waits import LOOK, first, insist
+
+IN_FLIGHT = 8
+"""Deliveries under way at once."""
+LEASE = 30.0
+"""Seconds after which the others take over from a watcher that hangs; from one that has died they do so at once."""
+MOST = 100_000
+"""Refs of one watcher."""
+STORED_AT_ONCE = 256
+WAITING = 4_096
+"""Readings that may wait for the disk before reading waits for it too."""
+
+log = logging.getLogger("batchstatus")
+
+
+class Watcher:
+    """Reads what a store tracks, for as long as it runs; other watchers of the store take what this one leaves.
+
+    Args:
+        store: What to read, and where to put what is found.
+        accounts: Their pace is kept in the store, and shared with the other processes that use it.
+        deliver: What gets every change, once it is stored; default: nobody.
+        in_flight: Deliveries under way at once.
+        **options: What `AsyncBatchClient` takes by keyword, such as `poll` and `on_event`.
+
+    Raises:
+        ConfigurationError: Without an account, or where two have the same name.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        accounts: Iterable[Gameball | Believe],
+        *,
+        deliver: Delivery | None = None,
+        in_flight: int = IN_FLIGHT,
+        **options: Any,
+    ) -> None:
+        if in_flight < 1:
+            raise ConfigurationError(f"in_flight must be at least 1, not {in_flight}")
+        self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._store = store
+        self._accounts = paced(store, accounts)
+        self._places = places(self._accounts)
+        self._options = options
+        self._deliver = deliver
+        self._in_flight = in_flight
+        self._missing: set[str] = set()
+        """Places without an account, of which the log has told."""
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Read, store and deliver until `stop` is set; then let deliveries that are under way end, for 5 s at most.
+
+        Batches that are tracked meanwhile are picked up, and those that are untracked dropped, within about a second.
+        """
+        try:
+            async with AsyncBatchClient(*self._accounts, **self._options) as client, asyncio.TaskGroup() as tasks:
+                await asyncio.to_thread(warm_up, self._accounts)
+                readings: asyncio.Queue[Outcome] = asyncio.Queue(WAITING)
+                groups, outbox = Groups(client, readings.put), self._outbox()
+                writing = tasks.create_task(self._write(readings, groups, outbox))
+                delivering = tasks.create_task(outbox.run(stop))
+                try:
+                    await self._follow(groups, stop)
+                finally:
+                    await groups.close()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(readings.join(), FAREWELL)
+                await delivering
+                writing.cancel()
+        finally:
+            self._store.release(self.name)
+
+    async def once(self, *, timeout: float = 600.0) -> list[Change]:
+        """Read every open batch once, store and deliver what has changed, and return it.
+
+        What could not be read within `timeout` seconds stays open. Deliveries are tried once.
+        """
+        try:
+            refs = await self._claim(seconds=timeout + LEASE)
+            found: dict[BatchRef, Outcome] = {}
+            if refs:
+                async with AsyncBatchClient(*self._accounts, **self._options) as client:
+                    found = await client.get_many(refs, timeout=timeout)
+            changes = await asyncio.to_thread(self._keep, [*found.values()])
+            await self._outbox().empty()
+            return changes
+        finally:
+            self._store.release(self.name)
+
+    async def _follow(self, groups: Groups, stop: asyncio.Event) -> None:
+        """Read what the store tracks, whatever that is just now."""
+        while not stop.is_set():
+            try:
+                if await asyncio.to_thread(self._store.renew, self.name, LEASE):
+                    groups.want(await self._claim(LEASE))
+            except sqlite3.Error as error:
+                log.warning("the store does not tell what to read: %s", error)
+            groups.look()
+            await first(stop.wait(), seconds=LOOK)
+
+    async def _claim(self, seconds: float) -> list[BatchRef]:
+        claim, places = self._store.claim, self._places
+        refs = await asyncio.to_thread(claim, self.name, MOST, seconds, places=places)
+        missing = await asyncio.to_thread(self._store.places) - places - self._missing
+        for place in sorted(missing):
+            log.warning("batches at %s are tracked, and this watcher has no such account", place)
+        self._missing |= missing
+        return refs
+
+    def _outbox(self) -> Outbox:
+        return Outbox(self._store, self.name, self._deliver, self._in_flight)
+
+    async def _write(self, readings: asyncio.Queue[Outcome], groups: Groups, outbox: Outbox) -> None:
+        """Store what is read, many readings at a time."""
+        while True:
+            outcomes = [await readings.get()]
+            while not readings.empty() and len(outcomes) < STORED_AT_ONCE:
+                outcomes.append(readings.get_nowait())
+            changes = await insist("what was read", self._keep, outcomes)
+            for outcome in outcomes:
+                if has_ended(outcome):
+                    groups.settled(outcome.ref)
+                readings.task_done()
+            if changes:
+                outbox.wake()
+
+    def _keep(self, outcomes: list[Outcome]) -> list[Change]:
+        changes = self._store.observe_all(outcome.batch for outcome in outcomes if outcome.batch is not None)
+        for outcome in outcomes:
+            if outcome.error is None or isinstance(outcome.error, WaitError):
+                continue
+            if not has_ended(outcome):
+                self._store.trouble(outcome.ref, outcome.error)
+            elif (change := self._store.refuse(outcome.ref, outcome.error)) is not None:
+                changes.append(change)
+        return changes
+
+
+def has_ended(outcome: Outcome) -> bool:
+    """Return whether there is nothing more to read of a batch."""
+    if outcome.error is not None:
+        return is_for_good(outcome.error)
+    return outcome.unwrap().is_terminal
+
+
+def paced(store: Store, accounts: Iterable[Gameball | Believe]) -> list[Gameball | Believe]:
+    """Return copies of the accounts whose pace is kept in the store, one for each credential."""
+    found: list[Gameball | Believe] = []
+    names: dict[Hashable, str] = {}
+    for account in accounts:
+        if isinstance(account.rate_limit, RateLimit):
+            limit, account = account.rate_limit, copy.copy(account)  # noqa: PLW2901 (from here on the copy)
+            name = names.setdefault(account.credential, credential(account))
+            account.rate_limit = store.pace(name, limit)
+        found.append(account)
+    return found
+
+
+def credential(account: Gameball | Believe) -> str:
+    """Return a name for an account that tells nothing of its keys, the same in every process."""
+    text = "\n".join((account.name, account.account or "", account.base_url))
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def places(accounts: Iterable[Gameball | Believe]) -> set[str]:
+    """Return the places of refs that these accounts can read: a vendor's only account needs no name."""
+    found = {f"{account.name}/{account.account}" if account.account else account.name for account in accounts}
+    numbers = Counter(account.name for account in accounts)
+    return found | {name for name, number in numbers.items() if number == 1}
+
+
+def warm_up(accounts: Iterable[Gameball | Believe]) -> None:
+    """Load what a first request needs: a read that is late in its slot comes too close to the next one."""
+    for account in accounts:
+        try:
+            account.request("1")
+        except Exception:  # noqa: BLE001 (a key's function may fail now and work later; reads tell)
+            log.debug("%s: no request can be made yet", account)

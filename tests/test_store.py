@@ -1,0 +1,1072 @@
+"""The store: what is tracked, what has changed, who reads it, and when an account may be asked."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import json
+import math
+import os
+import random
+import signal
+import sqlite3
+import stat
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from batchstatus import (
+    Batch,
+    BatchClient,
+    BatchRef,
+    BatchState,
+    Believe,
+    ConfigurationError,
+    Counts,
+    ItemFailure,
+    Pace,
+    RateLimit,
+)
+from batchstatus.store import Change, Store, StorePace, Tracked, default_path
+from batchstatus.store import _refs as refs_module
+from batchstatus.store._pace import AHEAD
+from batchstatus.store._schema import APPLICATION_ID, MIGRATIONS
+from batchstatus.testing.simulator import Simulator
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+NOW = datetime(2025, 1, 27, 12, tzinfo=UTC)
+WORDS = {BatchState.RUNNING: "processing", BatchState.SUCCEEDED: "completed", BatchState.FAILED: "failed"}
+
+
+def reading(ref, state=BatchState.RUNNING, processed=None, *, at=0.0, **fields):
+    return Batch(
+        ref=BatchRef.parse(ref),
+        state=state,
+        vendor_status=WORDS.get(state, state.value),
+        counts=Counts(total=8, processed=processed),
+        read_at=NOW + timedelta(seconds=at),
+        raw=None,
+        payload=None,
+        **fields,
+    )
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "store.sqlite3"
+
+
+@pytest.fixture
+def store(path):
+    with Store(path) as store:
+        yield store
+
+
+def ids(changes):
+    return [change.id for change in changes]
+
+
+def python(code, *arguments):
+    """Start another process."""
+    command = [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True)
+
+
+# Tracking
+
+
+def test_what_is_tracked_is_told_with_its_labels(store):
+    assert store.track(["gameball:1", "believe/acme:2"], labels={"campaign": "spring"}) == 2
+    assert store.track(["gameball:3"]) == 1
+    (first, second, third) = store.tracked()
+    assert [str(found.ref) for found in (first, second, third)] == ["gameball:1", "believe/acme:2", "gameball:3"]
+    assert (first.labels, third.labels) == ({"campaign": "spring"}, {})
+    assert (first.state, first.vendor_status, first.counts, first.sequence) == (None, None, Counts(), 0)
+    assert (first.changed_at, first.read_at, first.ended, first.error) == (None, None, False, None)
+    assert datetime.now(UTC) - first.added_at < timedelta(minutes=1)
+
+
+def test_a_ref_is_new_once(store):
+    assert store.track(["gameball:1", "gameball:1"]) == 1
+    assert store.track([BatchRef("gameball", "1"), "gameball:2"]) == 1
+    assert len(store.tracked()) == 2
+
+
+def test_nothing_is_tracked_where_one_ref_cannot_be_one(store):
+    with pytest.raises(ConfigurationError, match="a ref is written vendor:id"):
+        store.track(["gameball:1", "nonsense"])
+    assert store.tracked() == []
+
+
+def test_labels_are_added_and_select(store):
+    store.track(["gameball:1", "gameball:2"], labels={"campaign": "spring", "team": "a"})
+    store.track(["gameball:2", "gameball:3"], labels={"campaign": "autumn"})
+    assert store.tracked()[1].labels == {"campaign": "autumn", "team": "a"}
+
+    def selected(**labels):
+        return [found.ref.id for found in store.tracked(labels=labels)]
+
+    assert selected() == ["1", "2", "3"]
+    assert selected(campaign="autumn") == ["2", "3"]
+    assert selected(campaign="autumn", team="a") == ["2"]
+    assert selected(campaign="winter") == []
+
+
+@pytest.mark.parametrize("labels", [{"a": 1}, {1: "a"}, ["a"], "a"], ids=repr)
+def test_labels_are_text(store, labels):
+    with pytest.raises(ConfigurationError, match="labels map text to text"):
+        store.track(["gameball:1"], labels)
+
+
+def test_an_untracked_ref_is_neither_told_nor_changed_and_keeps_its_history(store):
+    store.track(["gameball:1", "gameball:2"])
+    store.observe(reading("gameball:1"))
+    assert store.untrack(["gameball:1", "gameball:9"]) == 1
+    assert store.untrack(["gameball:1"]) == 0
+    assert store.observe(reading("gameball:1", BatchState.SUCCEEDED)) is None
+    assert store.refuse("gameball:1", "gone") is None
+    assert [found.ref.id for found in store.tracked()] == ["2"]
+    assert ids(store.history("gameball:1")) == ["gameball:1#1"]
+
+
+def test_ids_go_on_where_a_ref_is_tracked_again(store):
+    """A consumer that drops known ids would drop a second #1."""
+    store.track(["gameball:1"], labels={"campaign": "spring"})
+    store.observe(reading("gameball:1"))
+    store.untrack(["gameball:1"])
+    assert store.track(["gameball:1"]) == 1
+    assert store.tracked()[0].labels == {}
+    assert store.observe(reading("gameball:1")) is None
+    assert store.observe(reading("gameball:1", processed=4)).id == "gameball:1#2"
+
+
+def test_open_are_those_that_have_not_ended(store):
+    store.track(["gameball:1", "gameball:2", "gameball:3"])
+    store.observe(reading("gameball:1", BatchState.SUCCEEDED))
+    store.refuse("gameball:2", "gone")
+    assert [found.ref.id for found in store.tracked(open_only=True)] == ["3"]
+    assert [found.ended for found in store.tracked()] == [True, True, False]
+
+
+# Changes
+
+
+def test_a_change_is_told_stored_and_in_the_outbox(store):
+    store.track(["believe/acme:1"])
+    batch = reading("believe/acme:1", processed=2, failures=(ItemFailure(message="no"),), results=({"a": [1, None]},))
+    change = store.observe(batch)
+    assert isinstance(change, Change)
+    assert (change.id, change.ref, change.sequence) == ("believe/acme:1#1", batch.ref, 1)
+    assert (change.kind, change.error, change.batch) == ("change", None, batch.to_dict())
+    assert store.history("believe/acme:1") == store.changes() == store.undelivered() == [change]
+
+
+def test_a_change_is_ready_for_json(store):
+    store.track(["gameball:1"])
+    change = store.observe(reading("gameball:1", processed=2, created_at=NOW))
+    said = change.to_dict()
+    assert json.loads(json.dumps(said)) == said
+    assert said | {"batch": None} == {
+        "schema": 1,
+        "id": "gameball:1#1",
+        "ref": "gameball:1",
+        "sequence": 1,
+        "kind": "change",
+        "at": change.at.isoformat(),
+        "batch": None,
+        "error": None,
+    }
+    assert json.loads(json.dumps(store.tracked()[0].to_dict()))["counts"]["processed"] == 2
+
+
+def test_the_same_reading_again_is_no_change_but_notes_its_time(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1", processed=2))
+    assert store.observe(reading("gameball:1", processed=2, at=5)) is None
+    (found,) = store.tracked()
+    assert (found.sequence, found.read_at, found.state) == (1, NOW + timedelta(seconds=5), BatchState.RUNNING)
+    assert (found.vendor_status, found.counts) == ("processing", Counts(total=8, processed=2))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        reading("gameball:1", BatchState.PENDING, 2),
+        reading("gameball:1", processed=3),
+        reading("gameball:1", BatchState.UNKNOWN, 2),
+    ],
+    ids=["state", "counts", "word"],
+)
+def test_state_counts_and_word_make_a_change(store, other):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1", processed=2))
+    assert store.observe(other).id == "gameball:1#2"
+
+
+def test_the_end_comes_once_and_nothing_after_it(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1"))
+    assert store.observe(reading("gameball:1", BatchState.FAILED)).kind == "ended"
+    assert store.observe(reading("gameball:1", BatchState.SUCCEEDED)) is None
+    assert store.observe(reading("gameball:1")) is None
+    assert store.refuse("gameball:1", "gone") is None
+    assert store.tracked()[0].state is BatchState.FAILED
+
+
+def test_a_reading_that_comes_late_changes_nothing(store):
+    """Two watchers may read a batch in turn, and the slower answer is the older one."""
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1", processed=5, at=30))
+    assert store.observe(reading("gameball:1", processed=4, at=29)) is None
+    assert store.tracked()[0].counts.processed == 5
+
+
+def test_an_end_is_never_late(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1", at=30))
+    assert store.observe(reading("gameball:1", BatchState.SUCCEEDED, at=29)).kind == "ended"
+
+
+def test_a_clock_that_was_put_back_loses_no_change(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1", processed=1, at=3600))
+    assert store.observe(reading("gameball:1", processed=2, at=0)).id == "gameball:1#2"
+
+
+def test_a_refused_batch_has_ended_with_the_vendors_words(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1"))
+    change = store.refuse("gameball:1", ConfigurationError("not found \ud800"))
+    assert (change.id, change.kind, change.batch, change.error) == ("gameball:1#2", "ended", None, "not found \\ud800")
+    assert store.history("gameball:1")[1] == change
+    (found,) = store.tracked()
+    assert (found.ended, found.error, found.state) == (True, "not found \\ud800", BatchState.RUNNING)
+
+
+def test_a_refused_batch_is_tried_anew_once_it_was_untracked_in_between(store):
+    store.track(["gameball:1", "gameball:2"])
+    store.refuse("gameball:1", "not found")
+    store.observe(reading("gameball:2", BatchState.SUCCEEDED))
+    assert store.track(["gameball:1", "gameball:2"]) == 0
+    store.untrack(["gameball:1", "gameball:2"])
+    assert store.track(["gameball:1", "gameball:2"]) == 2
+    assert [(found.ended, found.error) for found in store.tracked()] == [(False, None), (True, None)]
+    assert store.observe(reading("gameball:1", BatchState.SUCCEEDED)).id == "gameball:1#2"
+
+
+def test_trouble_is_told_until_the_next_reading(store):
+    store.track(["gameball:1", "gameball:2"])
+    for change in (reading("gameball:1"), reading("gameball:2", processed=1)):
+        store.observe(change)
+    for ref in ("gameball:1", "gameball:2"):
+        store.trouble(ref, "the key is refused")
+    assert [found.error for found in store.tracked(open_only=True)] == ["the key is refused"] * 2
+    assert store.check()["troubled"] == 2
+    store.observe(reading("gameball:1", at=1))
+    store.observe(reading("gameball:2", processed=2, at=1))
+    assert [found.error for found in store.tracked()] == [None, None]
+
+
+def test_many_readings_are_stored_at_once(store):
+    store.track(f"gameball:{number}" for number in range(100))
+    found = store.observe_all(reading(f"gameball:{number}") for number in range(0, 200, 2))
+    assert ids(found) == [f"gameball:{number}#1" for number in range(0, 100, 2)]
+
+
+def test_changes_are_told_in_the_order_in_which_they_were_stored(store, monkeypatch):
+    store.track(["gameball:1", "gameball:2#3"])
+    clock = iter(range(1_000, 2_000))
+    monkeypatch.setattr(refs_module.time, "time", lambda: float(next(clock)))
+    for processed in range(3):
+        for ref in ("gameball:1", "gameball:2#3"):
+            store.observe(reading(ref, processed=processed))
+    everything = ["gameball:1#1", "gameball:2#3#1", "gameball:1#2", "gameball:2#3#2", "gameball:1#3", "gameball:2#3#3"]
+    assert ids(store.changes()) == everything
+    assert ids(store.changes(limit=2)) == everything[:2]
+    assert ids(store.changes(after="gameball:2#3#1", limit=3)) == everything[2:5]
+    assert ids(store.changes(after=everything[-1])) == []
+    assert ids(store.changes(since=store.changes()[4].at)) == everything[4:]
+    assert ids(store.changes(since=store.changes()[1].at, after="gameball:1#2")) == everything[3:]
+
+
+@pytest.mark.parametrize("unknown", ["gameball:1#2", "gameball:9#1", "gameball:1", "gameball:1#x", ""])
+def test_an_id_that_there_is_not_is_refused(store, unknown):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1"))
+    for ask in (lambda: store.changes(after=unknown), lambda: store.delivered(unknown)):
+        with pytest.raises(ConfigurationError, match="the store has no change"):
+            ask()
+
+
+def test_a_change_that_another_process_stores_first_is_none(store, monkeypatch):
+    """Between the look at what is stored and the transaction."""
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1"))
+    monkeypatch.setattr(refs_module, "differs", lambda *_: True)
+    assert store.observe(reading("gameball:1", at=1)) is None
+    assert store.tracked()[0].sequence == 1
+
+
+def test_threads_share_a_store(store):
+    refs = [f"gameball:{number}" for number in range(40)]
+    store.track(refs)
+    with ThreadPoolExecutor(16) as threads:
+        found = list(threads.map(lambda ref: store.observe(reading(ref)), refs * 5))
+    assert sorted(ids(filter(None, found))) == sorted(f"{ref}#1" for ref in refs)
+
+
+RACE = """
+    import sys
+    from datetime import datetime, UTC
+    from batchstatus import Batch, BatchRef, BatchState, Counts
+    from batchstatus.store import Store
+
+    with Store(sys.argv[1]) as store:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for processed in range(100):
+            counts, at = Counts(total=100, processed=processed), datetime.fromtimestamp(processed / 10, UTC)
+            ref, state = BatchRef("gameball", "1"), BatchState.RUNNING
+            store.observe(Batch(ref=ref, state=state, vendor_status="x", counts=counts, read_at=at, raw=0, payload=0))
+"""
+
+
+def test_processes_that_observe_one_change_at_once_make_one_row_of_it(store):
+    store.track(["gameball:1"])
+    others = [python(RACE, store.path) for _ in range(3)]
+    for other in others:
+        assert other.stdout.readline() == "ready\n"
+    for other in others:
+        other.stdin.write("go\n")
+        other.stdin.flush()
+    for other in others:
+        other.communicate()
+        assert other.returncode == 0
+    history = store.history("gameball:1")
+    assert [change.sequence for change in history] == [*range(1, len(history) + 1)]
+    processed = [change.batch["counts"]["processed"] for change in history]
+    assert processed == sorted(set(processed))
+    assert processed[-1] == 99
+
+
+# Kills
+
+KILLED = """
+    import os, signal, sqlite3, sys
+    from datetime import datetime, UTC
+    from batchstatus import Batch, BatchRef, BatchState, RateLimit
+    from batchstatus.store import Store
+
+    folder, connect = sys.argv[1], sqlite3.connect
+
+    def use(path):
+        state = {"running": BatchState.RUNNING, "completed": BatchState.SUCCEEDED}
+        with Store(path) as store:
+            store.track(["gameball:1", "gameball:2"])
+            store.claim("victim")
+            for word, at in (("running", 0.0), ("running", 1.0), ("completed", 2.0)):
+                at = datetime.fromtimestamp(at, UTC)
+                ref = BatchRef("gameball", "1")
+                store.observe(Batch(ref=ref, state=state[word], vendor_status=word, read_at=at, raw=0, payload=0))
+                for change in store.undelivered(owner="victim"):
+                    store.delivered(change.id)
+            store.refuse("gameball:2", "not found")
+            store.renew("victim")
+            store.untrack(["gameball:1"])
+            pace = store.pace("x", RateLimit(10))
+            pace.reserve(0.0, 1e9)
+            pace.refused(0.0, 1.0)
+
+    def dying_at(last):
+        count = 0
+        def traced(statement):
+            nonlocal count
+            count += 1
+            if count == last:
+                os.kill(os.getpid(), signal.SIGKILL)
+        def connected(*arguments, **options):
+            connection = connect(*arguments, **options)
+            connection.set_trace_callback(traced)
+            return connection
+        sqlite3.connect = connected
+
+    def died(number):
+        if (child := os.fork()) == 0:
+            dying_at(number)
+            use(f"{folder}/{number}.sqlite3")
+            os._exit(0)
+        return child
+
+    ends = [os.waitpid(child, 0)[1] for child in [died(number) for number in range(1, 201)]]
+    assert set(ends) == {0, signal.SIGKILL}
+    print(ends.index(0))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_kill_before_any_statement_leaves_no_half_change(tmp_path):
+    victim = python(KILLED, tmp_path)
+    statements = int(victim.communicate()[0])
+    assert statements > 60
+    with ThreadPoolExecutor(16) as threads:
+        changes = set(
+            threads.map(changes_if_whole, [tmp_path / f"{number}.sqlite3" for number in range(1, statements)])
+        )
+    assert changes == {0, 1, 2, 3}
+
+
+def changes_if_whole(path):
+    """Return how many changes a victim has left behind; its heir takes over."""
+    with Store(path) as store:
+        checked = store.check()
+        assert checked["integrity_check"] == "ok"
+        assert checked["changes"] == checked["outbox"]
+        for ref, sequence, ended in store._work.rows("SELECT ref, sequence, ended FROM refs"):
+            history = store.history(ref)
+            assert [change.sequence for change in history] == [*range(1, sequence + 1)]
+            assert ended == any(change.kind == "ended" for change in history)
+        assert len(store.claim("heir")) == checked["open"]
+        return checked["changes"]
+
+
+def test_what_a_store_has_told_survives_a_kill(store):
+    store.track(["gameball:1"])
+    code = RACE.replace('print("ready", flush=True)', "").replace("sys.stdin.readline()", "")
+    killed = python(code + "            print(processed, flush=True)\n", store.path)
+    told = [killed.stdout.readline() for _ in range(20)][-1]
+    killed.kill()
+    killed.communicate()
+    assert len(store.history("gameball:1")) > int(told)
+
+
+def test_a_change_stands_on_the_disk_before_it_is_told(store):
+    """After a power failure an id that was delivered must not name another change."""
+    with store._changes.turn() as connection:
+        assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+# The file
+
+
+def test_the_store_is_its_owners_alone(path):
+    with Store(path) as store:
+        store.track(["gameball:1"])
+        store.claim("me")
+        modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert modes == dict.fromkeys((path.name, f"{path.name}-wal", f"{path.name}-shm", f"{path.name}.me.lock"), 0o600)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_the_default_is_in_the_xdg_folder_for_state(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    assert default_path() == tmp_path / "state" / "batchstatus" / "store.sqlite3"
+    for other in ("", "relative"):
+        monkeypatch.setenv("XDG_STATE_HOME", other)
+        assert default_path() == tmp_path / ".local" / "state" / "batchstatus" / "store.sqlite3"
+    with Store() as store:
+        assert store.path == default_path()
+        assert store.path.exists()
+
+
+def test_a_store_keeps_what_it_has(path):
+    with Store(path) as store:
+        store.track(["gameball:1"], labels={"a": "b"})
+        store.observe(reading("gameball:1", processed=3))
+        before = store.tracked()
+    with Store(path) as store:
+        assert store.tracked() == before
+        assert isinstance(before[0], Tracked)
+        assert store.check() | {"path": ""} == {
+            "path": "",
+            "integrity_check": "ok",
+            "version": len(MIGRATIONS),
+            "tracked": 1,
+            "open": 1,
+            "unclaimed": 1,
+            "troubled": 0,
+            "changes": 1,
+            "outbox": 1,
+            "undelivered": 1,
+            "failed_deliveries": 0,
+            "watchers": 0,
+        }
+
+
+def test_a_closed_store_says_so(path):
+    store = Store(path)
+    store.close()
+    store.close()
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        store.tracked()
+
+
+def test_a_store_of_a_newer_version_is_refused(path):
+    Store(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+    connection.close()
+    with pytest.raises(ConfigurationError, match=r"newer batchstatus.*upgrade"):
+        Store(path)
+
+
+def test_a_store_is_brought_up_to_date(path, monkeypatch):
+    with Store(path) as store:
+        store.track(["gameball:1"])
+    monkeypatch.setattr("batchstatus.store._schema.MIGRATIONS", (*MIGRATIONS, ("ALTER TABLE refs ADD new TEXT",)))
+    for _ in range(2):
+        with Store(path) as store:
+            assert store.check()["version"] == len(MIGRATIONS) + 1
+            assert store._work.rows("SELECT ref, new FROM refs") == [("gameball:1", None)]
+
+
+def test_a_store_that_another_process_upgrades_meanwhile_is_refused(path, monkeypatch):
+    def upgraded(connection, _):
+        connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+
+    monkeypatch.setattr("batchstatus.store._schema._use_wal", upgraded)
+    with pytest.raises(ConfigurationError, match="newer batchstatus"):
+        Store(path)
+
+
+def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
+    Store(path).close()
+    broken = ("ALTER TABLE refs ADD new TEXT", "NONSENSE")
+    monkeypatch.setattr("batchstatus.store._schema.MIGRATIONS", (*MIGRATIONS, broken))
+    with pytest.raises(ConfigurationError, match=r"cannot be used as a store.*syntax error"):
+        Store(path)
+    monkeypatch.undo()
+    with Store(path) as store:
+        assert store.check()["version"] == len(MIGRATIONS)
+        with pytest.raises(sqlite3.OperationalError, match="no such column"):
+            store._work.rows("SELECT new FROM refs")
+
+
+def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "other.sqlite3"
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match="another program's database"):
+        Store(path)
+    assert path.read_bytes() == before
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database\n" * 100)
+    with pytest.raises(ConfigurationError, match="cannot be used as a store: file is not a database"):
+        Store(path)
+    assert path.read_text() == "not a database\n" * 100
+
+
+def test_a_path_that_cannot_be_a_file_is_refused(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"cannot be opened: Is a directory"):
+        Store(tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigurationError, match=r"cannot be opened: (Not a directory|File exists)"):
+        Store(tmp_path / "file" / "store")
+
+
+def test_an_sqlite_that_is_too_old_is_named(path, monkeypatch):
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    with pytest.raises(ConfigurationError, match=r"needs SQLite 3\.37"):
+        Store(path)
+
+
+def test_processes_may_make_one_store_at_once(path):
+    code = "import sys; from batchstatus.store import Store; Store(sys.argv[1]).track([f'gameball:{sys.argv[2]}'])"
+    for other in [python(code, path, number) for number in range(8)]:
+        other.communicate()
+        assert other.returncode == 0
+    with Store(path) as store:
+        assert sorted(found.ref.id for found in store.tracked()) == [*"01234567"]
+        assert store._work.rows("PRAGMA application_id") == [(APPLICATION_ID,)]
+
+
+# The outbox
+
+
+def test_a_delivered_change_is_due_no_more(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1"))
+    store.delivered("gameball:1#1")
+    store.delivered("gameball:1#1")
+    assert store.undelivered() == []
+    assert store.check()["undelivered"] == 0
+    assert ids(store.changes()) == ["gameball:1#1"]
+
+
+def test_a_postponed_change_is_due_again_then(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1"))
+    store.postpone("gameball:1#1", time.time() + 60, "HTTP 503 \ud800")
+    assert store.undelivered() == []
+    assert store.check()["failed_deliveries"] == 1
+    (change,) = store.undelivered(time.time() + 61)
+    assert change.attempts == 1
+    assert store._work.rows("SELECT reason FROM outbox") == [("HTTP 503 \\ud800",)]
+
+
+def test_a_clock_that_was_put_back_puts_off_no_delivery(store):
+    store.track(["gameball:1", "gameball:2"])
+    store.observe_all([reading("gameball:1"), reading("gameball:2")])
+    store.postpone("gameball:1#1", time.time() + 60, "HTTP 503")
+    assert ids(store.undelivered(time.time() - 86_400)) == ["gameball:2#1", "gameball:1#1"]
+
+
+def test_the_changes_of_a_batch_are_due_one_after_the_other(store):
+    store.track(["gameball:1", "gameball:2"])
+    for processed in range(3):
+        for ref in ("gameball:1", "gameball:2"):
+            store.observe(reading(ref, processed=processed))
+    store.claim("me")
+    assert ids(store.undelivered(owner="me")) == ["gameball:1#1", "gameball:2#1"]
+    store.delivered("gameball:2#1")
+    assert ids(store.undelivered(owner="me")) == ["gameball:2#2"]
+
+
+def test_a_change_that_nobody_takes_does_not_hold_up_the_batchs_end(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1"))
+    store.observe(reading("gameball:1", BatchState.SUCCEEDED))
+    store.postpone("gameball:1#1", time.time() + 60, "HTTP 400")
+    assert ids(store.undelivered()) == ["gameball:1#2"]
+
+
+def test_a_change_is_with_one_watcher_at_a_time(path, store):
+    store.track(f"gameball:{number}" for number in range(4))
+    store.observe_all(reading(f"gameball:{number}") for number in range(4))
+    with Store(path) as other:
+        store.claim("me")
+        other.claim("you")
+        mine, yours = store.undelivered(limit=3, owner="me"), other.undelivered(limit=3, owner="you")
+        assert [len(mine), len(yours)] == [3, 1]
+        assert not set(ids(mine)) & set(ids(yours))
+        store.release("me")
+        assert ids(other.undelivered(owner="you")) == ids(mine)
+
+
+def test_who_has_no_claim_has_nothing_to_deliver(store):
+    store.track(["gameball:1"])
+    store.observe(reading("gameball:1"))
+    assert store.undelivered(owner="nobody") == []
+
+
+# Watchers
+
+
+def test_a_lone_watcher_has_all_open_refs(store):
+    store.track(["gameball:1", "gameball:2", "believe/acme:3"])
+    store.observe(reading("gameball:2", BatchState.SUCCEEDED))
+    assert sorted(map(str, store.claim("me"))) == ["believe/acme:3", "gameball:1"]
+
+
+def test_a_watcher_has_what_was_unread_for_longest_first(store):
+    store.track(["gameball:1", "gameball:2", "gameball:3"])
+    store.observe(reading("gameball:1", at=2))
+    store.observe(reading("gameball:2", at=1))
+    assert [ref.id for ref in store.claim("me")] == ["3", "2", "1"]
+
+
+def test_watchers_share_the_open_refs(path, store):
+    store.track(f"gameball:{number}" for number in range(60))
+    assert len(store.claim("a")) == 60
+    with Store(path) as second, Store(path) as third:
+        assert second.claim("b") == []
+        assert store.renew("a")
+        assert len(store.claim("a")) == 30
+        assert second.renew("b")
+        assert len(second.claim("b")) == 30
+        third.claim("c")
+        shares = [store.claim("a"), second.claim("b"), third.claim("c")]
+        assert [*map(len, shares)] == [20, 20, 20]
+        assert len(set().union(*shares)) == 60
+        assert not any((store.renew("a") and store.claim("a") and store.renew("a"), third.renew("c")))
+
+
+def test_a_watcher_learns_that_there_is_something_to_claim(store):
+    store.track(["gameball:1"])
+    assert store.renew("me")
+    store.claim("me")
+    assert not store.renew("me")
+    store.track(["gameball:2"])
+    assert store.renew("me")
+    assert len(store.claim("me")) == 2
+    store.untrack(["gameball:1"])
+    assert store.renew("me")
+    assert [ref.id for ref in store.claim("me")] == ["2"]
+    assert not store.renew("me")
+
+
+def test_a_watcher_takes_only_what_it_has_accounts_for(store):
+    store.track(["gameball:1", "believe:2", "believe/acme:3"])
+    assert [str(ref) for ref in store.claim("me", places=["believe/acme", "gameball"])] == [
+        "gameball:1",
+        "believe/acme:3",
+    ]
+    assert not store.renew("me")
+    assert store.places() == {"gameball", "believe", "believe/acme"}
+    assert store.check()["unclaimed"] == 1
+
+
+def test_a_watcher_takes_no_more_than_it_may(path, store):
+    store.track(f"gameball:{number}" for number in range(10))
+    assert len(store.claim("a", 3)) == 3
+    with Store(path) as other:
+        assert len(other.claim("b")) == 5
+        assert store.check()["unclaimed"] == 2
+
+
+def test_what_a_watcher_releases_others_take(path, store):
+    store.track(["gameball:1"])
+    store.claim("a")
+    with Store(path) as other:
+        assert other.claim("b") == []
+        store.release("a")
+        store.release("a")
+        assert other.renew("b")
+        assert len(other.claim("b")) == 1
+    assert not list(path.parent.glob("*.lock"))
+
+
+HOLDS = """
+    import sys
+    from batchstatus.store import Store
+
+    store = Store(sys.argv[1])
+    print(len(store.claim(sys.argv[2], seconds=float(sys.argv[3]))), flush=True)
+    print(len(store.undelivered(owner=sys.argv[2])), flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_what_a_killed_watcher_had_is_free_at_once(path, store):
+    store.track(f"gameball:{number}" for number in range(5))
+    store.observe(reading("gameball:0"))
+    other = python(HOLDS, path, "other", 3600)
+    assert (other.stdout.readline(), other.stdout.readline()) == ("5\n", "1\n")
+    assert store.claim("me") == []
+    assert store.undelivered(owner="me") == []
+    other.kill()
+    other.communicate()
+    assert store.renew("me")
+    assert len(store.claim("me")) == 5
+    assert ids(store.undelivered(owner="me")) == ["gameball:0#1"]
+    assert [file.name for file in path.parent.glob("*.lock")] == [f"{path.name}.me.lock"]
+
+
+def test_what_a_stopped_watcher_had_is_free_after_its_lease(path, store):
+    store.track(["gameball:1"])
+    other = python(HOLDS, path, "other", 0.5)
+    other.stdout.readline()
+    other.send_signal(signal.SIGSTOP)
+    assert store.claim("me") == []
+    time.sleep(0.6)
+    assert len(store.claim("me")) == 1
+    other.kill()
+    other.communicate()
+
+
+def test_a_watcher_whose_lease_has_run_out_claims_anew(path, store, monkeypatch):
+    store.track(["gameball:1"])
+    store.claim("me", seconds=0.01)
+    time.sleep(0.02)
+    with Store(path) as other:
+        assert len(other.claim("other")) == 1
+        assert store.renew("me")
+        assert store.claim("me") == []
+
+
+def test_without_locks_a_lease_tells_who_is_alive(path, store, monkeypatch):
+    monkeypatch.setattr("batchstatus.store._watchers.fcntl", None)
+    store.track(["gameball:1"])
+    store.claim("dead", seconds=0.2)
+    assert store.claim("me") == []
+    time.sleep(0.25)
+    assert len(store.claim("me")) == 1
+    assert not list(path.parent.glob("*.lock"))
+
+
+def test_a_lease_that_a_clock_put_back_has_made_endless_ends(store, monkeypatch):
+    monkeypatch.setattr("batchstatus.store._watchers.fcntl", None)
+    store.track(["gameball:1"])
+    then = time.time() + 3600
+    with monkeypatch.context() as patched:
+        patched.setattr(time, "time", lambda: then)
+        store.claim("dead", seconds=30)
+    assert len(store.claim("me")) == 1
+
+
+def test_two_watchers_have_two_names(path, store):
+    store.claim("me")
+    with Store(path) as other, pytest.raises(ConfigurationError, match="another watcher of this store is named me"):
+        other.claim("me")
+
+
+@pytest.mark.parametrize("name", ["", "../up", "a b", "x" * 101])
+def test_a_name_has_to_suit_a_file(store, name):
+    with pytest.raises(ConfigurationError, match="a watcher's name"):
+        store.claim(name)
+    assert store.check()["watchers"] == 0
+
+
+# The pace
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The wall clock, to be put forth and back; the monotonic one stands still."""
+
+    class Clock:
+        wall = 1_700_000_000.0
+
+    monkeypatch.setattr(time, "time", lambda: Clock.wall)
+    monkeypatch.setattr(time, "monotonic", lambda: 0.0)
+    return Clock
+
+
+ONE = RateLimit(9, 8.1)
+"""A slot each second."""
+
+
+def pace_of(store, limit=ONE):
+    """Return a pace whose process has read before."""
+    pace = store.pace("x", limit)
+    pace._is_cold = False
+    return pace
+
+
+def test_a_stores_pace_is_a_pace(store):
+    assert isinstance(store.pace("x", ONE), Pace)
+    assert isinstance(store.pace("x", ONE), StorePace)
+    Believe("test-key", rate_limit=store.pace("x", ONE))
+
+
+def test_slots_of_one_credential_are_shared_and_of_another_not(path, store, clock):
+    with Store(path) as other:
+        first, second, stranger = pace_of(store), pace_of(other), other.pace("y", ONE)
+        assert [pace.reserve(0.0, 99.0) for pace in (first, second, first, stranger)] == pytest.approx([0, 1, 2, 0])
+
+
+def test_a_slot_that_comes_too_late_is_not_booked(store, clock):
+    pace = pace_of(store)
+    pace.reserve(0.0, 9.0)
+    assert [pace.reserve(0.0, 1.0) for _ in range(5)] == [None] * 5
+    assert pace.reserve(0.0, 1.5) == pytest.approx(1.0)
+
+
+def test_a_slot_that_is_used_late_puts_off_the_next(store, clock):
+    pace = pace_of(store)
+    assert pace.reserve(0.0, 9.0) == 0.0
+    assert pace.begin(0.0, 0.5)
+    assert pace.reserve(0.5, 9.0) == pytest.approx(1.0)
+
+
+def test_a_process_whose_first_request_is_late_comes_not_too_close_to_its_second(store, clock):
+    """All has to be loaded for the first one, after its slot has come: 70 ms here, and more under load."""
+    pace = store.pace("x", ONE)
+    assert pace.reserve(0.0, 9.0) == 0.0
+    assert pace.begin(0.0, 0.0)
+    assert [pace.reserve(0.0, 9.0) for _ in range(2)] == pytest.approx([2.0, 3.0])
+    assert pace.begin(2.0, 2.0)
+    assert pace.reserve(2.0, 9.0) == pytest.approx(2.0)
+
+
+def test_a_429_closes_and_slows_the_pace_for_all(path, store, clock):
+    with Store(path) as other:
+        first, second = pace_of(store), pace_of(other)
+        slot = second.reserve(0.0, 99.0)
+        for _ in range(3):
+            first.refused(0.0, 7.0)
+        assert not second.begin(slot, 0.0)
+        assert [second.reserve(0.0, 99.0) for _ in range(3)] == pytest.approx([7, 9, 11])
+        assert second.begin(7.0, 7.0)
+        for _ in range(14):
+            second.accepted()
+        assert first.reserve(20.0, 99.0) == pytest.approx(0.0)
+        assert first.reserve(20.0, 99.0) == pytest.approx(1.0)
+
+
+def test_a_pace_never_gets_slower_than_sixteen_times(store, clock):
+    pace = pace_of(store)
+    for second in range(50):
+        pace.refused(float(second), 1.0)
+    assert [pace.reserve(50.0, 99.0) for _ in range(2)] == pytest.approx([0.0, 16.0])
+
+
+def test_of_two_limits_the_slower_holds_after_its_own_slots(path, store, clock):
+    fast, slow = pace_of(store), pace_of(store, RateLimit(9, 81))
+    assert [pace.reserve(0.0, 99.0) for pace in (fast, slow, fast)] == pytest.approx([0, 10, 20])
+
+
+def test_no_slot_is_booked_more_than_a_minute_ahead(store, clock):
+    """Who would get one asks again; all get theirs in the end, and no two the same."""
+    pace, slots, waiting = pace_of(store), [], [0.0] * 200
+    now = 0.0
+    while waiting:
+        now, waiting = waiting[0], waiting[1:]
+        wait = pace.reserve(now, 1e9)
+        assert wait <= AHEAD
+        if pace.begin(now + wait, now + wait):
+            slots.append(now + wait)
+        else:
+            waiting = sorted([*waiting, now + wait])
+    assert sorted(slots) == pytest.approx([*range(200)])
+
+
+def test_a_clock_that_was_put_back_holds_nobody_up(store, clock):
+    pace = pace_of(store)
+    pace.reserve(0.0, 99.0)
+    clock.wall -= 3600
+    assert [pace.reserve(0.0, 99.0) for _ in range(2)] == pytest.approx([0.0, 1.0])
+
+
+def test_a_clock_that_was_put_forth_lets_no_burst_through(store, clock):
+    pace = pace_of(store)
+    pace.reserve(0.0, 99.0)
+    clock.wall += 3600
+    assert [pace.reserve(0.0, 99.0) for _ in range(3)] == pytest.approx([0.0, 1.0, 2.0])
+
+
+def test_a_long_retry_after_is_no_clock_jump(path, store, clock):
+    pace_of(store).refused(0.0, 1800.0)
+    with Store(path) as other:
+        pace = pace_of(other)
+        assert pace.reserve(0.0, 1799.0) is None
+        clock.wall += 1000
+        assert pace.reserve(0.0, 799.0) is None
+        clock.wall += 799
+        assert pace.reserve(0.0, 99.0) == pytest.approx(1.0)
+
+
+def test_a_retry_after_lasts_no_longer_where_the_clock_is_put_back(store, path, clock):
+    pace_of(store).refused(0.0, 100.0)
+    clock.wall -= 86_400
+    with Store(path) as other:
+        pace = pace_of(other)
+        assert pace.reserve(0.0, 100.0) is None
+        clock.wall += 100
+        assert pace.reserve(0.0, 99.0) == pytest.approx(0.0)
+
+
+@pytest.mark.parametrize("is_cold", [False, True])
+def test_a_limit_with_slots_minutes_apart_is_no_clock_jump(store, clock, is_cold):
+    pace = pace_of(store, RateLimit(1, 270.0))
+    pace._is_cold = is_cold
+    assert pace.reserve(0.0, 9e9) == 0.0
+    assert pace.begin(0.0, 0.0)
+    assert pace.reserve(0.0, 300.0) is None
+    waits = []
+    now = 0.0
+    while True:
+        waits.append(pace.reserve(now, 9e9))
+        now += waits[-1]
+        if pace.begin(now, now):
+            break
+    assert now == pytest.approx(300.0 + is_cold)
+    assert max(waits) <= 151.0
+
+
+@given(
+    moves=st.lists(st.tuples(st.booleans(), st.floats(0, 3)), min_size=1, max_size=60),
+    limit=st.builds(RateLimit, st.integers(1, 20), st.floats(0.1, 10)),
+)
+@settings(max_examples=30, deadline=None)
+def test_no_window_holds_more_slots_than_the_limit(tmp_path_factory, moves, limit):
+    folder = tmp_path_factory.mktemp("pace")
+    with Store(folder / "a") as one, Store(folder / "a") as two:
+        paces, slots = (one.pace("x", limit), two.pace("x", limit)), []
+        asked = itertools.accumulate(gap for _, gap in moves)
+        coming = [(at, -1.0, number) for number, at in enumerate(asked)]
+        while coming:
+            now, slot, number = heapq.heappop(coming)
+            pace = paces[moves[number][0]]
+            if slot >= 0.0 and pace.begin(slot, now):
+                slots.append(now)
+            else:
+                slot = now + pace.reserve(now, math.inf)
+                heapq.heappush(coming, (slot, slot, number))
+    assert len(slots) == len(moves)
+    for first, last in zip(slots, slots[limit.requests :], strict=False):
+        assert last - first >= limit.seconds - 0.01
+
+
+def test_a_store_that_takes_no_booking_lets_nobody_read(path, store, caplog):
+    pace = pace_of(store)
+    with store._changes.transaction():
+        assert pace.reserve(0.0, 99.0) == pytest.approx(0.5)
+        assert not pace.begin(0.5, 0.5)
+        pace.refused(0.5, 3.0)
+    assert not pace.begin(1.0, 1.0)
+    assert pace.reserve(1.0, 99.0) == pytest.approx(2.5)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
+
+
+PACED = """
+    import sys
+    from batchstatus import BatchClient, Believe
+    from batchstatus.store import Store
+    from batchstatus.testing.simulator import BELIEVE_KEY
+
+    path, url, ref = sys.argv[1:]
+    with Store(path) as store:
+        account = Believe(BELIEVE_KEY, base_url=url, rate_limit=store.pace("believe", Believe.RATE_LIMIT))
+        with BatchClient(account) as client:
+            client.get(ref, timeout=60)
+            print("ready", flush=True)
+            sys.stdin.readline()
+            print(max(client.get(ref, timeout=60).attempts for _ in range(10)))
+"""
+
+
+def test_processes_that_share_a_pace_trip_no_limit(store):
+    with Simulator() as simulator:
+        ref = simulator.add("believe", status="EXECUTED")
+        others = [python(PACED, store.path, simulator.url, ref) for _ in range(3)]
+        for other in others:
+            assert other.stdout.readline() == "ready\n"
+        started = time.monotonic()
+        for other in others:
+            other.stdin.write("go\n")
+            other.stdin.flush()
+        assert [other.communicate()[0] for other in others] == ["1\n"] * 3
+        assert len(simulator.reads) == 33
+        assert time.monotonic() - started == pytest.approx(30 / 9, abs=1.5)
+
+
+# Secrets
+
+
+def test_no_key_comes_into_the_file(store, path):
+    key = "test-" + "".join(random.Random(3).choices("abcdefghij0123456789", k=24))
+    with Simulator(limits=False) as simulator:
+        account = Believe(key, base_url=simulator.url, rate_limit=store.pace("believe", Believe.RATE_LIMIT))
+        store.track(["believe:1"])
+        with BatchClient(account) as client, pytest.raises(Exception, match="401") as refused:
+            client.get("believe:1")
+        store.trouble("believe:1", refused.value)
+        store.refuse("believe:1", refused.value)
+    for file in path.parent.iterdir():
+        assert key.encode() not in file.read_bytes()
+
+
+def test_an_observer_in_another_thread_is_not_held_up_by_a_reader(store):
+    """WAL: who reads does not keep others from writing."""
+    store.track(["gameball:1"])
+    with store._work.turn() as connection:
+        cursor = connection.execute("SELECT * FROM refs")
+        cursor.fetchone()
+        writing = threading.Thread(target=store.refuse, args=("gameball:1", "gone"))
+        writing.start()
+        writing.join(5)
+        assert not writing.is_alive()

@@ -1,0 +1,662 @@
+"""The watcher: what it reads, stores and delivers, and what it survives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import io
+import json
+import logging
+import socket
+import ssl
+import sys
+import threading
+import time
+from collections import Counter
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import trustme
+from batchstatus import (
+    AuthenticationError,
+    BatchNotFound,
+    BatchRef,
+    BatchState,
+    Believe,
+    ConfigurationError,
+    Gameball,
+    PollPolicy,
+    ServerError,
+)
+from batchstatus.store import Store
+from batchstatus.testing.simulator import Quirk, Simulator
+from batchstatus.watcher import Watcher, to_stream, to_url
+from batchstatus.watcher import _groups as groups_module
+from batchstatus.watcher import _outbox as outbox_module
+from batchstatus.watcher._groups import Groups, is_for_good
+from batchstatus.watcher._watcher import credential, paced, places
+
+BENCH = Path(__file__).parent / "bench"
+
+
+@pytest.fixture
+def store(tmp_path):
+    with Store(tmp_path / "store.sqlite3") as store:
+        yield store
+
+
+@contextlib.asynccontextmanager
+async def running(watcher):
+    """Have a watcher run while the block does."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(watcher.run(stop))
+    try:
+        yield stop
+        stop.set()
+        await task
+    finally:
+        task.cancel()
+
+
+async def until(happened, seconds=10.0):
+    """Wait for something that has to happen."""
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end, "it did not happen in time"
+        await asyncio.sleep(0.02)
+
+
+def ended(store):
+    return all(found.ended for found in store.tracked())
+
+
+def delivered(store):
+    return lambda: ended(store) and not store.check()["undelivered"]
+
+
+# Reading and storing
+
+
+def test_every_batch_is_read_until_it_has_ended_and_each_change_is_delivered_once(store, simulator):
+    refs = [simulator.add(vendor, seconds=1.5) for vendor in ("gameball", "believe") * 3]
+    store.track(refs)
+    got = []
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts(), deliver=got.append)):
+            await until(delivered(store))
+
+    asyncio.run(main())
+    assert [found.state for found in store.tracked()] == [BatchState.SUCCEEDED] * 6
+    assert Counter(change.id for change in got) == Counter(change.id for change in store.changes())
+    assert sorted(str(change.ref) for change in got if change.kind == "ended") == sorted(map(str, refs))
+    for ref in refs:
+        assert [change.sequence for change in got if change.ref == ref] == [*range(1, len(store.history(ref)) + 1)]
+
+
+def test_a_change_is_stored_before_it_is_delivered(store, simulator):
+    store.track([simulator.add("gameball", status="completed") for _ in range(5)])
+    seen = []
+
+    def deliver(change):
+        with Store(store.path) as another:
+            seen.append(another.history(change.ref) == [change])
+
+    asyncio.run(Watcher(store, simulator.accounts(), deliver=deliver).once())
+    assert seen == [True] * 5
+
+
+def test_a_coroutine_function_delivers_too(store, simulator):
+    store.track([simulator.add("gameball", status="completed")])
+    got = []
+
+    async def deliver(change):
+        await asyncio.sleep(0)
+        got.append(change.id)
+
+    asyncio.run(Watcher(store, simulator.accounts(), deliver=deliver).once())
+    assert len(got) == 1
+
+
+def test_what_is_tracked_meanwhile_is_picked_up_and_what_is_untracked_dropped(store, simulator):
+    first, second = simulator.add("believe", status="FINALIZED"), simulator.add("gameball", status="completed")
+    store.track([first])
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts())):
+            await until(lambda: store.tracked()[0].sequence == 1)
+            with Store(store.path) as another:
+                another.track([second])
+                await until(lambda: store.tracked()[1].ended, 3.0)
+                another.untrack([first])
+                await asyncio.sleep(1.5)
+                reads = len(simulator.reads)
+                await asyncio.sleep(2.5)
+                assert len(simulator.reads) == reads
+
+    asyncio.run(main())
+
+
+def test_what_the_vendor_does_not_know_has_ended(store, simulator):
+    store.track(["gameball:404"])
+    (change,) = asyncio.run(Watcher(store, simulator.accounts()).once())
+    assert (change.kind, change.batch) == ("ended", None)
+    assert "HTTP 404" in change.error
+    assert store.tracked()[0].ended
+
+
+def test_a_key_that_is_refused_ends_nothing_and_is_told(store, simulator, caplog):
+    store.track([simulator.add("believe")])
+
+    async def main():
+        async with running(Watcher(store, [Believe("test-wrong-key", base_url=simulator.url)])):
+            await until(lambda: store.tracked()[0].error)
+
+    asyncio.run(main())
+    (found,) = store.tracked()
+    assert (found.ended, found.sequence) == (False, 0)
+    assert "HTTP 401" in found.error
+    assert "is not read for 30 s: AuthenticationError" in caplog.text
+    assert "test-wrong-key" not in caplog.text
+
+
+def test_only_a_refusal_of_the_batch_is_for_good():
+    ref = BatchRef("gameball", "1")
+    assert is_for_good(BatchNotFound("", ref=ref, status_code=404))
+    for error, status in ((AuthenticationError, 401), (ServerError, 503)):
+        assert not is_for_good(error("", ref=ref, status_code=status))
+    assert not is_for_good(ConfigurationError())
+
+
+def test_a_vendors_outage_is_survived(store):
+    """The vendor is not even there at first, then down, then well."""
+    with Simulator(limits=False) as simulator:
+        ref = simulator.add("gameball", status="completed")
+        account = Gameball("test-gameball-key", "test-gameball-secret", base_url=simulator.url, rate_limit=None)
+        port = int(simulator.url.rpartition(":")[2])
+        simulator.stop()
+        store.track([ref])
+
+        async def main():
+            async with running(Watcher(store, [account], poll=PollPolicy(floor=0.05, ceiling=0.2))):
+                await asyncio.sleep(0.7)
+                simulator.start(port)
+                simulator.add("gameball", id=ref.id, status="completed", quirks=[Quirk.OUTAGE])
+                await until(lambda: len(simulator.reads) > 3)
+                assert not ended(store)
+                simulator.add("gameball", id=ref.id, status="completed")
+                await until(lambda: ended(store))
+
+        asyncio.run(main())
+    assert len(store.history(ref)) == 1
+
+
+def test_what_was_given_up_is_tried_again_later(store, simulator, monkeypatch, caplog):
+    monkeypatch.setattr(groups_module, "REST", 0.5)
+    ref = simulator.add("gameball", status="completed", quirks=[Quirk.OUTAGE])
+    store.track([ref])
+    poll = PollPolicy(floor=0.02, ceiling=0.02, give_up_after=0.2)
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts(), poll=poll)):
+            await until(lambda: store.tracked()[0].error)
+            simulator.add("gameball", id=ref.id, status="completed")
+            await until(lambda: ended(store))
+
+    asyncio.run(main())
+    assert "HTTP 503" in caplog.text
+    assert [change.kind for change in store.changes()] == ["ended"]
+    assert store.tracked()[0].error is None
+
+
+def test_a_watch_that_breaks_is_begun_anew(monkeypatch, caplog):
+    monkeypatch.setattr(groups_module, "REST", 0.0)
+
+    class BreakingClient(StandingClient):
+        async def watch(self, refs, **options):
+            if not self.watched:
+                self.watched.append("broken")
+                raise RuntimeError("a bug")
+            async for outcome in super().watch(refs, **options):
+                yield outcome
+
+    async def main():
+        client = BreakingClient()
+        groups = Groups(client, None)
+        groups.want(refs(1, 2))
+        await asyncio.sleep(0.01)
+        groups.look()
+        await asyncio.sleep(0.01)
+        await groups.close()
+        return client.watched
+
+    assert [*map(sorted, asyncio.run(main()))][1:] == [["1", "2"]]
+    assert "a watch of 2 batches failed" in caplog.text
+
+
+def test_what_a_watcher_has_no_account_for_stays_open_and_is_told_once(store, simulator, caplog):
+    store.track(["believe/acme:1", "gameball:1"])
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts())):
+            await until(lambda: store.tracked()[1].ended)
+            store.track(["gameball:2"])
+            await until(lambda: store.tracked()[2].ended)
+
+    asyncio.run(main())
+    assert not store.tracked()[0].ended
+    told = [record.getMessage() for record in caplog.records if "no such account" in record.getMessage()]
+    assert told == ["batches at believe/acme are tracked, and this watcher has no such account"]
+
+
+def test_a_store_that_takes_nothing_for_a_while_loses_nothing(store, simulator, monkeypatch):
+    store.track([simulator.add("gameball", status="completed")])
+    for link in (store._work, store._changes):
+        link._patience = 0.05
+    blocker = Store(store.path)
+    got = []
+
+    async def main():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(blocker._changes.transaction())
+            async with running(Watcher(store, simulator.accounts(), deliver=got.append)):
+                await asyncio.sleep(1.5)
+                assert not got
+                stack.close()
+                await until(delivered(store))
+
+    asyncio.run(main())
+    blocker.close()
+    assert len(got) == 1
+
+
+def test_once_reads_each_open_batch_once(store, simulator):
+    store.track([simulator.add("gameball", status="processing"), simulator.add("gameball", status="completed")])
+    watcher = Watcher(store, simulator.accounts())
+    assert [change.kind for change in asyncio.run(watcher.once())] == ["change", "ended"]
+    assert asyncio.run(watcher.once()) == []
+    assert len(simulator.reads) == 3
+    assert store.check()["watchers"] == 0
+
+
+def test_once_leaves_open_what_it_cannot_read_in_time(store):
+    with Simulator(quirks=[Quirk.OUTAGE], limits=False) as simulator:
+        store.track([simulator.add("gameball")])
+        assert asyncio.run(Watcher(store, simulator.accounts()).once(timeout=0.3)) == []
+    (found,) = store.tracked()
+    assert (found.ended, found.error) == (False, None)
+
+
+def test_events_come_as_from_a_client(store, simulator):
+    store.track([simulator.add("gameball", status="completed")])
+    events = []
+    asyncio.run(Watcher(store, simulator.accounts(), on_event=events.append).once())
+    assert [event.kind for event in events] == ["read", "change", "done"]
+
+
+def test_a_watcher_needs_an_account_and_room_for_a_delivery(store):
+    with pytest.raises(ConfigurationError, match="needs an account"):
+        asyncio.run(Watcher(store, []).run(asyncio.Event()))
+    with pytest.raises(ConfigurationError, match="in_flight must be at least 1"):
+        Watcher(store, [], in_flight=0)
+
+
+# Accounts
+
+
+def test_the_pace_of_an_account_is_kept_in_the_store_and_the_account_left_as_it_was(store):
+    account = Believe("test-believe-key", account="acme")
+    (copy,) = paced(store, [account])
+    assert account.rate_limit is Believe.RATE_LIMIT
+    assert copy.rate_limit.reserve(time.monotonic(), time.monotonic() + 9) == 0.0
+    assert (copy.account, copy.base_url, copy.credential) == ("acme", account.base_url, account.credential)
+    assert store._work.rows("SELECT credential FROM paces") == [(credential(account),)]
+
+
+def test_accounts_with_one_key_have_one_pace_and_those_without_a_limit_none(store):
+    twins = [Believe("test-believe-key", account=name) for name in ("acme", "globex")]
+    other, free = Believe("test-other-key"), Gameball("test-a", "test-b", rate_limit=None)
+    now = time.monotonic()
+    first, second, third, last = paced(store, [*twins, other, free])
+    assert [account.rate_limit.reserve(now, now + 9) for account in (first, second, third)] == pytest.approx(
+        [0.0, 1 / 9, 0.0], abs=0.02
+    )
+    assert last is free
+
+
+def test_the_name_of_a_pace_tells_nothing_of_the_key():
+    assert credential(Believe("test-believe-key")) == credential(Believe("test-other-key"))
+    assert credential(Believe("test-believe-key")) != credential(Believe("test-believe-key", account="acme"))
+
+
+def test_a_vendors_only_account_reads_refs_without_its_name():
+    acme, globex = (Believe("test-believe-key", account=name) for name in ("acme", "globex"))
+    assert places([acme]) == {"believe", "believe/acme"}
+    assert places([acme, globex]) == {"believe/acme", "believe/globex"}
+    assert places([acme, Believe("test-believe-key")]) == {"believe/acme", "believe"}
+
+
+# Several watchers
+
+
+def test_two_watchers_share_batches_deliveries_and_pace(store):
+    """Two stores, as two processes have them; the vendors' limits hold."""
+    statuses, got = Counter(), []
+    simulator = Simulator()
+    simulator.app = bench("watcher").counted(simulator.app, statuses)
+    with simulator, Store(store.path) as another:
+        store.track(simulator.add(vendor, seconds=3.0) for vendor in ("gameball", "believe") * 10)
+
+        async def main():
+            both = [Watcher(each, simulator.accounts(), deliver=got.append) for each in (store, another)]
+            async with running(both[0]), running(both[1]):
+                await until(delivered(store), 20.0)
+            return [watcher.name for watcher in both]
+
+        asyncio.run(main())
+    assert max(Counter(change.id for change in got).values()) == 1
+    assert len(got) == store.check()["changes"]
+    assert statuses.keys() == {200}
+
+
+def test_a_second_watcher_takes_its_share(store, simulator):
+    store.track(simulator.add("gameball", status="processing") for _ in range(20))
+
+    async def main():
+        with Store(store.path) as another:
+            async with running(Watcher(store, simulator.accounts())):
+                await until(lambda: store.check()["unclaimed"] == 0)
+                async with running(Watcher(another, simulator.accounts())):
+                    shares = "SELECT count(*) FROM refs WHERE watcher IS NOT NULL GROUP BY watcher"
+                    await until(lambda: store._work.rows(shares) == [(10,), (10,)])
+                await until(lambda: store._work.rows(shares) == [(20,)])
+
+    asyncio.run(main())
+
+
+# Groups
+
+
+class StandingClient:
+    """Its batches never end; it notes which were watched together."""
+
+    def __init__(self):
+        self.watched = []
+
+    async def watch(self, refs, **_):
+        self.watched.append([ref.id for ref in refs])
+        await asyncio.Event().wait()
+        yield
+
+
+def refs(*numbers):
+    return {BatchRef("gameball", str(number)) for number in numbers}
+
+
+def grouping(*wanted):
+    """Return the groups that a sequence of wanted refs leads to, and all that were watched."""
+
+    async def main():
+        client = StandingClient()
+        groups = Groups(client, None)
+        for numbers in wanted:
+            groups.want(refs(*numbers))
+            await asyncio.sleep(0)
+        found = [len(group.refs) for group in groups._groups]
+        await groups.close()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        return found, client.watched
+
+    return asyncio.run(main())
+
+
+def test_groups_are_few_and_a_ref_moves_seldom():
+    found, watched = grouping(*(range(number) for number in range(1, 513)))
+    assert sum(found) == 512
+    assert len(found) <= 10
+    moves = Counter(number for group in watched for number in group)
+    assert max(moves.values()) <= 10
+
+
+def test_a_group_that_is_much_larger_is_left_alone_by_new_refs():
+    found, watched = grouping(range(100), range(101), range(102))
+    assert found == [100, 2]
+    assert len(watched) == 3
+
+
+def test_a_few_dropped_refs_of_many_are_ignored_and_of_few_not_read():
+    found, watched = grouping(range(100), range(1, 100))
+    assert (found, len(watched)) == ([99], 1)
+    found, watched = grouping(range(5), range(1, 5))
+    assert (found, len(watched), len(watched[1])) == ([4], 2, 4)
+
+
+# Deliveries
+
+
+def test_a_delivery_that_hangs_holds_up_neither_reading_nor_the_end(store, simulator, monkeypatch):
+    monkeypatch.setattr(outbox_module, "FAREWELL", 0.3)
+    store.track(simulator.add("gameball", seconds=1.0) for _ in range(3))
+    hangs = threading.Event()
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts(), deliver=lambda _: hangs.wait(), in_flight=2)):
+            await until(lambda: ended(store))
+            return time.monotonic()
+
+    stopped = asyncio.run(main())
+    assert time.monotonic() - stopped < 1.5
+    assert store.check()["undelivered"] == store.check()["changes"]
+    hangs.set()
+
+
+def test_deliveries_under_way_are_few_and_end_before_the_watcher_does(store, simulator):
+    store.track(simulator.add("gameball", status="completed") for _ in range(12))
+    under_way, most, done = set(), [], []
+
+    def deliver(change):
+        under_way.add(change.id)
+        most.append(len(under_way))
+        time.sleep(0.3)
+        under_way.discard(change.id)
+        done.append(change.id)
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts(), deliver=deliver, in_flight=3)):
+            await until(lambda: done)
+
+    asyncio.run(main())
+    assert max(most) == 3
+    assert not under_way
+    assert store.check()["undelivered"] == 12 - len(done)
+
+
+def test_a_delivery_that_fails_is_tried_again_with_longer_pauses(store, simulator, monkeypatch, caplog):
+    monkeypatch.setattr(outbox_module, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(outbox_module, "JITTER", 0.0)
+    caplog.set_level(logging.INFO, "batchstatus")
+    store.track([simulator.add("gameball", status="completed")])
+    tries = []
+
+    def deliver(change):
+        tries.append((time.time(), change.attempts))
+        if len(tries) < 5:
+            raise OSError("nobody is there")
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts(), deliver=deliver)):
+            await until(delivered(store))
+
+    asyncio.run(main())
+    assert [attempts for _, attempts in tries] == [0, 1, 2, 3, 4]
+    for number, ((first, _), (second, _)) in enumerate(pairwise(tries)):
+        assert 0.1 * 2**number <= second - first < 0.1 * 2**number + 1.5
+    told = [record for record in caplog.records if "deliver" in record.getMessage()]
+    assert [record.levelname for record in told] == ["WARNING", "INFO"]
+    assert told[0].getMessage().endswith("is not delivered, and will be tried again: OSError: nobody is there")
+
+
+def test_a_delivery_is_tried_once_by_once_and_stays_for_later(store, simulator):
+    store.track(simulator.add("gameball", status="completed") for _ in range(20))
+    tries = []
+
+    def deliver(change):
+        tries.append(change.id)
+        raise OSError
+
+    asyncio.run(Watcher(store, simulator.accounts(), deliver=deliver, in_flight=3).once())
+    assert len(tries) == len(set(tries)) == 20
+    assert store.check()["failed_deliveries"] == 20
+
+
+def test_a_stream_gets_one_line_for_each_change(store, simulator):
+    store.track(simulator.add("gameball", status="completed") for _ in range(3))
+    stream = io.StringIO()
+    asyncio.run(Watcher(store, simulator.accounts(), deliver=to_stream(stream)).once())
+    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert sorted(line["id"] for line in lines) == sorted(change.id for change in store.changes())
+    assert lines[0] in [change.to_dict() for change in store.changes()]
+
+
+@contextlib.contextmanager
+def receiver(status=204, headers=(), context=None):
+    """Answer every POST so; the block gets the URL and what came in."""
+    came = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            came.append((self.path, dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_GET(self):
+            came.append("a redirect was followed")
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.handle_error = lambda *_: None
+    if context is not None:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+    thread.start()
+    try:
+        yield f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}/hook", came
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def change(store, simulator):
+    store.track([simulator.add("gameball", id="7 é%", status="completed")])
+    (change,) = asyncio.run(Watcher(store, simulator.accounts()).once())
+    return change
+
+
+def test_a_post_carries_the_change_as_json_and_its_id_as_idempotency_key(change):
+    with receiver() as (url, came):
+        to_url(f"{url}?a=b")(change)
+    ((path, headers, body),) = came
+    assert path == "/hook?a=b"
+    assert headers["Idempotency-Key"] == "gameball:7 %C3%A9%25#1"
+    assert headers["Content-Type"] == "application/json"
+    assert headers["User-Agent"].startswith("batchstatus/")
+    assert json.loads(body) == change.to_dict()
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
+def test_any_2xx_means_that_it_has_arrived(change, status):
+    with receiver(status) as (url, _):
+        to_url(url)(change)
+
+
+@pytest.mark.parametrize(
+    ("status", "is_refusal"),
+    [(301, True), (307, True), (400, True), (410, True), (408, False), (425, False), (429, False), (500, False)],
+)
+def test_any_other_answer_means_that_it_has_not(change, status, is_refusal):
+    with receiver(status, [("Location", "/elsewhere")]) as (url, came), pytest.raises(Exception, match="HTTP ") as no:
+        to_url(url)(change)
+    assert str(no.value) == f"HTTP {status}"
+    assert no.value.is_refusal == is_refusal
+    assert len(came) == 1
+
+
+def test_a_certificate_that_nobody_trusts_is_refused(change, monkeypatch, tmp_path):
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with receiver(context=context) as (url, came):
+        with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
+            to_url(url)(change)
+        authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        to_url(url)(change)
+    assert len(came) == 1
+
+
+def test_a_receiver_that_does_not_answer_is_left_in_time(change):
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
+        started = time.monotonic()
+        with pytest.raises(OSError, match="timed out"):
+            to_url(f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.2)(change)
+        assert time.monotonic() - started < 2
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "example.com/secret", "ftp://example.com/secret", "https:///secret", "https://user:secret@example.com/",
+     "https://example.com:secret/", "https://example.com/sec ret", "https://example.com/sécret", "file:///secret"],
+)  # fmt: skip
+def test_a_url_that_cannot_work_is_refused_without_being_shown(url):
+    with pytest.raises(ConfigurationError, match="a URL to deliver to is written") as refused:
+        to_url(url)
+    assert "secret" not in str(refused.value)
+
+
+def test_a_refused_delivery_is_warned_of_once_and_no_message_shows_the_url(store, simulator, monkeypatch, caplog):
+    monkeypatch.setattr(outbox_module, "FIRST_PAUSE", 0.01)
+    caplog.set_level(logging.DEBUG, "batchstatus")
+    store.track(simulator.add("gameball", status="completed") for _ in range(2))
+    with receiver(403) as (url, came):
+
+        async def main():
+            async with running(Watcher(store, simulator.accounts(), deliver=to_url(f"{url}/secret"))):
+                await until(lambda: len(came) >= 6)
+
+        asyncio.run(main())
+    told = [record for record in caplog.records if "is not delivered" in record.getMessage()]
+    assert len(told) >= 6
+    assert sum(record.levelno == logging.WARNING for record in told) == 2
+    assert "secret" not in caplog.text
+    assert not any("secret" in (row[0] or "") for row in store._work.rows("SELECT reason FROM outbox"))
+
+
+# Kills
+
+
+def bench(name):
+    """Return a subject of `make bench`."""
+    sys.path[:0] = [str(BENCH)]
+    try:
+        return importlib.import_module(name)
+    finally:
+        sys.path.remove(str(BENCH))
+
+
+def test_a_watcher_that_is_killed_again_and_again_loses_nothing(tmp_path):
+    """SIGKILL at random moments; `make bench ONLY=watcher` does it with 60 batches and 25 kills."""
+    subject = bench("watcher")
+    found = subject.killed_again_and_again(tmp_path, batches=30, kills=8)
+    assert (found.missing, found.superfluous, found.faults) == (0, 0, [])
+    assert found.repeats <= 8 * subject.IN_FLIGHT
+    assert found.statuses.keys() == {200}

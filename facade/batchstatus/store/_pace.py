@@ -23,6 +23,8 @@ AHEAD = 60.0
 """Seconds."""
 BUSY = 0.5
 """Seconds after which to ask again where the store does not take a booking."""
+TOO_LATE = 0.5
+"""Of a spacing: a slot that is used later than that would come too close to the one that another process has next."""
 COLD = 1.0
 """Seconds by which the first request of a process is late at most."""
 MOST_ASKING = 10_000
@@ -56,6 +58,7 @@ class StorePace:
         self._slowness = 1.0
         self._is_cold = True
         """Whether this process has yet to read: its first request is late, as all has to be loaded for it."""
+        self._has_given_way = False
         self._closed_until = -math.inf
         self._not_booked: Counter[float] = Counter()
         """When to ask again, for those who were given no slot."""
@@ -85,7 +88,11 @@ class StorePace:
         return wait
 
     def begin(self, slot: float, now: float) -> bool:
-        """Use a booked slot; return False where it stands no longer, as a 429 has closed the pace meanwhile."""
+        """Use a booked slot; return False where it stands no longer.
+
+        A 429 has closed the pace meanwhile; or it is late, and others have booked behind it. Nobody gives way twice in
+        a row, so that a process that is always late reads too.
+        """
         if self._not_booked and self._not_booked[slot]:
             self._not_booked -= Counter([slot])
             return False
@@ -97,7 +104,12 @@ class StorePace:
                 slots = self._slots(connection, wall)
             if wall < slots.closed_until - SAME_TIME:
                 return False
-            if self._is_cold or now - slot > LATE * self._gap * slots.slowness:
+            late, gap = now - slot, self._gap * slots.slowness
+            if late > TOO_LATE * gap and slots.last > wall - late + SAME_TIME and not self._has_given_way:
+                self._has_given_way = True
+                return False
+            self._has_given_way = False
+            if self._is_cold or late > LATE * gap:
                 with self._link.transaction() as connection:
                     slots = self._slots(connection, wall)
                     self._write(connection, last=max(slots.last, wall + min(self._gap, COLD) * self._is_cold))

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
+import commandline
 import pytest
 import recording
 from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef, Outcome
@@ -103,6 +106,19 @@ def simulator() -> Iterator[Simulator]:
     """Both vendors, on loopback, without rate limits."""
     with Simulator(limits=False) as simulator:
         yield simulator
+
+
+@pytest.fixture
+def environ(tmp_path: Path) -> dict[str, str]:
+    """The environment of a user of the command line with no accounts and no files."""
+    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
+    return keep | {"HOME": str(tmp_path), "PYTHONWARNINGS": "error", "TERM": "xterm-256color"}
+
+
+@pytest.fixture
+def user(environ: dict[str, str], simulator: Simulator) -> dict[str, str]:
+    """The same with keys for the simulator."""
+    return environ | commandline.keys(simulator)
 
 
 def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:

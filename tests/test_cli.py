@@ -3,53 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import re
-import select
 import signal
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Quirk
+from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
+from commandline import COMMAND, config, keys, lines, run, terminal
 
-COMMAND = [sys.executable, "-m", "batchstatus.cli"]
-COMMANDS = ("status", "wait", "watch", "doctor", "simulate", "completion")
-
-
-@pytest.fixture
-def environ(tmp_path):
-    """A user with no accounts and no files."""
-    keep = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
-    return keep | {"HOME": str(tmp_path), "PYTHONWARNINGS": "error", "TERM": "xterm-256color"}
-
-
-@pytest.fixture
-def user(environ, simulator):
-    """The same with keys for the simulator."""
-    return environ | keys(simulator)
-
-
-def keys(simulator):
-    return {
-        "GAMEBALL_API_KEY": GAMEBALL_KEY,
-        "GAMEBALL_SECRET_KEY": GAMEBALL_SECRET,
-        "BELIEVE_API_KEY": BELIEVE_KEY,
-        "GAMEBALL_BASE_URL": simulator.url,
-        "BELIEVE_BASE_URL": simulator.url,
-    }
-
-
-def run(environ, *arguments, stdin=""):
-    command = [*COMMAND, *map(str, arguments)]
-    return subprocess.run(command, env=environ, input=stdin, capture_output=True, text=True, timeout=60, check=False)
-
-
-def lines(run):
-    return [json.loads(line) for line in run.stdout.splitlines()]
+COMMANDS = ("status", "wait", "watch", "track", "run", "history", "events", "doctor", "simulate", "completion")
 
 
 def test_help_names_every_command_and_the_exit_codes(environ):
@@ -228,26 +191,6 @@ def test_the_reader_of_a_pipe_may_leave(user, simulator):
     assert (len(said.stdout.splitlines()), said.stderr) == (1, "")
 
 
-def terminal(environ, *arguments, columns=100, until=b"", key=b"", seconds=30.0):
-    """Run it in a pseudo-terminal; return what it drew, and its exit code."""
-    child, screen = pty.fork()
-    if child == 0:
-        os.execve(sys.executable, [*COMMAND, *map(str, arguments)], environ | {"COLUMNS": str(columns), "LINES": "30"})
-    drawn, end = b"", time.monotonic() + seconds
-    while time.monotonic() < end:
-        if select.select([screen], [], [], 0.1)[0]:
-            try:
-                drawn += os.read(screen, 65536)
-            except OSError:  # the other side is closed
-                break
-        if key and until in drawn:
-            os.write(screen, key)
-            key = b""
-    _, status = os.waitpid(child, 0)
-    os.close(screen)
-    return drawn.decode(), os.waitstatus_to_exitcode(status)
-
-
 def test_on_a_terminal_the_table_moves_and_is_in_colour(user, simulator):
     refs = [simulator.add("gameball", seconds=2.5, total=200), simulator.add("believe", seconds=2.5)]
     drawn, code = terminal(user, "watch", *refs)
@@ -258,6 +201,25 @@ def test_on_a_terminal_the_table_moves_and_is_in_colour(user, simulator):
     assert "REQUIRES_ACTION" in plain
     assert re.search(r"\x1b\[[0-9;]*4[0-9]m", drawn), "what needs somebody stands out"
     assert drawn.count("\x1b[?25h") >= 1, "the cursor is shown again"
+
+
+def test_wait_on_a_terminal_moves_and_ends_with_its_code(user, simulator):
+    drawn, code = terminal(user, "wait", simulator.add("believe", seconds=1, ends="FAILED"), "--for", "succeeded")
+    assert code == 1
+    assert "1 of 1 ended" in drawn
+    assert "1 with failures" in drawn
+
+
+def test_simulate_on_a_terminal_prints_lines_to_paste(environ):
+    drawn, code = terminal(environ, "simulate", "--batches", "2", until=b"Ctrl-C", key=b"\x03")
+    assert code == 130
+    assert "export BELIEVE_BASE_URL=http://127.0.0.1:" in drawn
+    assert "batchstatus watch gameball:" in drawn
+
+
+def test_completion_on_a_terminal_is_the_script(environ):
+    drawn, code = terminal(environ, "completion", "bash")
+    assert (code, "complete" in drawn) == (0, True)
 
 
 def test_no_color_leaves_the_colours_out(user, simulator):
@@ -282,13 +244,6 @@ def test_doctor_finds_what_is_wrong(environ, user, simulator):
     assert run(user | {"BELIEVE_API_KEY": "test-another-key"}, "doctor").returncode == 4
     assert run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "doctor").returncode == 5
     assert run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "doctor", "--offline").returncode == 0
-
-
-def config(home: str, text: str, mode: int = 0o600) -> None:
-    path = Path(home) / ".config" / "batchstatus" / "config.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)
-    path.chmod(mode)
 
 
 def test_a_configuration_file_names_several_accounts(environ, simulator):

@@ -43,7 +43,7 @@ def test_an_example_prints_what_the_readme_says(code, output, tmp_path):
 
 
 def test_there_are_examples_of_each_kind():
-    assert len(EXAMPLES) == 6
+    assert len(EXAMPLES) == 7
     assert sum(1 for _, output in EXAMPLES if output) == 5
 
 

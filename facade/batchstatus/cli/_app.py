@@ -12,13 +12,18 @@ import click
 from batchstatus._version import __version__
 
 from ._exit import FAULT, INTERRUPTED, code_of
-from ._session import SESSION, options
+from ._options import options
+from ._session import SESSION
 
 COMMANDS = {
     "status": "Read batches once.",
     "wait": "Wait until batches have ended.",
     "watch": "Show batches as they change.",
-    "doctor": "Check keys, endpoints, clock and versions.",
+    "track": "Say which batches to follow, and list them.",
+    "run": "Follow what is tracked, and deliver each change.",
+    "history": "Show the changes of a batch.",
+    "events": "Show the changes of all batches.",
+    "doctor": "Check keys, endpoints, clock, versions and the store.",
     "simulate": "Serve both vendors' APIs on loopback.",
     "completion": "Print the completion script of a shell.",
 }
@@ -59,8 +64,10 @@ class Commands(click.Group):
 EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 ended otherwise, 2 usage, 3 unknown batch,
 4 key missing or refused, 5 vendor unreachable or not understood, 8 still open, 124 timed out, 130 and 143 signals."""
 
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BATCHSTATUS"}
 
-@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings=CONTEXT)
 @options
 @click.version_option(__version__, prog_name="batchstatus")
 def app() -> None:

@@ -1,18 +1,27 @@
-"""Accounts: of the environment first, then of the configuration file."""
+"""The configuration file, and the accounts: those of the environment first, then those of the file."""
 
 from __future__ import annotations
 
 import os
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from attrs import field, frozen
 
 from batchstatus import Believe, ConfigurationError, Gameball, RateLimit
 from batchstatus.vendors import VENDORS
 
+from ._session import FORMATS
+
 EXAMPLE = """
+output = "table"
+
+[wait]
+timeout = "2h"
+
 [[account]]
 vendor = "believe"
 name = "acme"                          # refs: believe/acme:ID; without it believe:ID
@@ -22,40 +31,84 @@ api_key_file = "/run/secrets/believe"  # or api_key = "..."
 
 def default_path() -> Path:
     """Return where the configuration file is looked for."""
-    base = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
-    return Path(base).expanduser() / "batchstatus" / "config.toml"
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or "")
+    if not base.is_absolute():  # as XDG wants it
+        base = Path.home() / ".config"
+    return base / "batchstatus" / "config.toml"
 
 
-def accounts(path: Path | None) -> list[Gameball | Believe]:
-    """Return the accounts of the environment, and those of the file that have another name."""
-    found: list[Any] = [account for vendor in VENDORS.values() if (account := vendor.from_env())]
-    taken = {(account.name, account.account) for account in found}
-    for account in _of_file(path):
-        if (account.name, account.account) not in taken:
-            taken.add((account.name, account.account))
-            found.append(account)
-    return found
+@frozen
+class Settings:
+    """What the configuration file says."""
+
+    path: Path
+    accounts: list[dict[str, Any]] = field(factory=list)
+    common: dict[str, str] = field(factory=dict)
+    """`output` and `store`."""
+    commands: dict[str, dict[str, Any]] = field(factory=dict)
+    """Options of commands: {"wait": {"timeout": "2h"}}."""
+
+    def of(self, command: Sequence[str], options: Mapping[str, str]) -> dict[str, Any]:
+        """Return what the file says of a command's options, by their parameters.
+
+        Args:
+            command: Its name: ["track", "add"].
+            options: The parameter of each option, by how the option is written in the file.
+        """
+        table: Any = self.commands
+        for name in command:
+            table = table.get(name, {})
+        values = {name.replace("-", "_"): value for name, value in table.items() if not isinstance(value, dict)}
+        if unknown := values.keys() - options.keys():
+            raise ConfigurationError(
+                f"{self.path}: {' '.join(command)} has no option {', '.join(sorted(unknown))}; "
+                f"there are {', '.join(sorted(options))}"
+            )
+        return {options[name]: value for name, value in values.items()}
 
 
-def _of_file(given: Path | None) -> list[Any]:
+def load(given: Path | None, commands: Collection[str]) -> Settings:
+    """Read the configuration file; raise ConfigurationError where it says what cannot be."""
     path = given or default_path()
     try:
-        text = path.read_text(encoding="utf-8")
-        tables = tomllib.loads(text).get("account", [])
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
         mode = path.stat().st_mode
     except FileNotFoundError:
         if given is not None:
             raise ConfigurationError(f"--config: there is no file {given}") from None
-        return []
+        return Settings(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path} is no valid TOML: {error}") from None
-    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+    accounts = tables.pop("account", [])
+    if not isinstance(accounts, list) or not all(isinstance(account, dict) for account in accounts):
         raise ConfigurationError(f"{path}: accounts are written{EXAMPLE}")
-    if mode & (stat.S_IRWXG | stat.S_IRWXO) and any(key.endswith("_key") for table in tables for key in table):
-        raise ConfigurationError(f"{path} holds keys that others can read: chmod 600 {path}")
-    return [_account(path, table) for table in tables]
+    common: dict[str, Any] = {name: tables.pop(name) for name in ("output", "store") if name in tables}
+    if not all(isinstance(value, str) for value in common.values()) or common.get("output", "auto") not in FORMATS:
+        raise ConfigurationError(f"{path}: output is one of {', '.join(FORMATS)}, store a path")
+    if unknown := tables.keys() - set(commands):
+        raise ConfigurationError(
+            f"{path}: no setting {', '.join(sorted(unknown))}; there are account, output, store, and a table "
+            f"for each of {', '.join(commands)}"
+        )
+    if not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigurationError(f"{path}: what is set for a command is a table; settings are written{EXAMPLE}")
+    secrets = any(key.endswith("_key") for account in accounts for key in account) or "deliver" in tables.get("run", {})
+    if secrets and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(f"{path} holds secrets that others can read: chmod 600 {path}")
+    return Settings(path, accounts, common, tables)
+
+
+def accounts(settings: Settings) -> list[Gameball | Believe]:
+    """Return the accounts of the environment, and those of the file that have another name."""
+    found: list[Any] = [account for vendor in VENDORS.values() if (account := vendor.from_env())]
+    taken = {(account.name, account.account) for account in found}
+    for account in [_account(settings.path, table) for table in settings.accounts]:
+        if (account.name, account.account) not in taken:
+            taken.add((account.name, account.account))
+            found.append(account)
+    return found
 
 
 def _account(path: Path, table: Mapping[str, Any]) -> Any:

@@ -25,8 +25,8 @@ TIMED_OUT = 124
 INTERRUPTED = 130
 TERMINATED = 143
 
-ORDER = (KEY, VENDOR, UNKNOWN_BATCH, OTHERWISE, TIMED_OUT, OPEN, REACHED)
-"""Which code several batches give: the first of these that one of them has."""
+ORDER = (KEY, VENDOR, UNKNOWN_BATCH, OTHERWISE, TIMED_OUT, OPEN, USAGE, REACHED)
+"""Which code several batches, or several checks, give: the first of these that one of them has."""
 
 
 class MissingKey(ConfigurationError):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import ExitStack, aclosing
 from typing import Any
 
 from batchstatus import AsyncBatchClient, BatchRef, Event, Outcome
 
-from ._exit import INTERRUPTED, TERMINATED
 from ._session import SESSION
+from ._signals import listen
 
-SIGNALS = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+MOST_NAMED = 20
+"""Refs that a message names."""
 
 
 def follow(accounts: Sequence[Any], refs: list[str], *, timeout: float, take: Callable[[Outcome], bool]) -> int:
@@ -34,7 +34,7 @@ def follow(accounts: Sequence[Any], refs: list[str], *, timeout: float, take: Ca
 async def _follow(accounts: Sequence[Any], refs: list[str], timeout: float, take: Callable[[Outcome], bool]) -> int:
     with ExitStack() as stack:
         reading = asyncio.ensure_future(_read(accounts, refs, timeout, take, _live(stack, refs)))
-        came = _listen(reading)
+        came = listen(reading.cancel)
         try:
             await reading
         except asyncio.CancelledError:
@@ -63,23 +63,18 @@ def _live(stack: ExitStack, refs: list[str]) -> Callable[[Event], None] | None:
     """Return what draws a live table from events; None where there is no terminal for it."""
     if SESSION.format != "table":
         return None
-    from ._view import LiveTable, console  # noqa: PLC0415
+    from ._live import LiveTable  # noqa: PLC0415
+    from ._table import console  # noqa: PLC0415
 
-    if not console().is_terminal:
+    if not (screen := console()).is_terminal:
         return None
     SESSION.log(table=True)
-    return stack.enter_context(LiveTable([BatchRef.parse(ref) for ref in refs])).note
+    return stack.enter_context(LiveTable(len(refs), screen)).note
 
 
-def _listen(reading: asyncio.Future[None]) -> list[int]:
-    """Let a signal end the reading; return where its exit code will be."""
-    loop, came = asyncio.get_running_loop(), list[int]()
-
-    def heard(number: signal.Signals) -> None:
-        came.append(SIGNALS[number])
-        reading.cancel()
-
-    for number in SIGNALS:
-        with suppress(NotImplementedError):  # Windows has none of these
-            loop.add_signal_handler(number, heard, number)
-    return came
+def say_how_to_go_on(command: str, left: Sequence[BatchRef]) -> None:
+    """Tell a user who has interrupted a command what to type."""
+    if len(left) <= MOST_NAMED:
+        SESSION.say(f"interrupted; the batches go on, and so can you: {command} {' '.join(map(str, left))}".rstrip())
+    else:
+        SESSION.say(f"interrupted; {len(left)} batches are open and go on, and so can you, by the same command")

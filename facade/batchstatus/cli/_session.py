@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,15 +18,17 @@ from batchstatus import BatchStatusError, ConfigurationError
 from ._exit import FAULT, MissingKey, code_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from batchstatus import Believe, Gameball, Outcome
+    from batchstatus.store import Change, Store
+
+    from ._config import Settings
 
 SCHEMA = 1
 """The version of every JSON object that is printed."""
 FORMATS = ("auto", "table", "json", "ndjson", "id")
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 class Session:
@@ -36,11 +39,20 @@ class Session:
 
     def reset(self) -> None:
         """Forget all options."""
-        self.output = "auto"
-        self.no_color = "NO_COLOR" in os.environ
+        self.given: dict[str, Any] = {}
+        """The global options that the command line or the environment gave: output, store, config, no_color."""
         self.verbosity = 0
-        self.config: Path | None = None
-        self.store: Path | None = None
+        self.settings: Settings | None = None
+
+    @property
+    def output(self) -> str:
+        """What is wanted as `format`."""
+        return str(self.setting("output", "auto"))
+
+    @property
+    def no_color(self) -> bool:
+        """Whether colours are not wanted."""
+        return "no_color" in self.given or "NO_COLOR" in os.environ
 
     @property
     def format(self) -> str:
@@ -48,6 +60,11 @@ class Session:
         if self.output == "auto":
             return "table" if sys.stdout.isatty() else "ndjson"
         return self.output
+
+    def setting(self, name: str, otherwise: Any = None) -> Any:
+        """Return an option as it was given, else as the configuration file has it."""
+        common = self.settings.common if self.settings is not None else {}
+        return self.given.get(name, common.get(name, otherwise))
 
     def print(self, **fields: Any) -> None:
         """Print data as a JSON object in one line."""
@@ -81,15 +98,32 @@ class Session:
         elif outcome.batch is not None and self.format == "ndjson":
             self.print(**outcome.batch.to_dict())
 
+    def tell_change(self, change: Change) -> None:
+        """Print a change that the store has: a line for a person, its id, or a JSON object in a line."""
+        if self.format == "table":
+            from ._table import print_change  # noqa: PLC0415
+
+            print_change(change)
+        else:
+            click.echo(change.id if self.format == "id" else _json(change.to_dict()))
+
     def tell_rest(self, outcomes: Iterable[Outcome], total: int | None = None) -> None:
-        """Print what was read where the format is one picture of all: JSON, or a table unless one moves already."""
+        """Print what was read where the format is one picture of all: JSON, or a table unless one has moved already.
+
+        Args:
+            outcomes: What was read.
+            total: How many batches were followed, for a summary; default: they were only looked at.
+        """
         batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
         if self.format == "json":
             self.print(batches=[batch.to_dict() for batch in batches])
         elif self.format == "table":
-            from ._view import print_table  # noqa: PLC0415
+            from ._table import Row, console, print_summary, print_table  # noqa: PLC0415
 
-            print_table(batches, total)
+            if total is None or not console().is_terminal:
+                print_table([*map(Row.of_batch, batches)])
+            if total is not None and not console().is_terminal:
+                print_summary(batches, total)
 
     def log(self, *, table: bool = False) -> None:
         """Let the log of the package reach the user: warnings, unless a moving table shows what they say."""
@@ -102,7 +136,8 @@ class Session:
         from ._config import accounts  # noqa: PLC0415
 
         self.log()
-        found = accounts(self.config)
+        assert self.settings is not None, "every command has the global options"
+        found = accounts(self.settings)
         if not found:
             raise MissingKey(
                 "no keys: set BELIEVE_API_KEY, or GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY, or name accounts in "
@@ -110,16 +145,59 @@ class Session:
             )
         return found
 
-    def refs(self, given: tuple[str, ...]) -> list[str]:
-        """Return the refs of the command line; `-` stands for those in the lines of stdin."""
-        from batchstatus import BatchRef  # noqa: PLC0415
+    @contextmanager
+    def store(self, *, make: bool = True) -> Iterator[Store]:
+        """Open the store; what SQLite has to say of it is an error of the user's world, not a fault.
 
-        found = [ref for one in given for ref in (sys.stdin.read().split() if one == "-" else [one])]
+        Args:
+            make: Make it if there is none, instead of raising ConfigurationError.
+        """
+        import sqlite3  # noqa: PLC0415
+
+        from batchstatus.store import Store  # noqa: PLC0415
+
+        path = self.store_path()
+        if not make and not path.exists():
+            raise ConfigurationError(f"there is no store {path}: batchstatus track add REF makes it")
+        try:
+            with Store(path) as store:
+                yield store
+        except sqlite3.Error as error:
+            raise ConfigurationError(f"the store {path} does not work: {error}") from error
+
+    def store_path(self) -> Path:
+        """Return where the store is, or would be."""
+        from pathlib import Path  # noqa: PLC0415
+
+        from batchstatus.store import default_path  # noqa: PLC0415
+
+        return Path(self.setting("store") or default_path()).expanduser()
+
+    def refs(self, given: tuple[str, ...], file: str | None = None) -> list[str]:
+        """Return the refs of the command line, and those in a file; `-` stands for stdin.
+
+        In a file and in stdin they are divided by white space; a line that begins with `#` is a comment.
+        """
+        from batchstatus import BatchRef  # noqa: PLC0415
+        from batchstatus.vendors import VENDORS  # noqa: PLC0415
+
+        found = [ref for one in given for ref in (_refs_of("-") if one == "-" else [("", one)])]
+        found += _refs_of(file) if file is not None else []
         if not found:
             raise click.UsageError(
                 "no refs: give vendor:id, such as believe:550e8400-..., or - to read them from stdin"
             )
-        return list(dict.fromkeys(str(BatchRef.parse(ref)) for ref in found))
+        refs: dict[str, None] = {}
+        for where, text in found:
+            try:
+                ref = BatchRef.parse(text)
+            except ConfigurationError as error:
+                raise ConfigurationError(f"{where}{error}") from None
+            if ref.vendor not in VENDORS:
+                known = ", ".join(sorted(VENDORS))
+                raise ConfigurationError(f"{where}{ref}: no vendor {ref.vendor!r}; there are {known}")
+            refs[str(ref)] = None
+        return list(refs)
 
     def check_keys(self, refs: list[str], accounts: list[Gameball | Believe]) -> None:
         """Raise MissingKey where a ref is of a vendor that has no account here."""
@@ -127,8 +205,6 @@ class Session:
         from batchstatus.vendors import VENDORS  # noqa: PLC0415
 
         for ref in map(BatchRef.parse, refs):
-            if ref.vendor not in VENDORS:
-                raise ConfigurationError(f"{ref}: no vendor {ref.vendor!r}; there are {', '.join(sorted(VENDORS))}")
             if ref.vendor not in {account.name for account in accounts}:
                 wanted = " and ".join(f"{ref.vendor}_{key}".upper() for key in VENDORS[ref.vendor].KEY_HEADERS)
                 raise MissingKey(f"{ref}: no key for {ref.vendor}: set {wanted}")
@@ -137,43 +213,22 @@ class Session:
 SESSION = Session()
 
 
-def _keep(name: str, convert: Callable[[Any], Any] = lambda value: value) -> Callable[..., None]:
-    def keep(_: click.Context, __: click.Parameter, value: Any) -> None:
-        if value not in (None, False, 0):
-            setattr(SESSION, name, convert(value))
-
-    return keep
-
-
-def _path(value: str) -> Path:
-    from pathlib import Path  # noqa: PLC0415
-
-    return Path(value)
-
-
-def _verbosity(_: click.Context, parameter: click.Parameter, value: int) -> None:
-    if value:
-        SESSION.verbosity = value if parameter.name == "verbose" else -1
+def _refs_of(file: str) -> list[tuple[str, str]]:
+    """Return the refs in a file, each with where it stands."""
+    name = "stdin" if file == "-" else file
+    try:
+        with click.open_file(file, encoding="utf-8") as lines:
+            return [
+                (f"{name}, line {number}: ", ref)
+                for number, line in enumerate(lines, 1)
+                if not line.startswith("#")
+                for ref in line.split()
+            ]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def _json(value: dict[str, Any]) -> str:
     import json  # noqa: PLC0415
 
     return json.dumps(value, ensure_ascii=False)
-
-
-def options(command: F) -> F:
-    """Add the global options to a command, so that they may stand before and behind its name."""
-    file = click.Path(dir_okay=False)
-    for option in (
-        click.option("-v", "--verbose", count=True, expose_value=False, callback=_verbosity,
-                     help="Log changes to stderr; -vv every read."),
-        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_verbosity,
-                     help="Only data and errors."),
-        click.option("--no-color", is_flag=True, expose_value=False, callback=_keep("no_color"), help="As NO_COLOR."),
-        click.option("--config", type=file, expose_value=False, callback=_keep("config", _path), help="The TOML file."),
-        click.option("-o", "--output", type=click.Choice(FORMATS), expose_value=False, callback=_keep("output"),
-                     help="auto: a table on a terminal, else a JSON object in each line."),
-    ):  # fmt: skip
-        command = option(command)
-    return command

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -26,9 +27,34 @@ class Span(click.ParamType[float]):
         return sum(float(number) * UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhd])", text))
 
 
+class Moment(click.ParamType[datetime]):
+    """`2h` ago, or a date and time: the machine's own where it has no offset."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Return an aware time."""
+        if isinstance(value, datetime):  # TOML has times of its own
+            return value.astimezone()
+        text = str(value).strip()
+        try:
+            return datetime.fromisoformat(text).astimezone()
+        except (ValueError, OverflowError, OSError):
+            pass
+        try:
+            return datetime.now(UTC) - timedelta(seconds=Span().convert(text, param, ctx))
+        except (click.BadParameter, OverflowError):
+            self.fail(f"{value!r} is no time: write 90s, 2h or 1d ago, or 2026-01-31T12:00", param, ctx)
+
+
 def spoken(seconds: float) -> str:
     """Return a span for people: `45 s`, `12 min`, `3 h 20 min`."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def batches(number: int) -> str:
+    """Return so many batches in words."""
+    return f"{number} batch{'' if number == 1 else 'es'}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from ._session import options
+from ._options import options
 
 
 @click.command("completion")

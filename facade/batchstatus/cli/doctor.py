@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import click
@@ -21,13 +22,15 @@ from batchstatus import (
     BatchNotFound,
     BatchRef,
     BatchStatusError,
+    ConfigurationError,
     PermissionDenied,
     ReadError,
 )
 
-from ._config import default_path
 from ._exit import KEY, REACHED, USAGE, VENDOR, worst
-from ._session import SESSION, options
+from ._options import options
+from ._session import SESSION
+from ._time import batches
 
 NOBODYS = {"gameball": "0", "believe": "00000000-0000-4000-8000-000000000000"}
 """Ids that no batch has: a 404 says that the key is taken."""
@@ -40,7 +43,7 @@ PACKAGES = ("batchstatus", "httpx", "httpcore", "attrs", "click", "rich")
 @click.option("--offline", is_flag=True, help="Ask no vendor.")
 @options
 def command(*, offline: bool) -> int:
-    """Check keys, endpoints, clock and versions.
+    """Check keys, endpoints, clock, versions and the store.
 
     It asks each account for a batch that nobody has: a 404 says that the key is taken.
     """
@@ -59,8 +62,9 @@ def checks(*, offline: bool) -> Iterator[tuple[str, bool, str, int]]:
     """Yield the name of each check, whether it is good, what was found, and the exit code if it is not."""
     yield "python", True, f"{platform.python_version()} on {platform.system()}", REACHED
     yield "packages", True, ", ".join(f"{name} {_version(name)}" for name in PACKAGES), REACHED
-    path = SESSION.config or default_path()
-    yield "configuration", True, f"{path}{'' if path.exists() else ' (not there)'}", REACHED
+    assert SESSION.settings is not None, "every command has the global options"
+    yield "configuration", True, _found(SESSION.settings.path), REACHED
+    yield _store()
     try:
         accounts = SESSION.accounts()
     except BatchStatusError as error:
@@ -72,6 +76,28 @@ def checks(*, offline: bool) -> Iterator[tuple[str, bool, str, int]]:
         if not offline:
             yield from _reach(name, account.base_url)
             yield _ask(name, account)
+
+
+def _store() -> tuple[str, bool, str, int]:
+    """Look at the store, if there is one: a check makes none."""
+    path = SESSION.store_path()
+    if not path.exists():
+        return "store", True, _found(path), REACHED
+    try:
+        with SESSION.store() as store:
+            found = store.check()
+    except ConfigurationError as error:
+        return "store", False, str(error), USAGE
+    sound = found["integrity_check"] == "ok"
+    what = (
+        f"{path}: {batches(found['tracked'])}, {found['open']} of them open and {found['troubled']} in trouble; "
+        f"{found['changes']} changes, {found['undelivered']} to deliver; {found['watchers']} watchers"
+    )
+    return "store", sound, what if sound else f"{path}: {found['integrity_check']}", USAGE
+
+
+def _found(path: Path) -> str:
+    return f"{path}{'' if path.exists() else ' (not there)'}"
 
 
 def _reach(name: str, url: str) -> Iterator[tuple[str, bool, str, int]]:

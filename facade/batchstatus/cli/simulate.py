@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-
 import click
 
-from ._exit import INTERRUPTED, TERMINATED
-from ._session import SESSION, options
+from ._options import options
+from ._session import SESSION
+from ._signals import catch
 
 
 @click.command("simulate")
@@ -26,15 +24,7 @@ def command(*, port: int, batches: int, seconds: float) -> int:
     from batchstatus.testing import simulator as sim  # noqa: PLC0415
     from batchstatus.testing._samples import add_samples  # noqa: PLC0415
 
-    over = threading.Event()
-    came: list[int] = []
-
-    def end(number: int, _: object) -> None:
-        came.append({signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}[signal.Signals(number)])
-        over.set()
-
-    signal.signal(signal.SIGINT, end)
-    signal.signal(signal.SIGTERM, end)
+    over, came = catch()
     simulator = sim.Simulator()
     try:
         simulator.start(port)

@@ -12,7 +12,8 @@ import click
 from batchstatus import AsyncBatchClient, BatchRef, BatchState, BatchStatusError, Outcome
 
 from ._exit import OPEN, OTHERWISE, REACHED, code_of, worst
-from ._session import SESSION, options
+from ._options import options
+from ._session import SESSION
 from ._time import Span
 
 

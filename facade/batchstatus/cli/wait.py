@@ -7,8 +7,9 @@ import click
 from batchstatus import BatchRef, BatchState, Outcome, WaitError
 
 from ._exit import OPEN, OTHERWISE, REACHED, TIMED_OUT, code_of, worst
-from ._follow import follow
-from ._session import SESSION, options
+from ._follow import follow, say_how_to_go_on
+from ._options import options
+from ._session import SESSION
 from ._time import Span
 from .status import read_all
 
@@ -18,7 +19,13 @@ GOALS = ["terminal", *(state.value for state in BatchState if state is not Batch
 @click.command("wait")
 @click.argument("refs", nargs=-1)
 @click.option(
-    "--for", "goal", type=click.Choice(GOALS), default="terminal", show_default=True, help="What to wait for."
+    "--for",
+    "goal",
+    type=click.Choice(GOALS),
+    envvar="BATCHSTATUS_WAIT_FOR",
+    default="terminal",
+    show_default=True,
+    help="What to wait for.",
 )
 @click.option("--timeout", type=Span(), default="30m", show_default=True, help="For all of them; 0 looks once.")
 @click.option("--any", "any_of", is_flag=True, help="End when one is there.")
@@ -53,8 +60,8 @@ def command(refs: tuple[str, ...], *, goal: str, timeout: float, any_of: bool, f
             take(outcome)
     SESSION.tell_rest(last.values(), len(wanted))
     if came:
-        left = " ".join(str(ref) for ref, code in codes.items() if code == OPEN)
-        SESSION.say(f"interrupted; the batches go on, and so can you: batchstatus wait {left}")
+        what = "batchstatus wait" if goal == "terminal" else f"batchstatus wait --for {goal}"
+        say_how_to_go_on(what, [ref for ref, code in codes.items() if code == OPEN])
         return came
     if any_of and REACHED in codes.values():
         return REACHED

@@ -1,0 +1,94 @@
+"""`batchstatus run`: the watcher as a service."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Any
+
+import click
+
+from batchstatus import ConfigurationError
+from batchstatus.store import Change, Store
+from batchstatus.watcher import Delivery, Watcher, to_url
+
+from ._exit import REACHED, VENDOR, code_of, worst
+from ._options import options
+from ._session import SESSION
+from ._signals import listen
+from ._time import Span, batches
+
+
+@click.command("run")
+@click.option("--once", is_flag=True, help="Read each open batch once, deliver what has changed, and leave.")
+@click.option("--deliver", metavar="URL", help="POST each change there, instead of printing it.")
+@click.option("--timeout", type=Span(), default="10m", show_default=True, help="With --once, for reading all of them.")
+@options
+def command(*, once: bool, deliver: str | None, timeout: float) -> int:
+    """Follow what is tracked, and deliver each change, until a signal comes.
+
+    Any number of these may run on one store: they share the work. Each change is delivered at least once, and again
+    until it has arrived; its id, in the header Idempotency-Key too, tells repeats.
+    """
+    accounts = SESSION.accounts()
+    with SESSION.store() as store:
+        if once:
+            return asyncio.run(_once(store, accounts, to_url(deliver) if deliver else SESSION.tell_change, timeout))
+        return asyncio.run(_serve(store, accounts, deliver))
+
+
+async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
+    """Run until a signal comes, or the reader of stdout leaves; a second signal ends it without farewell."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    broken: list[BrokenPipeError] = []
+
+    def to_stdout(change: Change) -> None:
+        try:
+            SESSION.tell_change(change)
+        except BrokenPipeError as error:
+            broken.append(error)
+            loop.call_soon_threadsafe(stop.set)
+            raise
+
+    watcher = (
+        Watcher(store, accounts, deliver=to_url(url))
+        if url
+        else Watcher(store, accounts, deliver=to_stdout, in_flight=1)  # one at a time: in their order
+    )
+    service = asyncio.ensure_future(watcher.run(stop))
+    came = listen(lambda: service.cancel() if stop.is_set() else stop.set())
+    SESSION.note(f"following what {store.path} tracks, {batches(_open(store))} open; Ctrl-C ends it")
+    try:
+        await service
+    except asyncio.CancelledError:
+        if not came:
+            raise
+    if broken:
+        raise broken[0]
+    left = _open(store)
+    goes_on = f"{'is' if left == 1 else 'are'} open, and batchstatus run goes on with {'it' if left == 1 else 'them'}"
+    SESSION.note(f"stopped; {batches(left)} {goes_on}")
+    return came[0]
+
+
+async def _once(store: Store, accounts: list[Any], deliver: Delivery, timeout: float) -> int:
+    codes = [REACHED]
+    try:
+        SESSION.check_keys([str(tracked.ref) for tracked in store.tracked(open_only=True)], accounts)
+    except ConfigurationError as error:
+        SESSION.say(error)
+        codes.append(code_of(error))
+    await Watcher(store, accounts, deliver=deliver).once(timeout=timeout)
+    for tracked in store.tracked(open_only=True):
+        if tracked.error:
+            SESSION.say(f"{tracked.ref} could not be read: {tracked.error}")
+            codes.append(VENDOR)
+    if late := len(store.undelivered(math.inf)):
+        have = "has" if late == 1 else "have"
+        SESSION.say(f"{batches(late)} {have} changes that could not be delivered; the next run tries again")
+        codes.append(VENDOR)
+    return worst(codes)
+
+
+def _open(store: Store) -> int:
+    return len(store.tracked(open_only=True))

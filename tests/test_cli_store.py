@@ -1,0 +1,430 @@
+"""The commands on the store, through their processes; and settings."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import sqlite3
+import subprocess
+import threading
+import time
+from collections import Counter
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from batchstatus.store import Store
+from batchstatus.testing.simulator import BELIEVE_KEY
+from commandline import COMMAND, config, lines, run, terminal
+
+
+@pytest.fixture
+def store(user):
+    """The store of the user, as another process sees it."""
+    with Store(default(user)) as store:
+        yield store
+
+
+def default(user):
+    return f"{user['HOME']}/.local/state/batchstatus/store.sqlite3"
+
+
+@contextmanager
+def running(user, *arguments):
+    """A process of the command, ended at last."""
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, arguments)], env=user, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@contextmanager
+def receiver(status=lambda count: 200):
+    """A server that takes deliveries; yields them, and its address."""
+    posts = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            posts.append(
+                (self.headers["Idempotency-Key"], json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            )
+            self.send_response(status(len(posts)))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield posts, f"http://127.0.0.1:{server.server_port}/hook/test-secret-path"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def soon(holds, seconds=20.0):
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.05)
+
+
+# track
+
+
+def test_what_is_added_is_listed_until_it_is_removed(user):
+    assert lines(run(user, "track", "add", "believe:1", "gameball:2", "believe:1", "--label", "team=a"))[0] == {
+        "schema": 1,
+        "added": 2,
+        "known": 0,
+    }
+    added = run(user, "track", "add", "gameball:2", "gameball:3", "--label", "team=b", "--label", "run=7")
+    assert lines(added)[0] == {"schema": 1, "added": 1, "known": 1}
+    assert "batchstatus run" in added.stderr
+    listed = lines(run(user, "track", "list"))
+    assert [(line["schema"], line["ref"], line["labels"], line["state"]) for line in listed] == [
+        (1, "believe:1", {"team": "a"}, None),
+        (1, "gameball:2", {"team": "b", "run": "7"}, None),
+        (1, "gameball:3", {"team": "b", "run": "7"}, None),
+    ]
+    assert run(user, "track", "list", "--label", "team=b", "-o", "id").stdout == "gameball:2\ngameball:3\n"
+    assert lines(run(user, "track", "rm", "--label", "team=b"))[0] == {"schema": 1, "removed": 2, "unknown": []}
+    gone = run(user, "track", "rm", "believe:1", "gameball:2")
+    assert (gone.returncode, lines(gone)[0]["unknown"]) == (3, ["gameball:2"])
+    assert "gameball:2 is not tracked" in gone.stderr
+    assert run(user, "track", "list").stdout == ""
+
+
+@pytest.mark.parametrize("how", [["-"], ["--from-file", "-"], ["--from-file", "{file}"]])
+def test_refs_come_from_a_file_with_comments(user, tmp_path, how):
+    text = "# of today\nbelieve:1 believe:2\n\n  gameball:3\n"
+    (tmp_path / "refs.txt").write_text(text)
+    said = run(user, "track", "add", *[word.format(file=tmp_path / "refs.txt") for word in how], "-o", "id", stdin=text)
+    assert said.stdout.split() == ["believe:1", "believe:2", "gameball:3"]
+    assert len(lines(run(user, "track", "list"))) == 3
+
+
+def test_a_file_with_a_wrong_line_adds_nothing_and_the_line_is_named(user):
+    said = run(user, "track", "add", "believe:1", "--from-file", "-", stdin="believe:2\nnonsense\n")
+    assert said.returncode == 2
+    assert "stdin, line 2: a ref is written vendor:id" in said.stderr
+    assert "there is no store" in run(user, "track", "list").stderr
+
+
+def test_a_hundred_thousand_refs_are_added_and_listed(user):
+    text = "".join(f"gameball:{number}\n" for number in range(100_000))
+    assert lines(run(user, "track", "add", "-", stdin=text))[0]["added"] == 100_000
+    assert run(user, "track", "list", "-o", "id").stdout == text
+
+
+def test_only_what_has_ended_is_removed_with_ended(user, simulator):
+    ended, open_ = simulator.add("believe", status="EXECUTED"), simulator.add("believe", status="FINALIZED")
+    run(user, "track", "add", ended, open_)
+    run(user, "run", "--once")
+    assert run(user, "track", "list", "--open", "-o", "id").stdout == f"{open_}\n"
+    assert run(user, "track", "rm", "--ended", "-o", "id").stdout == f"{ended}\n"
+    assert run(user, "track", "list", "-o", "id").stdout == f"{open_}\n"
+    assert run(user, "history", ended).returncode == 0, "history stays"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["track", "add"], "no refs: give vendor:id"),
+        (["track", "add", "other:1"], "no vendor 'other'; there are believe, gameball"),
+        (["track", "add", "believe:1", "--label", "spring"], "is no label: write campaign=spring"),
+        (["track", "add", "--from-file", "missing.txt"], "missing.txt cannot be read: No such file"),
+        (["track", "rm"], "say which: refs, --label K=V, --ended, or --from-file F"),
+        (["track", "lst"], "No such command 'lst'"),
+        (["track", "list"], "batchstatus track add REF makes it"),
+        (["history", "believe:1"], "there is no store"),
+        (["events", "--since", "yesterday"], "write 90s, 2h or 1d ago, or 2026-01-31T12:00"),
+        (["watch", "--all"], "there is no store"),
+        (["watch", "--all", "believe:1"], "give refs or --all, not both"),
+        (["run", "--deliver", "ftp://127.0.0.1/x"], "https://host/path"),
+    ],
+)
+def test_wrong_usage_ends_with_2_and_says_what_would_be_right(user, arguments, says):
+    said = run(user, *arguments)
+    assert (said.returncode, said.stdout) == (2, "")
+    assert says in said.stderr
+    assert "Traceback" not in said.stderr
+
+
+# run, history, events
+
+
+def test_run_prints_each_change_until_a_signal_and_goes_on_later(user, simulator, store):
+    refs = [simulator.add("believe", seconds=1.5), simulator.add("gameball", status="processing", seconds=600)]
+    store.track(refs)
+    with running(user, "run") as service:
+        soon(lambda: store.tracked(open_only=True)[0].ref == refs[1] and not store.undelivered(time.time() + 3_600))
+        service.send_signal(signal.SIGTERM)
+        out, said = service.communicate(timeout=20)
+    assert service.returncode == 143
+    assert "1 batch is open, and batchstatus run goes on with it" in said
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [change["id"] for change in told if change["kind"] == "ended"] == [told_id(store, refs[0])]
+    assert Counter(change["id"] for change in told) == Counter(change.id for change in store.changes())
+    assert {change["schema"] for change in told} == {1}
+
+
+def told_id(store, ref):
+    return store.history(ref)[-1].id
+
+
+def test_changes_go_to_a_url_with_their_ids_and_again_until_they_arrive(user, simulator, store):
+    ref = simulator.add("believe", status="EXECUTED")
+    store.track([ref])
+    with (
+        receiver(lambda count: 503 if count == 1 else 204) as (posts, url),
+        running(user, "run", "--deliver", url) as service,
+    ):
+        soon(lambda: len(posts) == 2)
+        soon(lambda: not store.undelivered(time.time() + 3_600))
+        service.send_signal(signal.SIGINT)
+        out, said = service.communicate(timeout=20)
+    assert (service.returncode, out) == (130, "")
+    assert [key for key, _ in posts] == [f"{ref}#1"] * 2
+    assert posts[1][1]["batch"]["state"] == "succeeded"
+    assert f"{ref}#1 is not delivered, and will be tried again: NotTaken: HTTP 503" in said
+    assert "test-secret-path" not in said
+
+
+def test_run_once_reads_delivers_and_ends(user, simulator, store):
+    refs = [simulator.add("believe", status="EXECUTED"), simulator.add("gameball", status="processing", seconds=600)]
+    store.track(refs)
+    assert sorted(line["ref"] for line in lines(run(user, "run", "--once"))) == sorted(map(str, refs))
+    assert [line["ref"] for line in lines(run(user, "run", "--once"))] in ([], [str(refs[1])])
+
+
+def test_run_once_tells_by_its_code_what_is_left_undone(user, simulator, store):
+    store.track([simulator.add("believe", status="EXECUTED")])
+    with receiver(lambda _: 500) as (_, url):
+        late = run(user, "run", "--once", "--deliver", url)
+    assert late.returncode == 5
+    assert "1 batch has changes that could not be delivered" in late.stderr
+    store.track(["gameball:1"])
+    no_key = {name: value for name, value in user.items() if not name.startswith("GAMEBALL")}
+    missing = run(no_key, "run", "--once")
+    assert missing.returncode == 4
+    assert "set GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY" in missing.stderr
+
+
+def test_a_batch_that_nobody_knows_ends_with_what_the_vendor_said(user, store):
+    store.track(["believe:missing"])
+    assert "HTTP 404" in lines(run(user, "run", "--once"))[0]["error"]
+    assert re.search(
+        r"REFUSED +believe:missing: HTTP 404", run(user, "history", "believe:missing", "-o", "table").stdout
+    )
+    assert lines(run(user, "track", "list"))[0]["ended"] is True
+
+
+def test_two_services_share_the_work_and_tell_nothing_twice(user, simulator, store):
+    refs = [simulator.add("believe", seconds=1 + number / 4) for number in range(12)]
+    store.track(refs)
+    with running(user, "run", "-o", "id") as one, running(user, "run", "-o", "id") as other:
+        soon(lambda: not store.tracked(open_only=True) and not store.undelivered(time.time() + 3_600))
+        for service in (one, other):
+            service.send_signal(signal.SIGINT)
+        told = [service.communicate(timeout=20)[0].split() for service in (one, other)]
+    assert all(told), "each had some"
+    assert sorted(told[0] + told[1]) == sorted(change.id for change in store.changes())
+
+
+def test_the_reader_of_a_service_may_leave(user, simulator, store):
+    store.track([simulator.add("believe", status="EXECUTED") for _ in range(3)])
+    command = f"{' '.join(COMMAND)} run -o id | head -n 1"
+    said = subprocess.run(command, shell=True, env=user, capture_output=True, text=True, timeout=60, check=False)
+    assert len(said.stdout.splitlines()) == 1
+    assert "Traceback" not in said.stderr
+
+
+def test_history_has_the_changes_of_one_batch(user, simulator, store):
+    ref = simulator.add("gameball", status="completed", total=200, failed=2)
+    store.track([ref])
+    unread = run(user, "history", ref)
+    assert (unread.returncode, unread.stdout) == (0, "")
+    assert "was not read yet" in unread.stderr
+    run(user, "run", "--once")
+    assert [line["id"] for line in lines(run(user, "history", ref))] == [f"{ref}#1"]
+    assert lines(run(user, "history", ref, "-o", "json"))[0]["changes"][0]["kind"] == "ended"
+    assert run(user, "history", ref, "-o", "table").stdout.split()[1:] == [
+        str(ref),
+        "SUCCEEDED",
+        "200/200",
+        "2",
+        "failed:",
+        "refused",
+    ]
+    unknown = run(user, "history", "believe:9")
+    assert (unknown.returncode, unknown.stdout) == (3, "")
+    assert "batchstatus track add believe:9" in unknown.stderr
+
+
+def test_events_are_all_changes_and_follow_goes_on(user, simulator, store):
+    refs = [simulator.add("believe", status="EXECUTED") for _ in range(2)]
+    store.track(refs[:1])
+    run(user, "run", "--once")
+    first, second = (f"{ref}#1" for ref in refs)
+    with running(user, "events", "--follow", "-o", "id") as following:
+        assert following.stdout.readline() == f"{first}\n"
+        store.track(refs[1:])
+        run(user, "run", "--once")
+        assert following.stdout.readline() == f"{second}\n"
+        following.send_signal(signal.SIGINT)
+        _, said = following.communicate(timeout=20)
+    assert following.returncode == 130
+    assert f"batchstatus events --follow --after '{second}'" in said
+    assert run(user, "events", "-o", "id").stdout.split() == [first, second]
+    assert run(user, "events", "-o", "id", "--after", first).stdout.split() == [second]
+    assert run(user, "events", "--after", "believe:9#1").returncode == 2
+
+
+def test_events_since_a_time_or_a_span_ago(user, simulator, store):
+    ref = simulator.add("believe", status="EXECUTED")
+    store.track([ref])
+    run(user, "run", "--once")
+    now, hour = datetime.now(UTC), timedelta(hours=1)
+    for since in ("1h", "2000-01-01", (now - hour).isoformat(), (now - hour).astimezone().strftime("%Y-%m-%dT%H:%M")):
+        assert run(user, "events", "--since", since, "-o", "id").stdout == f"{ref}#1\n", since
+    assert run(user, "events", "--since", (now + hour).isoformat()).stdout == ""
+
+
+# watch --all, doctor
+
+
+def test_watch_all_shows_what_is_tracked_and_stores_what_it_sees(user, simulator, store):
+    ref = simulator.add("believe", seconds=2)
+    store.track([ref])
+    said = run(user, "watch", "--all")
+    assert (said.returncode, lines(said)[-1]["state"]) == (0, "succeeded")
+    assert [change.batch["state"] for change in store.history(ref)] == [line["state"] for line in lines(said)]
+    nothing = run(user, "watch", "--all")
+    assert (nothing.returncode, nothing.stdout) == (0, "")
+    assert "nothing is tracked that is open" in nothing.stderr
+
+
+def test_doctor_looks_at_the_store_and_makes_none(user, simulator):
+    def checked():
+        said = run(user, "doctor", "--offline")
+        return said.returncode, next(line for line in lines(said) if line["check"] == "store")
+
+    code, found = checked()
+    assert (code, found["ok"]) == (0, True)
+    assert found["detail"].endswith("(not there)")
+    run(user, "track", "add", "believe:1", "believe:2")
+    code, found = checked()
+    assert (code, "2 batches, 2 of them open" in found["detail"]) == (0, True)
+    Path(default(user)).write_bytes(b"damaged beyond repair")
+    code, found = checked()
+    assert (code, found["ok"]) == (2, False)
+
+
+def test_a_store_that_cannot_be_used_is_told_in_one_line(user, tmp_path):
+    other = tmp_path / "other.sqlite3"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE theirs (a)")
+    connection.close()
+    for path in (other, "/proc/batchstatus.sqlite3"):
+        said = run(user, "track", "add", "believe:1", "--store", path)
+        assert said.returncode == 2
+        assert len(said.stderr.splitlines()) == 1
+        assert str(path) in said.stderr
+
+
+# Settings
+
+
+def test_settings_come_from_the_command_line_then_the_environment_then_the_file(user, tmp_path):
+    config(user["HOME"], f'output = "id"\nstore = "{tmp_path}/file.sqlite3"\n')
+    assert run(user, "track", "add", "believe:1").stdout == "believe:1\n"
+    named = user | {"BATCHSTATUS_STORE": f"{tmp_path}/named.sqlite3"}
+    assert run(named, "track", "add", "believe:2").stdout == "believe:2\n"
+    assert run(named, "track", "list", "--store", tmp_path / "file.sqlite3").stdout == "believe:1\n"
+    assert run(named, "--store", tmp_path / "file.sqlite3", "track", "list").stdout == "believe:1\n"
+    assert run(named, "track", "list").stdout == "believe:2\n"
+    assert lines(run(named, "track", "list", "-o", "json"))[0]["tracked"][0]["ref"] == "believe:2"
+    assert lines(run(named | {"BATCHSTATUS_OUTPUT": "json"}, "track", "list"))[0]["tracked"][0]["ref"] == "believe:2"
+
+
+def test_options_of_a_command_come_from_the_file_and_the_environment(user, simulator):
+    config(user["HOME"], '[wait]\nfor = "succeeded"\ntimeout = 0\n[track.list]\nopen = true\n')
+    ref = simulator.add("believe", status="FINALIZED")
+    assert run(user, "wait", ref).returncode == 8
+    assert run(user, "wait", simulator.add("believe", status="FAILED")).returncode == 1
+    assert run(user | {"BATCHSTATUS_WAIT_FOR": "requires_action"}, "wait", ref).returncode == 0
+    assert run(user, "wait", ref, "--for", "requires_action").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "mode", "says"),
+    [
+        ('colour = "red"', 0o600, "no setting colour; there are account, output, store"),
+        ('output = "xml"', 0o600, "output is one of auto, table"),
+        ("wait = 3", 0o600, "is a table"),
+        ("[wait]\nuntil = 3", 0o600, "wait has no option until; there are any, fail_fast, for, timeout"),
+        ('[wait]\ntimeout = "soon"', 0o600, "is no time: write 90s"),
+        ('[run]\ndeliver = "https://example.com/hook"', 0o644, "chmod 600"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused(user, text, mode, says):
+    config(user["HOME"], text, mode)
+    said = run(user, "wait", "believe:1")
+    assert (said.returncode, says in said.stderr) == (2, True), said.stderr
+    assert run(user, "wait", "--help").returncode == 0
+
+
+# On a terminal
+
+
+@pytest.mark.parametrize("arguments", [["track", "list"], ["history", "{ref}"], ["events"], ["doctor", "--offline"]])
+def test_what_the_store_has_is_shown_to_a_person(user, simulator, store, arguments):
+    ref = simulator.add("gameball", status="completed", total=200, failed=2)
+    store.track([ref], {"campaign": "spring"})
+    run(user, "run", "--once")
+    drawn, code = terminal(user, *[word.format(ref=ref) for word in arguments])
+    assert code == 0
+    assert "{" not in drawn, "no JSON"
+    assert "1 batches" not in drawn
+    assert any(word in drawn for word in ("SUCCEEDED", "ok  "))
+
+
+def test_a_terminal_is_told_what_was_added_and_removed(user):
+    drawn, code = terminal(user, "track", "add", "believe:1", "believe:2")
+    assert (code, drawn) == (0, "batchstatus: 2 batches added; batchstatus run follows them\r\n")
+    drawn, code = terminal(user, "track", "rm", "believe:1")
+    assert (code, drawn) == (0, "batchstatus: 1 batch removed\r\n")
+
+
+def test_a_service_on_a_terminal_shows_changes_as_lines_and_ctrl_c_ends_it(user, simulator, store):
+    store.track([simulator.add("believe", status="FINALIZED")])
+    drawn, code = terminal(user, "run", until=b"needs approval", key=b"\x03")
+    assert code == 130
+    assert "REQUIRES_ACTION" in drawn
+    assert "1 batch is open, and batchstatus run goes on with it" in drawn
+    assert "Traceback" not in drawn
+
+
+def test_watch_all_on_a_terminal_is_the_moving_table(user, simulator, store):
+    store.track([simulator.add("believe", status="FINALIZED")])
+    drawn, code = terminal(user, "watch", "--all", until=b"REQUIRES_ACTION", key=b"\x03")
+    assert code == 130
+    assert "0 of 1 ended" in drawn
+    assert "batchstatus watch --all" in drawn
+
+
+def test_no_key_is_in_the_store(user, simulator, store, tmp_path):
+    store.track([simulator.add("believe", status="EXECUTED")])
+    run(user, "run", "--once")
+    for file in tmp_path.rglob("*sqlite3*"):
+        assert BELIEVE_KEY.encode() not in file.read_bytes()

@@ -214,6 +214,9 @@ def test_run_once_tells_by_its_code_what_is_left_undone(user, simulator, store):
     assert late.returncode == 5
     assert "1 batch has changes that could not be delivered" in late.stderr
     store.track(["gameball:1"])
+    gone = run(user | {"GAMEBALL_BASE_URL": "http://127.0.0.1:1"}, "run", "--once", "--timeout", "3s")
+    assert gone.returncode == 5
+    assert "gameball:1 could not be read" in gone.stderr
     no_key = {name: value for name, value in user.items() if not name.startswith("GAMEBALL")}
     missing = run(no_key, "run", "--once")
     assert missing.returncode == 4

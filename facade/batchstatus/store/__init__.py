@@ -151,20 +151,17 @@ class Store:
         with self._work.transaction() as connection:
             _outbox.postpone(connection, id, until, reason)
 
-    def claim(
-        self, owner: str, limit: int = 100_000, seconds: float = 30.0, *, places: Iterable[str] | None = None
-    ) -> list[BatchRef]:
+    def claim(self, owner: str, seconds: float = 30.0, places: Iterable[str] | None = None) -> list[BatchRef]:
         """Take a fair share of the open refs for a watcher; return all that it has now, longest unread first.
 
         Args:
             owner: The watcher's name, which no other living one may have.
-            limit: It takes no more than so many.
             seconds: For how long, unless it renews its lease.
             places: What it has accounts for: "believe", "believe/acme"; default: anything.
         """
         with self._work.transaction() as connection:
-            found = _watchers.claim(connection, self._locks, owner, places=places, limit=limit, seconds=seconds)
-        return [*map(BatchRef.parse, found)]
+            _watchers.claim(connection, self._locks, owner, places=places, seconds=seconds)
+        return [BatchRef.parse(ref) for (ref,) in self._work.rows(_watchers.CLAIMED, [owner])]
 
     def renew(self, owner: str, seconds: float = 30.0) -> bool:
         """Prolong a watcher's lease; return whether it is to `claim` again, as refs or watchers have come or gone."""
@@ -173,8 +170,9 @@ class Store:
 
     def release(self, owner: str) -> None:
         """Give up all that a watcher has, for others to take."""
+        self._locks.drop(owner)  # first: where the store takes nothing just now, the others see it all the same
         with self._work.transaction() as connection:
-            _watchers.release(connection, self._locks, owner)
+            _watchers.release(connection, owner)
 
     def places(self) -> set[str]:
         """Return where the open refs are: "believe", "believe/acme"."""
@@ -203,14 +201,12 @@ class Store:
             "watchers": "SELECT count(*) FROM watchers",
         }
         with self._work.turn() as connection:
-            faults = [row[0] for row in connection.execute("PRAGMA integrity_check")]
-            faults += [
-                f"{row[0]}: row {row[1]} has no {row[2]}" for row in connection.execute("PRAGMA foreign_key_check")
-            ]
+            faults = [fault for (fault,) in connection.execute("PRAGMA integrity_check") if fault != "ok"]
+            for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+                faults.append(f"{table}: row {row} has no {parent}")
             numbers = {name: connection.execute(query).fetchone()[0] for name, query in counts.items()}
             version = version_of(connection)
-        sound = [fault for fault in faults if fault != "ok"]
-        return {"path": str(self.path), "integrity_check": "; ".join(sound) or "ok", "version": version, **numbers}
+        return {"path": str(self.path), "integrity_check": "; ".join(faults) or "ok", "version": version, **numbers}
 
     def close(self) -> None:
         """Close the file and give up what this process has claimed; a second time does nothing."""

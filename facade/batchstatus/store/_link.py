@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -21,6 +22,7 @@ class Link:
         self._patience = patience
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._file: os.stat_result
         self._closed = False
 
     @contextmanager
@@ -29,8 +31,11 @@ class Link:
         with self._lock:
             if self._closed:
                 raise sqlite3.ProgrammingError("this store is closed")
+            if self._connection is not None and not self._is_there():
+                self._disconnect()
             if self._connection is None:
-                self._connection = connect(self._path, synchronous=self._synchronous, patience=self._patience)
+                connection = connect(self._path, synchronous=self._synchronous, patience=self._patience)
+                self._file, self._connection = self._path.stat(), connection
             yield self._connection
 
     @contextmanager
@@ -55,6 +60,16 @@ class Link:
         """Close the connection; a second time does nothing."""
         with self._lock:
             self._closed = True
-            if self._connection is not None:
-                self._connection.close()
-                self._connection = None
+            self._disconnect()
+
+    def _is_there(self) -> bool:
+        """Return whether the path leads to the file that is open still: it may be deleted, or come from a backup."""
+        try:
+            return os.path.samestat(self._path.stat(), self._file)
+        except OSError:
+            return False
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

@@ -10,9 +10,9 @@ from ._values import Change, change, printable
 
 LONGEST_PAUSE = 3600.0
 """Seconds: what is due later than so tells that the clock was put back, and is due now."""
-DUE = f"""
+DUE = """
     SELECT change FROM outbox
-    WHERE sent_at IS NULL AND watcher IS NULL AND due NOT BETWEEN :now AND :now + {LONGEST_PAUSE} AND NOT EXISTS (
+    WHERE sent_at IS NULL AND watcher IS NULL AND due NOT BETWEEN :now AND :latest AND NOT EXISTS (
         SELECT 1 FROM outbox AS other
         WHERE other.ref = outbox.ref AND other.sent_at IS NULL
             AND (other.watcher IS NOT NULL OR (other.change < outbox.change AND other.due < :now))
@@ -25,17 +25,19 @@ DUE = f"""
 def undelivered(connection: sqlite3.Connection, now: float, limit: int) -> list[Change]:
     """Return what is to be delivered now."""
     query = f"{FROM_CHANGES} WHERE change IN ({DUE}) ORDER BY due, change"
-    return [*map(change, connection.execute(query, {"now": now, "limit": limit}))]
+    values = {"now": now, "latest": time.time() + LONGEST_PAUSE, "limit": limit}
+    return [*map(change, connection.execute(query, values))]
 
 
 def take(connection: sqlite3.Connection, now: float, limit: int, owner: str) -> list[Change]:
     """Return what is to be delivered now, and keep it from other watchers."""
     if not connection.execute("SELECT 1 FROM watchers WHERE name = ?", (owner,)).fetchone():
         return []  # its lease has run out: others deliver for it
-    numbers = connection.execute(DUE, {"now": now, "limit": limit}).fetchall()
-    connection.executemany("UPDATE outbox SET watcher = ? WHERE change = ?", [(owner, *number) for number in numbers])
-    found = [connection.execute(f"{FROM_CHANGES} WHERE change = ?", number).fetchone() for number in numbers]
-    return [*map(change, found)]
+    found = undelivered(connection, now, limit)
+    for each in found:
+        query = "UPDATE outbox SET watcher = ? WHERE change = ?"
+        connection.execute(query, (owner, number_of(connection, each.id)))
+    return found
 
 
 def delivered(connection: sqlite3.Connection, name: str) -> None:

@@ -10,7 +10,8 @@ import logging
 import math
 import sqlite3
 import time
-from collections import Counter
+from collections import deque
+from contextlib import suppress
 
 from attrs import frozen
 
@@ -28,6 +29,7 @@ TOO_LATE = 0.5
 COLD = 1.0
 """Seconds by which the first request of a process is late at most."""
 MOST_ASKING = 10_000
+"""Callers without a slot at once: of more, the first are taken to have given up."""
 SAME_TIME = 0.01
 """Seconds by which the two clocks of a machine may drift apart in a pause."""
 
@@ -60,8 +62,8 @@ class StorePace:
         """Whether this process has yet to read: its first request is late, as all has to be loaded for it."""
         self._has_given_way = False
         self._closed_until = -math.inf
-        self._not_booked: Counter[float] = Counter()
-        """When to ask again, for those who were given no slot."""
+        self._not_booked: deque[float] = deque(maxlen=MOST_ASKING)
+        """When to ask again, for those who were given no slot; a deque, as threads share it."""
 
     def reserve(self, now: float, before: float) -> float | None:
         """Book the next slot and return the seconds until it; where that is not before `before`, book none: None."""
@@ -82,9 +84,7 @@ class StorePace:
         return self._ask_again(now, wait / 2)
 
     def _ask_again(self, now: float, wait: float) -> float:
-        if len(self._not_booked) > MOST_ASKING:  # some have given up
-            self._not_booked = Counter({at: number for at, number in self._not_booked.items() if at > now - AHEAD})
-        self._not_booked[now + wait] += 1
+        self._not_booked.append(now + wait)
         return wait
 
     def begin(self, slot: float, now: float) -> bool:
@@ -93,8 +93,8 @@ class StorePace:
         A 429 has closed the pace meanwhile; or it is late, and others have booked behind it. Nobody gives way twice in
         a row, so that a process that is always late reads too.
         """
-        if self._not_booked and self._not_booked[slot]:
-            self._not_booked -= Counter([slot])
+        with suppress(ValueError):
+            self._not_booked.remove(slot)
             return False
         if now < self._closed_until:
             return False

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from batchstatus import Batch, BatchRef, ConfigurationError
 
-from ._values import CHANGE, Change, change, printable, reading, utc
+from ._values import CHANGE, Change, change, printable, reading
 
 STALE = 60.0
 """Seconds: a reading that is older than the stored one by up to so much came late; by more, the clock was put back."""
@@ -109,8 +109,7 @@ def _add(
     insert = "INSERT INTO changes (ref, sequence, kind, at, batch, error) VALUES (?, ?, ?, ?, ?, ?)"
     row = connection.execute(insert, (number, sequence, kind, at, batch, error)).lastrowid
     connection.execute("INSERT INTO outbox (change, ref) VALUES (?, ?)", (row, number))
-    kept = None if batch is None else json.loads(batch)
-    return Change(ref=BatchRef.parse(ref), sequence=sequence, kind=kind, at=utc(at), batch=kept, error=error)
+    return change((ref, sequence, kind, at, batch, error, 0))
 
 
 def differs(connection: sqlite3.Connection, batch: Batch) -> bool:
@@ -136,11 +135,9 @@ def changes(connection: sqlite3.Connection, since: datetime | None, after: str |
 
 def number_of(connection: sqlite3.Connection, name: str) -> int:
     """Return the number of the change with an id; raise ConfigurationError where there is none."""
-    ref, _, sequence = name.rpartition("#")
-    query = (
-        "SELECT changes.n FROM changes JOIN refs ON refs.n = changes.ref WHERE refs.ref = ? AND changes.sequence = ?"
-    )
-    found = connection.execute(query, (ref, int(sequence))).fetchone() if sequence.isdecimal() else None
+    ref, _, sequence = printable(name).rpartition("#")
+    query = "SELECT n FROM changes WHERE ref = (SELECT n FROM refs WHERE refs.ref = ?) AND sequence = ?"
+    found = connection.execute(query, (ref, sequence)).fetchone()
     if found is None:
         raise ConfigurationError(f"the store has no change {name!r:.300}; ids are written vendor:id#sequence")
     number: int = found[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from batchstatus import ConfigurationError
@@ -93,8 +93,9 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 
 
 def connect(path: Path, *, synchronous: str = "FULL", patience: float = PATIENCE) -> sqlite3.Connection:
-    """Return a connection without implicit transactions, for threads that take turns."""
-    connection = sqlite3.connect(path, timeout=patience, isolation_level=None, check_same_thread=False)
+    """Return a connection to a file that is there, without implicit transactions, for threads that take turns."""
+    uri = f"{path.as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, timeout=patience, isolation_level=None, check_same_thread=False, uri=True)
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute(f"PRAGMA synchronous = {synchronous}")
     return connection
@@ -110,7 +111,11 @@ def prepare(path: Path) -> None:
         raise ConfigurationError(f"a store needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Only a new file, which nobody has a lock on: closing one drops all locks that this process has on it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+            raise ConfigurationError(f"the store {path} cannot be opened: it is no file that may be read and written")
         with closing(connect(path)) as connection:
             _check(connection, path)
             _use_wal(connection, path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -90,7 +89,7 @@ CHANGE = "refs.ref, changes.sequence, kind, at, batch, changes.error, attempts"
 """The columns of `changes`, `refs` and `outbox` that `change` takes."""
 
 
-def tracked(row: sqlite3.Row | tuple[Any, ...]) -> Tracked:
+def tracked(row: tuple[Any, ...]) -> Tracked:
     """Return a row of the columns TRACKED."""
     ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error = row
     state, word, counts = json.loads(reading) if reading else (None, None, {})
@@ -109,7 +108,7 @@ def tracked(row: sqlite3.Row | tuple[Any, ...]) -> Tracked:
     )
 
 
-def change(row: sqlite3.Row | tuple[Any, ...]) -> Change:
+def change(row: tuple[Any, ...]) -> Change:
     """Return a row of the columns CHANGE."""
     ref, sequence, kind, at, batch, error, attempts = row
     return Change(

@@ -29,6 +29,7 @@ CLOCK = 60.0
 SLACK = 4
 """A watcher gives refs up once it has a 4th more than its share, as each that moves is read once more."""
 OPEN = "tracked AND NOT ended"
+CLAIMED = f"SELECT ref FROM refs WHERE watcher = ? AND {OPEN} ORDER BY coalesce(read_at, 0), n"
 AT_PLACES = "(:places = 'null' OR place IN (SELECT value FROM json_each(:places)))"
 
 
@@ -41,8 +42,9 @@ class Locks:
 
     def hold(self, name: str) -> None:
         """Be alive under a name, until `drop` or the end of the process."""
-        if fcntl is None or name in self._held:
+        if fcntl is None or (name in self._held and self._file(name).exists()):
             return
+        self.drop(name)
         file = os.open(self._file(name), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -54,8 +56,8 @@ class Locks:
     def drop(self, name: str) -> None:
         """Be alive under a name no more."""
         if (file := self._held.pop(name, None)) is not None:
-            self._file(name).unlink(missing_ok=True)
             os.close(file)
+            self._file(name).unlink(missing_ok=True)
 
     def is_free(self, name: str) -> bool:
         """Return whether the process that had this name has ended, and clear its file away."""
@@ -63,8 +65,8 @@ class Locks:
             return False
         try:
             file = os.open(self._file(name), os.O_RDWR)
-        except FileNotFoundError:
-            return True
+        except OSError as error:
+            return isinstance(error, FileNotFoundError)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._file(name).unlink(missing_ok=True)
@@ -99,9 +101,9 @@ def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: floa
 
 
 def claim(
-    connection: sqlite3.Connection, locks: Locks, name: str, *, places: Iterable[str] | None, limit: int, seconds: float
-) -> list[str]:
-    """Take a fair share of the open refs of some places; return all that the watcher has now, the oldest first."""
+    connection: sqlite3.Connection, locks: Locks, name: str, *, places: Iterable[str] | None, seconds: float
+) -> None:
+    """Take a fair share of the open refs of some places."""
     now = time.time()
     values = {
         "name": name,
@@ -118,7 +120,7 @@ def claim(
     (sharing,) = connection.execute("SELECT count(*) FROM watchers WHERE places = :places", values).fetchone()
     (found,) = connection.execute(f"SELECT count(*) FROM refs WHERE {OPEN} AND {AT_PLACES}", values).fetchone()
     (held,) = connection.execute(f"SELECT count(*) FROM refs WHERE watcher = :name AND {OPEN}", values).fetchone()
-    share = min(-(-found // max(sharing, 1)), limit)
+    share = -(-found // sharing)
     if held > share + share // SLACK:
         values["number"] = held - share
         newest = f"SELECT n FROM refs WHERE watcher = :name AND {OPEN} ORDER BY n DESC LIMIT :number"
@@ -130,15 +132,12 @@ def claim(
         connection.execute(f"UPDATE refs SET watcher = :name WHERE n IN ({oldest})", values)
     values["version"] = _version(connection)
     connection.execute("UPDATE watchers SET seen = :version WHERE name = :name", values)
-    query = f"SELECT ref FROM refs WHERE watcher = :name AND {OPEN} ORDER BY coalesce(read_at, 0), n"
-    return [ref for (ref,) in connection.execute(query, values)]
 
 
-def release(connection: sqlite3.Connection, locks: Locks, name: str) -> None:
-    """Give up all that a watcher has, and its name."""
+def release(connection: sqlite3.Connection, name: str) -> None:
+    """Give up all that a watcher has."""
     if connection.execute("DELETE FROM watchers WHERE name = ?", (name,)).rowcount:
         tell_watchers(connection)
-    locks.drop(name)
 
 
 def _bury(connection: sqlite3.Connection, locks: Locks, name: str, now: float) -> None:

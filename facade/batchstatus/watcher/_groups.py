@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
+
+from attrs import define, field
 
 from batchstatus import (
     APIError,
@@ -38,13 +41,13 @@ LONGEST_REST = 960.0
 log = logging.getLogger("batchstatus")
 
 
+@define(eq=False)
 class Group:
     """One watch, and the refs of it that are still open and wanted."""
 
-    def __init__(self, refs: set[BatchRef]) -> None:
-        self.refs = refs
-        self.dropped = 0
-        self.task: asyncio.Task[None] | None = None
+    refs: set[BatchRef]
+    dropped: int = 0
+    task: asyncio.Task[None] = field(init=False)
 
 
 class Groups:
@@ -67,13 +70,17 @@ class Groups:
         self._ending: set[BatchRef] = set()
         """Those whose end is on its way into the store."""
         self._read_at: dict[BatchRef, float] = {}
+        """By which to read what was read longest ago first: of those that were not read yet, less than 0."""
 
     def want(self, refs: Iterable[BatchRef]) -> None:
-        """Read these, and no others."""
-        wanted = set(refs)
+        """Read these, and no others; new ones in the order in which they come."""
+        wanted = dict.fromkeys(refs)
         known = self._ending.union(self._resting, *(group.refs for group in self._groups))
-        self._add(wanted - known)
-        self._drop(known - wanted)
+        new = [ref for ref in wanted if ref not in known]
+        # Before all that were read, in their order: a watcher that begins anew goes on where the last one ended.
+        self._read_at |= {ref: float(number - len(new)) for number, ref in enumerate(new)}
+        self._add(set(new))
+        self._drop(known - wanted.keys())
 
     def look(self) -> None:
         """Read those again that have rested long enough."""
@@ -83,11 +90,13 @@ class Groups:
             del self._resting[ref]
         self._add(rested)
 
-    def settled(self, ref: BatchRef) -> None:
-        """Forget a ref, whose end is stored."""
+    def settled(self, ref: BatchRef, is_stored: bool) -> None:
+        """Forget a ref whose end is stored; where it was not, read it again later, unless it is wanted no more."""
         self._ending.discard(ref)
-        self._read_at.pop(ref, None)
-        self._troubles.pop(ref, None)
+        if is_stored:
+            self._forget({ref})
+        else:
+            self._resting[ref] = time.monotonic() + REST
 
     async def close(self) -> None:
         """Read no more."""
@@ -106,10 +115,7 @@ class Groups:
         self._groups.append(new)
 
     def _drop(self, refs: set[BatchRef]) -> None:
-        for ref in refs:
-            self._resting.pop(ref, None)
-            self._read_at.pop(ref, None)
-            self._troubles.pop(ref, None)
+        self._forget(refs)
         anew: set[BatchRef] = set()
         for group in [*self._groups]:
             dropped = len(group.refs & refs)
@@ -120,17 +126,23 @@ class Groups:
                 anew |= self._end(group)
         self._add(anew)
 
+    def _forget(self, refs: set[BatchRef]) -> None:
+        for ref in refs:
+            self._resting.pop(ref, None)
+            self._read_at.pop(ref, None)
+            self._troubles.pop(ref, None)
+
     def _end(self, group: Group) -> set[BatchRef]:
         """End a group; return what was open in it."""
         refs, group.refs = group.refs, set()
-        if group.task is not None:
-            self._over.add(group.task)
-            group.task.add_done_callback(self._over.discard)
-            group.task.cancel()
+        self._over.add(group.task)
+        group.task.add_done_callback(self._over.discard)
+        group.task.cancel()
         return refs
 
     async def _run(self, group: Group) -> None:
-        order = sorted(group.refs, key=lambda ref: self._read_at.get(ref, 0.0))
+        began = time.monotonic()
+        order = sorted(group.refs, key=lambda ref: (self._read_at.get(ref, 0.0), random.random()))  # noqa: S311
         try:
             async with aclosing(self._client.watch(order, timeout=LONGEST_WATCH, changes_only=False)) as outcomes:
                 async for outcome in outcomes:
@@ -138,7 +150,11 @@ class Groups:
                         await self._take(group, outcome)
         except Exception:
             log.exception("a watch of %d batches failed; it begins anew in %.0f s", len(group.refs), REST)
-            self._resting |= dict.fromkeys(group.refs, time.monotonic() + REST)
+            now = time.monotonic()
+            self._resting |= dict.fromkeys(group.refs, now + REST)
+            # A batch that was not read may have broken it: those go last, in any order, so that it starves no other.
+            unread = [ref for ref in group.refs if self._read_at.get(ref, 0.0) < began]
+            self._read_at |= dict.fromkeys(unread, now)
         if group in self._groups:
             self._groups.remove(group)
 

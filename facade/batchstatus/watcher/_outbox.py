@@ -11,7 +11,7 @@ import time
 from batchstatus.store import Change, Store
 
 from ._deliveries import Delivery, NotTaken
-from ._waits import LOOK, first, in_thread, insist
+from ._waits import LOOK, first, hand_over, insist
 
 FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 60.0
@@ -35,8 +35,10 @@ class Outbox:
         self._in_flight = in_flight
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
-        self._fails = False
-        """Whether the last delivery has failed."""
+        self._failures = 0
+        """How many deliveries have failed since the last that did not."""
+        self._quiet_until = 0.0
+        """Until when to leave a receiver alone that takes nothing."""
 
     def wake(self) -> None:
         """Look at once: something was stored."""
@@ -49,7 +51,7 @@ class Outbox:
         try:
             while not stop.is_set():
                 self._wake.clear()
-                if not await self._begin(time.time()):
+                if not await self._begin(time.time(), self._room()):
                     await first(self._wake.wait(), stop.wait(), seconds=LOOK)
             if self._tasks:
                 await asyncio.wait([*self._tasks], timeout=FAREWELL)
@@ -60,17 +62,23 @@ class Outbox:
     async def empty(self) -> None:
         """Try everything once that is due by now."""
         now = time.time()
-        while self._deliver is not None and (await self._begin(now) or self._tasks):
+        while self._deliver is not None and (await self._begin(now, self._in_flight) or self._tasks):
             await asyncio.wait([*self._tasks], return_when=asyncio.FIRST_COMPLETED)
 
-    async def _begin(self, now: float) -> bool:
-        """Begin as many deliveries as there is room for; return whether there may be more of them to begin."""
-        room = self._in_flight - len(self._tasks)
-        if not room:
+    def _room(self) -> int:
+        """Return how many deliveries may be under way now: one to try where nothing arrives any more, or none."""
+        if self._failures < self._in_flight:
+            return self._in_flight
+        return int(time.monotonic() >= self._quiet_until)
+
+    async def _begin(self, now: float, room: int) -> bool:
+        """Begin deliveries until so many are under way; return whether there may be more of them to begin."""
+        room -= len(self._tasks)
+        if room <= 0:
             return False
         try:
             due = await asyncio.to_thread(self._store.undelivered, now, room, owner=self._owner)
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             log.warning("the store does not tell what to deliver: %s", error)
             return False
         for change in due:
@@ -87,22 +95,34 @@ class Outbox:
         try:
             async with asyncio.timeout(ENDLESS):
                 assert self._deliver is not None
-                await in_thread(self._deliver, change)
+                await hand_over(self._deliver, change)
         except Exception as error:  # noqa: BLE001 (a delivery is the caller's: whatever it raises, it is tried again)
             self._tell(change, error)
-            pause = min(FIRST_PAUSE * 2.0 ** min(change.attempts, 30), LONGEST_PAUSE)
-            pause *= random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
+            self._learn(time.monotonic())
+            until = time.time() + pause_after(change.attempts)
             reason = f"{type(error).__name__}: {error}"
-            await insist("a failed delivery", self._store.postpone, change.id, time.time() + pause, reason)
+            await insist("a failed delivery", self._store.postpone, change.id, until, reason)
         else:
-            if self._fails:
+            if self._failures:
                 log.info("%s is delivered: deliveries succeed again", change.id)
-            self._fails = False
+            self._failures, self._quiet_until = 0, 0.0
             await insist("a delivery", self._store.delivered, change.id)
+
+    def _learn(self, now: float) -> None:
+        """Take a failure in: as many as may be under way tell that the receiver is down; pauses follow from there."""
+        if now >= self._quiet_until:  # else it was under way when the pause began
+            self._failures += 1
+            if self._failures >= self._in_flight:
+                self._quiet_until = now + pause_after(self._failures - self._in_flight)
 
     def _tell(self, change: Change, error: Exception) -> None:
         refused = isinstance(error, NotTaken) and error.is_refusal
-        loud = change.attempts == 0 if refused else not self._fails
-        self._fails = True
+        loud = change.attempts == 0 if refused else not self._failures
         level = logging.WARNING if loud else logging.DEBUG
         log.log(level, "%s is not delivered, and will be tried again: %s: %s", change.id, type(error).__name__, error)
+
+
+def pause_after(failures: int) -> float:
+    """Return the seconds until the next attempt; `failures` counts those before the last."""
+    pause = min(FIRST_PAUSE * 2.0 ** min(failures, 30), LONGEST_PAUSE)
+    return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)

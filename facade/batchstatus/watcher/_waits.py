@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import threading
 from collections.abc import Callable
-from contextlib import suppress
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from batchstatus.store import Change
@@ -35,35 +35,43 @@ async def insist(what: str, call: Callable[..., T], *arguments: Any) -> T:
     while True:
         try:
             return await asyncio.to_thread(call, *arguments)
-        except sqlite3.Error as error:
+        except sqlite3.OperationalError as error:
             log.warning("the store does not take %s, and will be asked again: %s", what, error)
             await asyncio.sleep(LOOK)
 
 
-async def in_thread(call: Callable[[Change], Any], change: Change) -> None:
-    """Call it in a thread of its own, which a process that ends does not wait for; or await it."""
-    if inspect.iscoroutinefunction(call):
-        await call(change)
-        return
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
+async def in_whole(call: Callable[..., T], *arguments: Any) -> T:
+    """Call it in a thread, and wait for its end even where this is cancelled."""
+    thread = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait([thread])
+        raise
 
-    def settle(error: Exception | None) -> None:
-        if done.done():
-            return
-        if error is None:
-            done.set_result(None)
-        else:
-            done.set_exception(error)
+
+async def hand_over(call: Callable[[Change], object], change: Change) -> None:
+    """Call it in a thread of its own, for which no process waits at its end; await what it returns, if need be."""
+    done: Future[tuple[object, Exception | None]] = Future()
+    done.set_running_or_notify_cancel()  # from here on it cannot be cancelled
 
     def work() -> None:
-        error: Exception | None = None
         try:
-            call(change)
-        except Exception as raised:  # noqa: BLE001 (it belongs to the one who waits)
-            error = raised
-        with suppress(RuntimeError):  # the loop may be closed by now, and nobody wait any more
-            loop.call_soon_threadsafe(settle, error)
+            done.set_result((call(change), None))
+        except Exception as error:  # noqa: BLE001 (it belongs to the one who waits)
+            done.set_result((None, error))
+        except BaseException as error:  # noqa: BLE001 (neither does SystemExit end the watcher)
+            done.set_result((None, RuntimeError(repr(error))))
 
     threading.Thread(target=work, name="batchstatus-delivery", daemon=True).start()
-    await done
+    result, error = await asyncio.wrap_future(done)
+    if error is not None:
+        raise error
+    if inspect.isawaitable(result):
+        try:
+            await result
+        except asyncio.CancelledError as cancelled:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RuntimeError("it was cancelled, and not by the watcher") from cancelled

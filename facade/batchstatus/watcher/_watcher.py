@@ -20,14 +20,12 @@ from batchstatus.store import Change, Store
 from ._deliveries import Delivery
 from ._groups import Groups, is_for_good
 from ._outbox import FAREWELL, Outbox
-from ._waits import LOOK, first, insist
+from ._waits import LOOK, first, in_whole, insist
 
 IN_FLIGHT = 8
 """Deliveries under way at once."""
 LEASE = 30.0
 """Seconds after which the others take over from a watcher that hangs; from one that has died they do so at once."""
-MOST = 100_000
-"""Refs of one watcher."""
 STORED_AT_ONCE = 256
 WAITING = 4_096
 """Readings that may wait for the disk before reading waits for it too."""
@@ -46,7 +44,7 @@ class Watcher:
         **options: What `AsyncBatchClient` takes by keyword, such as `poll` and `on_event`.
 
     Raises:
-        ConfigurationError: Without an account, or where two have the same name.
+        ConfigurationError: `in_flight` is below 1; by `run` and `once`: there is no account, or two have the same name.
     """
 
     def __init__(
@@ -69,6 +67,8 @@ class Watcher:
         self._in_flight = in_flight
         self._missing: set[str] = set()
         """Places without an account, of which the log has told."""
+        self._is_unsure = False
+        """Whether to ask the store what to read although it tells of nothing new."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read, store and deliver until `stop` is set; then let deliveries that are under way end, for 5 s at most.
@@ -91,15 +91,16 @@ class Watcher:
                 await delivering
                 writing.cancel()
         finally:
-            self._store.release(self.name)
+            await self._release()
 
     async def once(self, *, timeout: float = 600.0) -> list[Change]:
-        """Read every open batch once, store and deliver what has changed, and return it.
+        """Read once each open batch that no other watcher has, store and deliver what has changed, and return it.
 
         What could not be read within `timeout` seconds stays open. Deliveries are tried once.
         """
         try:
-            refs = await self._claim(seconds=timeout + LEASE)
+            # With a place of its own it has no part in what others share: they give nothing up for it.
+            refs = await self._claim(timeout + LEASE, {*self._places, self.name})
             found: dict[BatchRef, Outcome] = {}
             if refs:
                 async with AsyncBatchClient(*self._accounts, **self._options) as client:
@@ -108,27 +109,35 @@ class Watcher:
             await self._outbox().empty()
             return changes
         finally:
-            self._store.release(self.name)
+            await self._release()
 
     async def _follow(self, groups: Groups, stop: asyncio.Event) -> None:
         """Read what the store tracks, whatever that is just now."""
         while not stop.is_set():
             try:
-                if await asyncio.to_thread(self._store.renew, self.name, LEASE):
-                    groups.want(await self._claim(LEASE))
-            except sqlite3.Error as error:
+                if await asyncio.to_thread(self._store.renew, self.name, LEASE) or self._is_unsure:
+                    self._is_unsure = False
+                    groups.want(await self._claim(LEASE, self._places))
+            except (sqlite3.Error, OSError) as error:
+                self._is_unsure = True
                 log.warning("the store does not tell what to read: %s", error)
             groups.look()
             await first(stop.wait(), seconds=LOOK)
 
-    async def _claim(self, seconds: float) -> list[BatchRef]:
-        claim, places = self._store.claim, self._places
-        refs = await asyncio.to_thread(claim, self.name, MOST, seconds, places=places)
-        missing = await asyncio.to_thread(self._store.places) - places - self._missing
+    async def _claim(self, seconds: float, where: set[str]) -> list[BatchRef]:
+        refs = await in_whole(self._store.claim, self.name, seconds, where)
+        missing = await asyncio.to_thread(self._store.places) - self._places - self._missing
         for place in sorted(missing):
             log.warning("batches at %s are tracked, and this watcher has no such account", place)
         self._missing |= missing
         return refs
+
+    async def _release(self) -> None:
+        """Give up what this watcher has: in a thread, as the store may be busy for long."""
+        try:
+            await asyncio.to_thread(self._store.release, self.name)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("the store does not take back what this watcher has; others take it all the same: %s", error)
 
     def _outbox(self) -> Outbox:
         return Outbox(self._store, self.name, self._deliver, self._in_flight)
@@ -140,21 +149,35 @@ class Watcher:
             while not readings.empty() and len(outcomes) < STORED_AT_ONCE:
                 outcomes.append(readings.get_nowait())
             changes = await insist("what was read", self._keep, outcomes)
+            stored = {change.ref for change in changes if change.kind == "ended"}
             for outcome in outcomes:
                 if has_ended(outcome):
-                    groups.settled(outcome.ref)
+                    groups.settled(outcome.ref, outcome.ref in stored)
+                    self._is_unsure |= outcome.ref not in stored
                 readings.task_done()
             if changes:
                 outbox.wake()
 
     def _keep(self, outcomes: list[Outcome]) -> list[Change]:
+        """Store what was read, but for what cannot be stored; return the changes."""
+        try:
+            return self._put(outcomes)
+        except sqlite3.OperationalError:
+            raise
+        except Exception:
+            if len(outcomes) == 1:
+                log.exception("%s: what was read cannot be stored", outcomes[0].ref)
+                return []
+        return [change for outcome in outcomes for change in self._keep([outcome])]
+
+    def _put(self, outcomes: list[Outcome]) -> list[Change]:
         changes = self._store.observe_all(outcome.batch for outcome in outcomes if outcome.batch is not None)
         for outcome in outcomes:
-            if outcome.error is None or isinstance(outcome.error, WaitError):
-                continue
-            if not has_ended(outcome):
-                self._store.trouble(outcome.ref, outcome.error)
-            elif (change := self._store.refuse(outcome.ref, outcome.error)) is not None:
+            # Where the time was up, what counts is why the last read failed, if it did.
+            error = outcome.error.__cause__ if isinstance(outcome.error, WaitError) else outcome.error
+            if error is not None and not has_ended(outcome):
+                self._store.trouble(outcome.ref, error)
+            elif error is not None and (change := self._store.refuse(outcome.ref, error)) is not None:
                 changes.append(change)
         return changes
 

@@ -252,6 +252,17 @@ def test_the_reader_of_a_service_may_leave(user, simulator, store):
     assert "Traceback" not in said.stderr
 
 
+def test_a_service_goes_on_where_nobody_listens_to_its_messages(user, simulator, store):
+    ref = simulator.add("believe", seconds=2)
+    store.track([ref])
+    with running(user, "run", "-vv") as service:
+        service.stderr.readline()
+        service.stderr.close()
+        soon(lambda: not store.tracked(open_only=True))
+        service.send_signal(signal.SIGTERM)
+        assert service.wait(20) == 143
+
+
 def test_history_has_the_changes_of_one_batch(user, simulator, store):
     ref = simulator.add("gameball", status="completed", total=200, failed=2)
     store.track([ref])

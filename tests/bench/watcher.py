@@ -1,12 +1,12 @@
 """What a watcher loses and repeats that is killed again and again: SIGKILL at random moments, deliveries over HTTP.
 
-The vendors and the receiver are this process; the watcher is another one, started anew after each kill.
+The vendors and the receiver are this process; the watcher is `batchstatus run`, started anew after each kill.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
+import os
 import random
 import signal
 import subprocess
@@ -21,16 +21,15 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import commandline
 from _report import Figure
 from attrs import define, field
-from batchstatus import Believe, Gameball
 from batchstatus.store import Store
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Simulator
-from batchstatus.watcher import Watcher, to_url
+from batchstatus.testing.simulator import Simulator
+from batchstatus.watcher import IN_FLIGHT
 
 BATCHES = 60
 KILLS = 25
-IN_FLIGHT = 8
 LIFE = 1.2
 """Seconds from a watcher's first read to its kill, at most."""
 START = 0.4
@@ -85,13 +84,14 @@ def killed_again_and_again(folder: Path, *, batches: int, kills: int, seed: int 
     simulator.app = counted(simulator.app, found.statuses)
     longest = kills * (START + LIFE / 2) + 2.0
     with simulator, receiving(found.posts) as url, Store(path) as store:
-        command = [sys.executable, __file__, str(path), simulator.url, url]
+        command = [sys.executable, "-m", "batchstatus.cli", "run", "--store", str(path), "--deliver", url]
+        environ = os.environ | commandline.keys(simulator)
         store.track(
             simulator.add(vendor, seconds=draw.uniform(1.0, longest))
             for vendor, _ in zip(("gameball", "believe") * batches, range(batches), strict=False)
         )
         for _ in range(kills):
-            with subprocess.Popen(command, stdout=subprocess.DEVNULL) as watcher:
+            with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as watcher:
                 if draw.random() < 0.2:
                     time.sleep(draw.uniform(0.0, START))
                 else:
@@ -100,13 +100,13 @@ def killed_again_and_again(folder: Path, *, batches: int, kills: int, seed: int 
                     time.sleep(draw.uniform(0.0, LIFE))
                 watcher.kill()
             found.faults += faults(store)
-        with subprocess.Popen(command, stdout=subprocess.PIPE) as watcher:
-            watcher.stdout.readline()  # from here on it can be told to stop
+        with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as watcher:
+            watcher.stderr.readline()  # from here on it can be told to stop
             until(lambda: not found.missing and not store.check()["undelivered"], 30.0)
             watcher.send_signal(signal.SIGTERM)
-        found.faults += faults(store) + (
-            [f"the last watcher ended with {watcher.returncode}"] * bool(watcher.returncode)
-        )
+        found.faults += faults(store)
+        if watcher.returncode != 128 + signal.SIGTERM:
+            found.faults.append(f"the last watcher ended with {watcher.returncode}")
     return found
 
 
@@ -178,17 +178,3 @@ def receiving(posts: list[dict[str, Any]]) -> Iterator[str]:
         server.shutdown()
         thread.join()
         server.server_close()
-
-
-async def watch(path: str, vendors: str, receiver: str) -> None:
-    """Be the watcher."""
-    accounts = Gameball(GAMEBALL_KEY, GAMEBALL_SECRET, base_url=vendors), Believe(BELIEVE_KEY, base_url=vendors)
-    stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    print("begun", flush=True)
-    with Store(path) as store:
-        await Watcher(store, accounts, deliver=to_url(receiver), in_flight=IN_FLIGHT).run(stop)
-
-
-if __name__ == "__main__":
-    asyncio.run(watch(*sys.argv[1:]))

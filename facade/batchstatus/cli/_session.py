@@ -82,7 +82,10 @@ class Session:
             text = f"batchstatus: a fault of ours, please report it: {type(what).__name__}: {what}"
         else:
             text = f"batchstatus: {what}"
-        click.echo(text, err=True)
+        try:
+            click.echo(text, err=True)
+        except OSError:  # nobody listens any more; that ends nothing
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (until the process ends)
 
     def note(self, what: str) -> None:
         """Tell the user something that -q leaves out."""

@@ -69,8 +69,11 @@ def observe(connection: sqlite3.Connection, batch: Batch) -> Change | None:
     connection.execute("UPDATE refs SET read_at = ?, error = NULL WHERE n = ?", (read_at, number))
     if now == before:
         return None
+    said = batch.to_dict()
+    if not batch.is_terminal:
+        said["results"] = None  # they grow with each change: all of them in each would be a square
     kind = "ended" if batch.is_terminal else "change"
-    return _add(connection, number, kind, reading=now, batch=json.dumps(batch.to_dict()))
+    return _add(connection, number, kind, reading=now, batch=json.dumps(said))
 
 
 def refuse(connection: sqlite3.Connection, ref: BatchRef, error: str) -> Change | None:

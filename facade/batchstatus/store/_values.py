@@ -59,7 +59,7 @@ class Change:
     at: datetime
     """When it was stored: aware, UTC, by this machine's clock."""
     batch: dict[str, Any] | None = field(default=None, hash=False)
-    """What `Batch.to_dict()` said; None where the vendor has refused it."""
+    """What `Batch.to_dict()` said, with `results` None before the end; None where the vendor has refused it."""
     error: str | None = None
     attempts: int = field(default=0, eq=False)
     """How often its delivery has failed."""

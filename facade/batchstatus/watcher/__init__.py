@@ -7,6 +7,6 @@ Any number of processes may do so over one store: they share the batches, the pa
 """
 
 from ._deliveries import Delivery, to_stream, to_url
-from ._watcher import Watcher, paced
+from ._watcher import IN_FLIGHT, Watcher, paced
 
-__all__ = ["Delivery", "Watcher", "paced", "to_stream", "to_url"]
+__all__ = ["IN_FLIGHT", "Delivery", "Watcher", "paced", "to_stream", "to_url"]

@@ -173,8 +173,9 @@ class Watcher:
     def _put(self, outcomes: list[Outcome]) -> list[Change]:
         changes = self._store.observe_all(outcome.batch for outcome in outcomes if outcome.batch is not None)
         for outcome in outcomes:
-            # Where the time was up, what counts is why the last read failed, if it did.
-            error = outcome.error.__cause__ if isinstance(outcome.error, WaitError) else outcome.error
+            error: BaseException | None = outcome.error
+            if isinstance(error, WaitError):  # what counts is why the last read failed, or that there was none
+                error = error.__cause__ or (None if error.last else error)
             if error is not None and not has_ended(outcome):
                 self._store.trouble(outcome.ref, error)
             elif error is not None and (change := self._store.refuse(outcome.ref, error)) is not None:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import time
 
@@ -20,6 +23,13 @@ def test_help_names_every_command_and_the_exit_codes(environ):
     assert (said.returncode, said.stderr) == (0, "")
     assert all(f"  {name} " in said.stdout for name in COMMANDS)
     assert "124 timed out" in said.stdout
+
+
+@pytest.fixture
+def raw_server_that_hangs():
+    """The address of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -118,10 +128,21 @@ def test_of_several_codes_the_gravest_is_the_end(user, simulator):
     assert run(user | {"GAMEBALL_BASE_URL": "http://127.0.0.1:1"}, "status", *refs, "gameball:1").returncode == 5
 
 
-def test_errors_are_json_where_json_is_asked_for(user):
-    said = run(user, "status", "believe:missing", "-o", "json")
+@pytest.mark.parametrize(
+    ("arguments", "name", "code"),
+    [
+        (["status", "believe:missing", "-o", "json"], "BatchNotFound", 3),
+        (["-o", "json", "status"], "UsageError", 2),
+        (["--output=json", "stauts"], "UsageError", 2),
+        (["status", "--bad", "-ojson"], "NoSuchOption", 2),
+        (["status", "believe:1", "-o", "json", "--config", "missing.toml"], "ConfigurationError", 2),
+        (["status", "believe/acme:1", "--output", "json"], "MissingKey", 4),
+    ],
+)
+def test_errors_are_json_where_json_is_asked_for(user, arguments, name, code):
+    said = run(user, *arguments)
     error = json.loads(said.stderr)
-    assert (error["schema"], error["error"], error["exit_code"]) == (1, "BatchNotFound", 3)
+    assert (said.returncode, error["schema"], error["error"], error["exit_code"]) == (code, 1, name, code)
 
 
 @pytest.mark.parametrize(
@@ -169,6 +190,20 @@ def test_watch_prints_a_line_for_each_change(user, simulator):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_command_that_only_reads_too(user, raw_server_that_hangs, number, code):
+    reading = subprocess.Popen(
+        [*COMMAND, "status", "believe:1"],
+        env=user | {"BELIEVE_BASE_URL": raw_server_that_hangs},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    time.sleep(1.5)
+    reading.send_signal(number)
+    _, said = reading.communicate(timeout=20)
+    assert (reading.returncode, said) == (code, "batchstatus: interrupted\n")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_at_once_and_says_how_to_go_on(user, simulator, number, code):
     ref = simulator.add("believe", status="FINALIZED")
     waiting = subprocess.Popen([*COMMAND, "wait", str(ref)], env=user, stderr=subprocess.PIPE, text=True)
@@ -184,11 +219,96 @@ def test_a_signal_ends_it_at_once_and_says_how_to_go_on(user, simulator, number,
     assert "Traceback" not in said
 
 
+def shell(user, command):
+    command = command.replace("batchstatus", " ".join(COMMAND))
+    return subprocess.run(
+        ["bash", "-c", command],
+        env=user,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
 def test_the_reader_of_a_pipe_may_leave(user, simulator):
-    refs = [simulator.add("believe", status="EXECUTED") for _ in range(3)]
-    command = f"{' '.join(COMMAND)} status {' '.join(map(str, refs))} | head -n 1"
-    said = subprocess.run(command, shell=True, env=user, capture_output=True, text=True, timeout=60, check=False)
-    assert (len(said.stdout.splitlines()), said.stderr) == (1, "")
+    ref = simulator.add("believe", status="EXECUTED")
+    said = shell(user, f"batchstatus status {ref} | true; echo ${{PIPESTATUS[0]}}")
+    assert (said.stdout, said.stderr) == ("141\n", "")
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("status REF >/dev/full", 74, "No space left on device"),
+        ("status REF 2>/dev/full", 0, ""),
+        ("status believe:missing 2>/dev/full", 3, ""),
+        ("wait REF -v 2>/dev/full", 0, ""),
+        ("status REF >&-", 0, ""),
+        ("status - <&-", 2, "no refs"),
+        ("status REF 2>&-", 0, ""),
+    ],
+)
+def test_a_stream_that_does_not_work_brings_no_traceback(user, simulator, command, code, says):
+    said = shell(user, "batchstatus " + command.replace("REF", str(simulator.add("believe", status="EXECUTED"))))
+    assert said.returncode == code, said.stderr
+    assert says in said.stderr
+    assert "Traceback" not in said.stderr
+    assert "fault of ours" not in said.stderr
+
+
+def test_without_a_home_the_environment_does(user, simulator):
+    nowhere = {name: value for name, value in user.items() if name != "HOME"}
+    as_nobody = (
+        ["setpriv", "--reuid", "12345", "--clear-groups"] if os.getuid() == 0 and shutil.which("setpriv") else []
+    )
+    ref = simulator.add("believe", status="EXECUTED")
+    command = [*as_nobody, *COMMAND, "status", str(ref)]
+    said = subprocess.run(command, env=nowhere, capture_output=True, text=True, timeout=60, check=False, cwd="/")
+    assert (said.returncode, "Traceback" in said.stderr) == (0, False), said.stderr
+
+
+def test_a_vendor_that_is_down_while_one_waits_is_told(user):
+    said = run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "wait", "believe:1", "--timeout", "2s")
+    assert said.returncode == 5
+    assert "believe:1: still unread after 2" in said.stderr
+
+
+def test_what_is_still_open_is_told(user, simulator):
+    ref = simulator.add("believe", status="FINALIZED")
+    late = run(user, "wait", ref, "--timeout", "1s")
+    assert (late.returncode, late.stdout) == (124, "")
+    assert f"{ref}: still REQUIRES_ACTION (FINALIZED)" in late.stderr
+    assert [line["state"] for line in lines(run(user, "wait", ref, "--timeout", "0"))] == ["requires_action"]
+
+
+def test_fail_fast_ends_at_the_first_that_failed(user, simulator):
+    refs = [simulator.add("believe", status="FAILED"), simulator.add("believe", status="FINALIZED")]
+    assert run(user, "wait", *refs, "--fail-fast", "--timeout", "30s").returncode == 1
+
+
+def test_control_characters_of_a_vendor_do_not_reach_the_terminal(user, simulator):
+    ref = simulator.add("gameball", status="ARCHIVED\x1b[31m\nX")
+    drawn, _ = terminal(user, "status", ref, columns=120)
+    assert "ARCHIVED\\x1b[31m" in drawn
+
+
+def test_messages_stand_above_the_table_that_moves(user, simulator):
+    refs = ["gameball:nope", "gameball:nope2", simulator.add("gameball", seconds=2)]
+    drawn, code = terminal(user, "wait", *refs, columns=80)
+    assert code == 3
+    assert all(f"batchstatus: {ref}: HTTP 404" in drawn for ref in refs[:2])
+    assert re.search(
+        r"(^|\r)batchstatus: gameball:nope2: HTTP 404", re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", drawn), re.MULTILINE
+    )
+
+
+def test_why_batches_failed_is_told_in_full(user, simulator):
+    ref = simulator.add("gameball", status="completed", total=200, failed=2)
+    said = run(user, "status", ref, "-o", "table")
+    assert said.stderr == f"{ref}: 2 x refused\n"
+    assert run(user, "status", ref, "-o", "table", "-q").stderr == ""
 
 
 def test_on_a_terminal_the_table_moves_and_is_in_colour(user, simulator):
@@ -207,7 +327,7 @@ def test_wait_on_a_terminal_moves_and_ends_with_its_code(user, simulator):
     drawn, code = terminal(user, "wait", simulator.add("believe", seconds=1, ends="FAILED"), "--for", "succeeded")
     assert code == 1
     assert "1 of 1 ended" in drawn
-    assert "1 with failures" in drawn
+    assert "1 failed or cancelled" in drawn
 
 
 def test_simulate_on_a_terminal_prints_lines_to_paste(environ):
@@ -263,6 +383,8 @@ def test_a_configuration_file_names_several_accounts(environ, simulator):
         ('[[account]]\nvendor = "believe"\n', 0o600, "give either api_key or api_key_file"),
         ('[[account]]\nvendor = "other"\n', 0o600, "vendor is one of believe, gameball"),
         ('[[account]]\nvendor = "believe"\napi_key = "test-key"\ncolour = 1\n', 0o600, "has no colour"),
+        ('[[account]]\nvendor = "believe"\napi_key = "test-key"\nrate_limit = {x = 1}\n', 0o600, "{requests = 5"),
+        ('[[account]]\nvendor = "believe"\napi_key = "test-key"\nstates = {A = "done"}\n', 0o600, "there are pending"),
         ("account = 7", 0o600, "accounts are written"),
         ("[[account", 0o600, "no valid TOML"),
     ],
@@ -273,6 +395,13 @@ def test_a_configuration_file_that_cannot_work_is_refused(environ, text, mode, s
     assert said.returncode == 2
     assert says in said.stderr
     assert "test-key" not in said.stderr
+
+
+def test_an_account_in_the_file_may_have_words_and_a_rate_of_its_own(environ, simulator):
+    ref = simulator.add("believe", status="ARCHIVED")
+    text = f'[[account]]\nvendor = "believe"\napi_key = "{BELIEVE_KEY}"\nbase_url = "{simulator.url}"\n'
+    config(environ["HOME"], f'{text}states = {{ARCHIVED = "succeeded"}}\nrate_limit = {{requests = 5, seconds = 1}}\n')
+    assert [line["state"] for line in lines(run(environ, "status", ref))] == ["succeeded"]
 
 
 def test_the_environment_wins_over_the_file(user, simulator):
@@ -300,7 +429,7 @@ def test_there_is_completion_for_each_shell(environ, shell):
 
 
 def test_without_the_extra_it_says_what_to_install(environ, tmp_path):
-    (tmp_path / "click.py").write_text("raise ModuleNotFoundError('click')")
+    (tmp_path / "click.py").write_text("raise ModuleNotFoundError(name='click')")
     said = run(environ | {"PYTHONPATH": str(tmp_path)}, "status")
     assert (said.returncode, said.stderr) == (
         1,

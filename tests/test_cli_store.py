@@ -143,10 +143,13 @@ def test_only_what_has_ended_is_removed_with_ended(user, simulator):
         (["track", "add", "other:1"], "no vendor 'other'; there are believe, gameball"),
         (["track", "add", "believe:1", "--label", "spring"], "is no label: write campaign=spring"),
         (["track", "add", "--from-file", "missing.txt"], "missing.txt cannot be read: No such file"),
+        (["track", "add", "believe:1", "--label", "a=\x1b[31m"], "is no label"),
+        (["track", "list", "--store", "~nosuch/x"], "--store: "),
         (["track", "rm"], "say which: refs, --label K=V, --ended, or --from-file F"),
         (["track", "lst"], "No such command 'lst'"),
         (["track", "list"], "batchstatus track add REF makes it"),
         (["history", "believe:1"], "there is no store"),
+        (["history", "-"], "no refs"),
         (["events", "--since", "yesterday"], "write 90s, 2h or 1d ago, or 2026-01-31T12:00"),
         (["watch", "--all"], "there is no store"),
         (["watch", "--all", "believe:1"], "give refs or --all, not both"),
@@ -171,7 +174,7 @@ def test_run_prints_each_change_until_a_signal_and_goes_on_later(user, simulator
         service.send_signal(signal.SIGTERM)
         out, said = service.communicate(timeout=20)
     assert service.returncode == 143
-    assert "1 batch is open, and batchstatus run goes on with it" in said
+    assert "stopped; 1 batch open; batchstatus run goes on" in said
     told = [json.loads(line) for line in out.splitlines()]
     assert [change["id"] for change in told if change["kind"] == "ended"] == [told_id(store, refs[0])]
     assert Counter(change["id"] for change in told) == Counter(change.id for change in store.changes())
@@ -207,12 +210,47 @@ def test_run_once_reads_delivers_and_ends(user, simulator, store):
     assert [line["ref"] for line in lines(run(user, "run", "--once"))] in ([], [str(refs[1])])
 
 
+def test_run_once_tries_what_was_put_off_too(user, simulator, store):
+    store.track([simulator.add("believe", status="EXECUTED")])
+    with receiver(lambda count: 500 if count == 1 else 204) as (posts, url):
+        assert run(user, "run", "--once", "--deliver", url).returncode == 5
+        assert run(user, "run", "--once", "--deliver", url).returncode == 0
+    assert len(posts) == 2
+
+
+def test_a_batch_of_an_account_without_a_key_is_told_by_the_code(user, simulator, store):
+    ref = simulator.add("believe", status="EXECUTED")
+    store.track([ref, "believe/acme:1"])
+    once = run(user, "run", "--once")
+    assert (once.returncode, len(lines(once))) == (4, 1)
+    assert "believe/acme:1: which account? Those with keys here are written believe:ID" in once.stderr
+    assert run(user, "status", "believe/acme:1").returncode == 4
+    store.track(["believe:2"])
+    watched = run(user, "watch", "--all")
+    assert watched.returncode == 4
+    assert "believe/acme:1: which account?" in watched.stderr
+    assert "believe:2: HTTP 404" in watched.stderr, "the others are watched all the same"
+
+
+def test_a_refusal_is_told_again_by_each_service(user, simulator, store):
+    store.track([simulator.add("believe", status="EXECUTED")])
+    with receiver(lambda _: 404) as (posts, url):
+        for times in (1, 2):
+            with running(user, "run", "--deliver", url) as service:
+                soon(lambda times=times: len(posts) >= times)
+                time.sleep(0.3)
+                service.send_signal(signal.SIGINT)
+                said = service.communicate(timeout=20)[1]
+            assert "is not delivered, and will be tried again: NotTaken: HTTP 404" in said
+            assert "stopped; 0 batches open, 1 change to deliver" in said
+
+
 def test_run_once_tells_by_its_code_what_is_left_undone(user, simulator, store):
     store.track([simulator.add("believe", status="EXECUTED")])
     with receiver(lambda _: 500) as (_, url):
         late = run(user, "run", "--once", "--deliver", url)
     assert late.returncode == 5
-    assert "1 batch has changes that could not be delivered" in late.stderr
+    assert "1 change could not be delivered" in late.stderr
     store.track(["gameball:1"])
     gone = run(user | {"GAMEBALL_BASE_URL": "http://127.0.0.1:1"}, "run", "--once", "--timeout", "3s")
     assert gone.returncode == 5
@@ -226,9 +264,7 @@ def test_run_once_tells_by_its_code_what_is_left_undone(user, simulator, store):
 def test_a_batch_that_nobody_knows_ends_with_what_the_vendor_said(user, store):
     store.track(["believe:missing"])
     assert "HTTP 404" in lines(run(user, "run", "--once"))[0]["error"]
-    assert re.search(
-        r"REFUSED +believe:missing: HTTP 404", run(user, "history", "believe:missing", "-o", "table").stdout
-    )
+    assert re.search(r"REFUSED +HTTP 404", run(user, "history", "believe:missing", "-o", "table").stdout)
     assert lines(run(user, "track", "list"))[0]["ended"] is True
 
 
@@ -298,10 +334,19 @@ def test_events_are_all_changes_and_follow_goes_on(user, simulator, store):
         following.send_signal(signal.SIGINT)
         _, said = following.communicate(timeout=20)
     assert following.returncode == 130
-    assert f"batchstatus events --follow --after '{second}'" in said
+    assert f"batchstatus events --follow -o id --after '{second}'" in said
     assert run(user, "events", "-o", "id").stdout.split() == [first, second]
     assert run(user, "events", "-o", "id", "--after", first).stdout.split() == [second]
     assert run(user, "events", "--after", "believe:9#1").returncode == 2
+
+
+def test_what_to_type_to_go_on_has_all_that_was_typed(user, simulator, store, tmp_path):
+    run(user, "track", "add", simulator.add("believe", status="FINALIZED"), "--store", tmp_path / "my store.sqlite3")
+    with running(user, "watch", "--all", "--store", tmp_path / "my store.sqlite3") as watching:
+        watching.stdout.readline()
+        watching.send_signal(signal.SIGINT)
+        said = watching.communicate(timeout=20)[1]
+    assert f"batchstatus watch --all --store '{tmp_path}/my store.sqlite3'" in said
 
 
 def test_events_since_a_time_or_a_span_ago(user, simulator, store):
@@ -375,6 +420,8 @@ def test_options_of_a_command_come_from_the_file_and_the_environment(user, simul
     config(user["HOME"], '[wait]\nfor = "succeeded"\ntimeout = 0\n[track.list]\nopen = true\n')
     ref = simulator.add("believe", status="FINALIZED")
     assert run(user, "wait", ref).returncode == 8
+    assert run(user | {"BATCHSTATUS_TRACK_ADD_LABEL": "a=1 b=2"}, "track", "add", "believe:1").returncode == 0
+    assert lines(run(user, "track", "list"))[0]["labels"] == {"a": "1", "b": "2"}
     assert run(user, "wait", simulator.add("believe", status="FAILED")).returncode == 1
     assert run(user | {"BATCHSTATUS_WAIT_FOR": "requires_action"}, "wait", ref).returncode == 0
     assert run(user, "wait", ref, "--for", "requires_action").returncode == 0
@@ -386,6 +433,7 @@ def test_options_of_a_command_come_from_the_file_and_the_environment(user, simul
         ('colour = "red"', 0o600, "no setting colour; there are account, output, store"),
         ('output = "xml"', 0o600, "output is one of auto, table"),
         ("wait = 3", 0o600, "is a table"),
+        ("[track]\nadd = 3", 0o600, "is a table"),
         ("[wait]\nuntil = 3", 0o600, "wait has no option until; there are any, fail_fast, for, timeout"),
         ('[wait]\ntimeout = "soon"', 0o600, "is no time: write 90s"),
         ('[run]\ndeliver = "https://example.com/hook"', 0o644, "chmod 600"),
@@ -393,7 +441,7 @@ def test_options_of_a_command_come_from_the_file_and_the_environment(user, simul
 )
 def test_settings_that_cannot_work_are_refused(user, text, mode, says):
     config(user["HOME"], text, mode)
-    said = run(user, "wait", "believe:1")
+    said = run(user, *(["track", "add"] if "track" in text else ["wait"]), "believe:1")
     assert (said.returncode, says in said.stderr) == (2, True), said.stderr
     assert run(user, "wait", "--help").returncode == 0
 
@@ -425,7 +473,7 @@ def test_a_service_on_a_terminal_shows_changes_as_lines_and_ctrl_c_ends_it(user,
     drawn, code = terminal(user, "run", until=b"needs approval", key=b"\x03")
     assert code == 130
     assert "REQUIRES_ACTION" in drawn
-    assert "1 batch is open, and batchstatus run goes on with it" in drawn
+    assert "stopped; 1 batch open" in drawn
     assert "Traceback" not in drawn
 
 

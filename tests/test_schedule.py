@@ -661,7 +661,7 @@ def reason(plan, attempt, fails, deadline):
     """Return how the reason for a pause, or for none, begins, but for a last read."""
     pause, asked, remaining = attempt.event.pause, attempt.retry_after, attempt.event.remaining
     reasons = {
-        "it has ended": attempt.is_end,
+        "this is what was waited for": attempt.is_end,
         "no later read can fare better": attempt.is_final_refusal,
         "the vendor asks for more time than is left": asked is not None and attempt.ends + asked >= deadline,
         "the time is up": pause is None,

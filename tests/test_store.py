@@ -163,8 +163,25 @@ def test_a_change_is_told_stored_and_in_the_outbox(store):
     change = store.observe(batch)
     assert isinstance(change, Change)
     assert (change.id, change.ref, change.sequence) == ("believe/acme:1#1", batch.ref, 1)
-    assert (change.kind, change.error, change.batch) == ("change", None, batch.to_dict())
+    assert (change.kind, change.error, change.batch) == ("change", None, batch.to_dict() | {"results": None})
     assert store.history("believe/acme:1") == store.changes() == store.undelivered() == [change]
+
+
+def test_results_are_kept_with_the_end_alone(store):
+    """They grow with each change: all of them in each would take a square of them."""
+    store.track(["gameball:1"])
+    before = store.observe(reading("gameball:1", processed=2, results=({"a": 1},)))
+    after = store.observe(reading("gameball:1", state=BatchState.SUCCEEDED, results=({"a": 1}, {"a": 2})))
+    assert (before.batch["results"], after.batch["results"]) == (None, [{"a": 1}, {"a": 2}])
+
+
+def test_what_was_put_off_is_due_at_once_where_somebody_asks(store):
+    store.track(["gameball:1"])
+    change = store.observe(reading("gameball:1"))
+    store.postpone(change.id, time.time() + 60, "no")
+    assert store.undelivered() == []
+    store.retry_now()
+    assert store.undelivered() == [change]
 
 
 def test_a_change_is_ready_for_json(store):

@@ -150,7 +150,7 @@ class Schedule:
         before, changed = track.state, track.seen(batch, now)
         self._last = batch if self._single else None
         done = batch.state in self._until
-        pause, why = (None, "it has ended") if done else self._push(track, queue, now, None)
+        pause, why = (None, "this is what was waited for") if done else self._push(track, queue, now, None)
         seen = Event(
             kind=EventKind.READ, ref=track.ref, batch=batch, before=before, attempts=track.reads,
             elapsed=now - self.started, took=took, queued=queued, pause=pause, why=why, remaining=remaining(track, now),

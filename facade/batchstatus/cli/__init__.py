@@ -9,8 +9,12 @@ def main() -> None:
     """Run the command line, and leave with its exit code; no traceback reaches a user."""
     try:
         import click  # noqa: F401, PLC0415
-    except ModuleNotFoundError:
-        sys.exit("batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'")
-    from ._app import run  # noqa: PLC0415
 
+        from ._app import run  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.exit("batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'")
+    except KeyboardInterrupt:
+        sys.exit(130)
     sys.exit(run(sys.argv[1:]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 from typing import Any
 
@@ -11,9 +12,11 @@ import click
 
 from batchstatus._version import __version__
 
-from ._exit import FAULT, INTERRUPTED, code_of
+from ._exit import BROKEN_PIPE, FAULT, INTERRUPTED, code_of
 from ._options import options
 from ._session import SESSION
+from ._signals import code_of_signal, heed
+from ._tell import say
 
 COMMANDS = {
     "status": "Read batches once.",
@@ -55,19 +58,27 @@ class Commands(click.Group):
             raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a signal that it does not answer itself ends it in a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            say("interrupted")
+            return code_of_signal(error)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
         """List the commands without loading them."""
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
 
+JSON = re.compile(r"(^| )(-o ?|--output[ =])json( |$)")
 EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 ended otherwise, 2 usage, 3 unknown batch,
-4 key missing or refused, 5 vendor unreachable or not understood, 8 still open, 124 timed out, 130 and 143 signals."""
+4 key missing or refused, 5 vendor unreachable or not understood, 8 still open, 124 timed out, 130 and 143 signals,
+141 nobody reads stdout."""
 
-CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BATCHSTATUS"}
 
-
-@click.group(cls=Commands, epilog=EPILOG, context_settings=CONTEXT)
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @options
 @click.version_option(__version__, prog_name="batchstatus")
 def app() -> None:
@@ -76,21 +87,35 @@ def app() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command; return its exit code."""
-    SESSION.reset()
+    SESSION.reset(arguments)
+    if JSON.search(" ".join(arguments)):  # so that errors in the arguments are JSON, too
+        SESSION.given["output"] = "json"
+    _open_streams()
+    heed()
     try:
         code: Any = app.main(arguments, prog_name="batchstatus", standalone_mode=False)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        SESSION.say("interrupted")
+    except click.Abort:  # Ctrl-C before the command has begun
         return INTERRUPTED
-    except BrokenPipeError:  # as with `| head`: the reader has had enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except SystemExit:  # so click ends where the reader of stdout has left, as with `| head`
+        return BROKEN_PIPE
+    except click.ClickException as error:
+        say(error) if SESSION.output == "json" else error.show()
+        return code_of(error)
     except Exception as error:  # noqa: BLE001 (a user sees one line, whatever happens)
-        SESSION.say(error)
+        say(error)
+        if isinstance(error, OSError):  # stdout may be what fails: what it holds back is lost anyway
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return code_of(error, FAULT)
     return code if isinstance(code, int) else 0
+
+
+def _open_streams() -> None:
+    """Have all three streams, closed ones as empty ones; characters that one cannot show are written as escapes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (until the end)
+        elif mode == "w":
+            stream.reconfigure(errors="backslashreplace")

@@ -6,12 +6,13 @@ import os
 import stat
 import tomllib
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from batchstatus import Believe, ConfigurationError, Gameball, RateLimit
+from batchstatus import BatchState, Believe, ConfigurationError, Gameball, RateLimit
 from batchstatus.vendors import VENDORS
 
 from ._session import FORMATS
@@ -33,7 +34,9 @@ def default_path() -> Path:
     """Return where the configuration file is looked for."""
     base = Path(os.environ.get("XDG_CONFIG_HOME") or "")
     if not base.is_absolute():  # as XDG wants it
-        base = Path.home() / ".config"
+        base = Path("~/.config")
+        with suppress(RuntimeError):  # nobody knows the home folder: then there is no file
+            base = base.expanduser()
     return base / "batchstatus" / "config.toml"
 
 
@@ -48,23 +51,20 @@ class Settings:
     commands: dict[str, dict[str, Any]] = field(factory=dict)
     """Options of commands: {"wait": {"timeout": "2h"}}."""
 
-    def of(self, command: Sequence[str], options: Mapping[str, str]) -> dict[str, Any]:
-        """Return what the file says of a command's options, by their parameters.
-
-        Args:
-            command: Its name: ["track", "add"].
-            options: The parameter of each option, by how the option is written in the file.
-        """
+    def of(self, command: Sequence[str], options: Collection[str]) -> dict[str, Any]:
+        """Return what the file says of the options of a command, such as ["track", "add"]."""
         table: Any = self.commands
         for name in command:
             table = table.get(name, {})
-        values = {name.replace("-", "_"): value for name, value in table.items() if not isinstance(value, dict)}
-        if unknown := values.keys() - options.keys():
+            if not isinstance(table, dict):
+                raise ConfigurationError(f"{self.path}: what is set for {' '.join(command)} is a table{EXAMPLE}")
+        values = {name.replace("-", "_"): value for name, value in table.items()}
+        if unknown := values.keys() - options:
+            there = f"there are {', '.join(sorted(options))}" if options else "there is none to set"
             raise ConfigurationError(
-                f"{self.path}: {' '.join(command)} has no option {', '.join(sorted(unknown))}; "
-                f"there are {', '.join(sorted(options))}"
+                f"{self.path}: {' '.join(command)} has no option {', '.join(sorted(unknown))}; {there}"
             )
-        return {options[name]: value for name, value in values.items()}
+        return values
 
 
 def load(given: Path | None, commands: Collection[str]) -> Settings:
@@ -119,13 +119,22 @@ def _account(path: Path, table: Mapping[str, Any]) -> Any:
             f"{path}: vendor is one of {', '.join(sorted(VENDORS))}; accounts are written{EXAMPLE}"
         )
     keys = {key: _key(path, key, options) for key in vendor.KEY_HEADERS}
-    name, base_url, limit = (options.pop(key, None) for key in ("name", "base_url", "rate_limit"))
+    given = {key: options.pop(key) for key in ("base_url", "allow_insecure", "rate_limit", "states") if key in options}
+    name = options.pop("name", None)
     if options:
         raise ConfigurationError(f"{path}: an account of {vendor.name} has no {', '.join(sorted(options))}")
-    if limit is not None:
-        keys["rate_limit"] = RateLimit(**limit) if isinstance(limit, dict) else limit
+    if "rate_limit" in given:
+        try:
+            given["rate_limit"] = RateLimit(**given["rate_limit"])
+        except TypeError:
+            raise ConfigurationError(f"{path}: rate_limit is written {{requests = 5, seconds = 1.0}}") from None
+    if isinstance(states := given.get("states"), dict):
+        try:
+            given["states"] = {word: BatchState(state) for word, state in states.items()}
+        except ValueError as error:
+            raise ConfigurationError(f"{path}: {error}; there are {', '.join(BatchState)}") from None
     make: Any = vendor
-    return make(**keys, account=name, base_url=base_url)
+    return make(**keys, **given, account=name)
 
 
 def _key(path: Path, key: str, options: dict[str, Any]) -> Any:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import shlex
+from collections.abc import Callable, Container, Sequence
 from contextlib import ExitStack, aclosing
 from typing import Any
 
-from batchstatus import AsyncBatchClient, BatchRef, Event, Outcome
+from batchstatus import AsyncBatchClient, BatchRef, Event, Outcome, WaitError
 
+from ._log import listen as listen_to_log
 from ._session import SESSION
 from ._signals import listen
+from ._tell import say
 
 MOST_NAMED = 20
-"""Refs that a message names."""
+"""Batches that messages name one by one."""
 
 
 def follow(accounts: Sequence[Any], refs: list[str], *, timeout: float, take: Callable[[Outcome], bool]) -> int:
@@ -68,13 +71,19 @@ def _live(stack: ExitStack, refs: list[str]) -> Callable[[Event], None] | None:
 
     if not (screen := console()).is_terminal:
         return None
-    SESSION.log(table=True)
-    return stack.enter_context(LiveTable(len(refs), screen)).note
+    listen_to_log(table=True)
+    return stack.enter_context(LiveTable([*map(BatchRef.parse, refs)], screen)).note
 
 
-def say_how_to_go_on(command: str, left: Sequence[BatchRef]) -> None:
-    """Tell a user who has interrupted a command what to type."""
-    if len(left) <= MOST_NAMED:
-        SESSION.say(f"interrupted; the batches go on, and so can you: {command} {' '.join(map(str, left))}".rstrip())
-    else:
-        SESSION.say(f"interrupted; {len(left)} batches are open and go on, and so can you, by the same command")
+def say_what_is_left(errors: Sequence[WaitError]) -> None:
+    """Say of each batch that the time was up for it, and how it stands."""
+    for error in errors[:MOST_NAMED]:
+        say(error)
+    if len(errors) > MOST_NAMED:
+        say(f"{len(errors) - MOST_NAMED} more batches have not ended in time")
+
+
+def say_how_to_go_on(ended: Container[str]) -> None:
+    """Tell a user who has interrupted a command what to type: the same without the refs that have ended."""
+    command = shlex.join(["batchstatus", *(word for word in SESSION.arguments if word not in ended)])
+    say(f"interrupted; the batches go on, and so can you: {command}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 import time
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -11,25 +13,28 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from batchstatus import Batch, BatchRef, BatchState, Event, EventKind
+from batchstatus import Batch, BatchRef, BatchState, Event, EventKind, WaitError
 
+from ._session import SESSION
 from ._table import Row, summary, table
+from ._words import plain
 
+MOST_ERRORS = 2
 ORDER = (BatchState.REQUIRES_ACTION, BatchState.UNKNOWN, BatchState.RUNNING, BatchState.PENDING)
-"""The batches that want somebody come first, the ended ones last."""
+"""The batches that want somebody come first, then those not read yet; the ended ones come last."""
 
 
 class LiveTable:
     """A table that follows the events of a client."""
 
-    def __init__(self, total: int, screen: Console) -> None:
-        self._total = total
+    def __init__(self, refs: Sequence[BatchRef], screen: Console) -> None:
+        self._refs = refs
         self._screen = screen
         self._batches: dict[BatchRef, Batch] = {}
         self._ends: dict[BatchRef, float] = {}
         """When the counts predict the end."""
         self._errors: dict[BatchRef, str] = {}
-        often = max(0.5, min(8.0, 4_000 / max(total, 1)))
+        often = max(0.5, min(8.0, 4_000 / max(len(refs), 1)))
         self._live = Live(console=screen, refresh_per_second=often, get_renderable=self.draw, transient=False)
 
     def note(self, event: Event) -> None:
@@ -42,31 +47,40 @@ class LiveTable:
             self._ends.pop(event.ref, None)
             if event.remaining is not None and not event.batch.is_terminal:
                 self._ends[event.ref] = time.monotonic() + event.remaining
-        elif event.error is not None:
+        elif event.error is not None and not isinstance(event.error, WaitError):
             self._errors[event.ref] = f"{type(event.error).__name__}: {event.error}"
 
     def draw(self) -> Group:
         """Return the picture of now, as tall as the terminal."""
         now, batches = time.monotonic(), sorted(self._batches.values(), key=_urgency)
-        room = max(self._screen.height - 6, 3)
+        last_open = sum(not batch.is_terminal for batch in batches)
+        room = max(self._screen.height - 7, 3)
         rows = [Row.of_batch(batch, self._left(batch.ref, now)) for batch in batches[:room]]
-        parts: list[Any] = [table(rows, self._screen.width)]
-        if len(batches) > room:
-            parts.append(Text(f"… and {len(batches) - room} more", style="dim"))
-        parts += [Text(error, style="red", no_wrap=True, overflow="ellipsis") for error in [*self._errors.values()][:2]]
+        unread = (ref for ref in self._refs if ref not in self._batches and ref not in self._errors)
+        rows[last_open:last_open] = [Row.of_unread(ref) for ref in itertools.islice(unread, max(room - last_open, 0))]
+        parts: list[Any] = [table(rows[:room], self._screen.width)]
+        if (hidden := len(self._refs) - len(self._errors) - room) > 0:
+            parts.append(Text(f"… and {hidden} more", style="dim"))
+        errors = [*self._errors.values()]
+        parts += [Text(plain(error), style="red", no_wrap=True, overflow="ellipsis") for error in errors[:MOST_ERRORS]]
+        if len(errors) > MOST_ERRORS:
+            parts.append(Text(f"… and {len(errors) - MOST_ERRORS} more that cannot be read", style="dim"))
         last = max(self._ends.values()) - now if self._ends else None
-        return Group(*parts, Text(""), summary(batches, self._total, last))
+        return Group(*parts, Text(""), summary(batches, len(self._refs), rest=last))
 
     def _left(self, ref: BatchRef, now: float) -> float | None:
         return self._ends[ref] - now if ref in self._ends else None
 
     def __enter__(self) -> Self:
         self._live.start(refresh=True)
+        if sys.stderr.isatty():
+            SESSION.above = lambda text: self._screen.print(Text(text), soft_wrap=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        SESSION.above = None
         self._live.stop()
         sys.stdout.flush()
 

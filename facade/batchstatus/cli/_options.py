@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -22,7 +23,7 @@ def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
 
 
 def _configure(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Read the configuration file, once it is known which one and for which command: for no `--help`."""
+    """Read the settings of a command in the file and in the environment; for `--help` none is read."""
     _keep(ctx, parameter, value)
     if isinstance(ctx.command, click.Group):
         return
@@ -32,14 +33,23 @@ def _configure(ctx: click.Context, parameter: click.Parameter, value: Any) -> No
 
     root, given = ctx.find_root(), SESSION.given.get("config")
     assert isinstance(root.command, click.Group)
-    settings = SESSION.settings = load(Path(given) if given else None, root.command.list_commands(root))
-    options = {
-        word.removeprefix("--").replace("-", "_"): option.name
+    SESSION.settings = load(Path(given) if given else None, root.command.list_commands(root))
+    names = {
+        word.removeprefix("--").replace("-", "_"): option
         for option in ctx.command.params
-        if option.expose_value and isinstance(option, click.Option) and option.name
+        if option.expose_value and isinstance(option, click.Option)
         for word in option.opts
+        if word.startswith("--")
     }
-    ctx.default_map = settings.of(ctx.command_path.split()[1:], options)
+    command = ctx.command_path.split()[1:]
+    values: dict[str, Any] = SESSION.settings.of(command, names.keys())
+    for name, option in names.items():
+        if value := os.environ.get("_".join(["BATCHSTATUS", *command, name]).upper()):
+            values[name] = value.split() if option.multiple else value
+    ctx.default_map = {
+        str(names[name].name): [value] if names[name].multiple and isinstance(value, str) else value
+        for name, value in values.items()
+    }
 
 
 def _verbosity(_: click.Context, parameter: click.Parameter, value: int) -> None:
@@ -49,18 +59,19 @@ def _verbosity(_: click.Context, parameter: click.Parameter, value: int) -> None
 
 def options(command: F) -> F:
     """Add the global options to a command, so that they may stand before and behind its name."""
+    file = click.Path(dir_okay=False)
     for option in (
         click.option("-v", "--verbose", count=True, expose_value=False, callback=_verbosity,
                      help="Log changes to stderr; -vv every read."),
         click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_verbosity,
                      help="Only data and errors."),
         click.option("--no-color", is_flag=True, expose_value=False, callback=_keep, help="As NO_COLOR."),
-        click.option("--store", type=click.Path(dir_okay=False), expose_value=False, callback=_keep,
+        click.option("--store", type=file, envvar="BATCHSTATUS_STORE", expose_value=False, callback=_keep,
                      help="The file of track, run, history, events and watch --all."),
-        click.option("--config", type=click.Path(dir_okay=False), expose_value=False, is_eager=True,
-                     callback=_configure, help="The TOML file."),
-        click.option("-o", "--output", type=click.Choice(FORMATS), expose_value=False, callback=_keep,
-                     help="auto: a table on a terminal, else a JSON object in each line."),
+        click.option("--config", type=file, envvar="BATCHSTATUS_CONFIG", expose_value=False, callback=_configure,
+                     is_eager=True, help="The TOML file."),
+        click.option("-o", "--output", type=click.Choice(FORMATS), envvar="BATCHSTATUS_OUTPUT", expose_value=False,
+                     callback=_keep, help="auto: a table on a terminal, else a JSON object in each line."),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -1,33 +1,32 @@
-"""What the global options say, for every command: where data and messages go, which accounts and which store.
+"""What the global options say, for every command: which form of output, which accounts, which store, which refs.
 
 What is heavy is imported where it is used: `--help` needs none of it.
 """
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from batchstatus import BatchStatusError, ConfigurationError
+from batchstatus import ConfigurationError
 
-from ._exit import FAULT, MissingKey, code_of
+from ._exit import MissingKey
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from batchstatus import Believe, Gameball, Outcome
-    from batchstatus.store import Change, Store
+    from batchstatus import Believe, Gameball
+    from batchstatus.store import Store
 
     from ._config import Settings
 
-SCHEMA = 1
-"""The version of every JSON object that is printed."""
 FORMATS = ("auto", "table", "json", "ndjson", "id")
 
 
@@ -37,8 +36,11 @@ class Session:
     def __init__(self) -> None:
         self.reset()
 
-    def reset(self) -> None:
-        """Forget all options."""
+    def reset(self, arguments: Sequence[str] = ()) -> None:
+        """Forget all options of the last run."""
+        self.arguments = arguments
+        self.above: Callable[[str], None] | None = None
+        """What shows a message above a table that moves."""
         self.given: dict[str, Any] = {}
         """The global options that the command line or the environment gave: output, store, config, no_color."""
         self.verbosity = 0
@@ -52,7 +54,7 @@ class Session:
     @property
     def no_color(self) -> bool:
         """Whether colours are not wanted."""
-        return "no_color" in self.given or "NO_COLOR" in os.environ
+        return "no_color" in self.given or bool(os.environ.get("NO_COLOR"))
 
     @property
     def format(self) -> str:
@@ -66,79 +68,12 @@ class Session:
         common = self.settings.common if self.settings is not None else {}
         return self.given.get(name, common.get(name, otherwise))
 
-    def print(self, **fields: Any) -> None:
-        """Print data as a JSON object in one line."""
-        click.echo(_json({"schema": SCHEMA, **fields}))
-        sys.stdout.flush()
-
-    def say(self, what: object) -> None:
-        """Tell the user something that is no data, on stderr, in one line."""
-        if self.output == "json":
-            fields: dict[str, Any] = {"message": str(what)}
-            if isinstance(what, BaseException):
-                fields = {"error": type(what).__name__, **fields, "exit_code": code_of(what, FAULT)}
-            text = _json({"schema": SCHEMA, **fields})
-        elif isinstance(what, BaseException) and not isinstance(what, BatchStatusError):
-            text = f"batchstatus: a fault of ours, please report it: {type(what).__name__}: {what}"
-        else:
-            text = f"batchstatus: {what}"
-        try:
-            click.echo(text, err=True)
-        except OSError:  # nobody listens any more; that ends nothing
-            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (until the process ends)
-
-    def note(self, what: str) -> None:
-        """Tell the user something that -q leaves out."""
-        if self.verbosity >= 0:
-            self.say(what)
-
-    def tell(self, outcome: Outcome) -> None:
-        """Print a batch as it comes, where the format has lines; say an error."""
-        if outcome.error is not None:
-            self.say(outcome.error)
-        elif outcome.batch is not None and self.format == "id":
-            click.echo(str(outcome.ref))
-        elif outcome.batch is not None and self.format == "ndjson":
-            self.print(**outcome.batch.to_dict())
-
-    def tell_change(self, change: Change) -> None:
-        """Print a change that the store has: a line for a person, its id, or a JSON object in a line."""
-        if self.format == "table":
-            from ._table import print_change  # noqa: PLC0415
-
-            print_change(change)
-        else:
-            click.echo(change.id if self.format == "id" else _json(change.to_dict()))
-
-    def tell_rest(self, outcomes: Iterable[Outcome], total: int | None = None) -> None:
-        """Print what was read where the format is one picture of all: JSON, or a table unless one has moved already.
-
-        Args:
-            outcomes: What was read.
-            total: How many batches were followed, for a summary; default: they were only looked at.
-        """
-        batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
-        if self.format == "json":
-            self.print(batches=[batch.to_dict() for batch in batches])
-        elif self.format == "table":
-            from ._table import Row, console, print_summary, print_table  # noqa: PLC0415
-
-            if total is None or not console().is_terminal:
-                print_table([*map(Row.of_batch, batches)])
-            if total is not None and not console().is_terminal:
-                print_summary(batches, total)
-
-    def log(self, *, table: bool = False) -> None:
-        """Let the log of the package reach the user: warnings, unless a moving table shows what they say."""
-        from ._log import listen  # noqa: PLC0415
-
-        listen(self.say, self.verbosity, table=table)
-
     def accounts(self) -> list[Gameball | Believe]:
         """Return the accounts of the environment and of the configuration file."""
         from ._config import accounts  # noqa: PLC0415
+        from ._log import listen  # noqa: PLC0415
 
-        self.log()
+        listen()
         assert self.settings is not None, "every command has the global options"
         found = accounts(self.settings)
         if not found:
@@ -174,12 +109,15 @@ class Session:
 
         from batchstatus.store import default_path  # noqa: PLC0415
 
-        return Path(self.setting("store") or default_path()).expanduser()
+        try:
+            return Path(self.setting("store") or default_path()).expanduser()
+        except RuntimeError as error:  # there is no such user
+            raise ConfigurationError(f"--store: {error}") from None
 
     def refs(self, given: tuple[str, ...], file: str | None = None) -> list[str]:
         """Return the refs of the command line, and those in a file; `-` stands for stdin.
 
-        In a file and in stdin they are divided by white space; a line that begins with `#` is a comment.
+        In a file and in stdin they are divided by white space; a word that begins with `#` begins a comment.
         """
         from batchstatus import BatchRef  # noqa: PLC0415
         from batchstatus.vendors import VENDORS  # noqa: PLC0415
@@ -202,15 +140,26 @@ class Session:
             refs[str(ref)] = None
         return list(refs)
 
-    def check_keys(self, refs: list[str], accounts: list[Gameball | Believe]) -> None:
-        """Raise MissingKey where a ref is of a vendor that has no account here."""
+    def missing_key(self, ref: str, accounts: Iterable[Gameball | Believe]) -> MissingKey | None:
+        """Return the error that no account here is the ref's, or None."""
         from batchstatus import BatchRef  # noqa: PLC0415
         from batchstatus.vendors import VENDORS  # noqa: PLC0415
 
-        for ref in map(BatchRef.parse, refs):
-            if ref.vendor not in {account.name for account in accounts}:
-                wanted = " and ".join(f"{ref.vendor}_{key}".upper() for key in VENDORS[ref.vendor].KEY_HEADERS)
-                raise MissingKey(f"{ref}: no key for {ref.vendor}: set {wanted}")
+        wanted = BatchRef.parse(ref)
+        names = [account.account for account in accounts if account.name == wanted.vendor]
+        if wanted.account in names or (wanted.account is None and len(names) == 1):
+            return None
+        if names:
+            there = ", ".join(f"{wanted.vendor}/{name}:ID" if name else f"{wanted.vendor}:ID" for name in names)
+            return MissingKey(f"{ref}: which account? Those with keys here are written {there}")
+        keys = " and ".join(f"{wanted.vendor}_{key}".upper() for key in VENDORS[wanted.vendor].KEY_HEADERS)
+        return MissingKey(f"{ref}: no key for {wanted.vendor}: set {keys}")
+
+    def check_keys(self, refs: Iterable[str], accounts: Sequence[Gameball | Believe]) -> None:
+        """Raise MissingKey where a ref is of an account that is not here."""
+        for ref in refs:
+            if (error := self.missing_key(ref, accounts)) is not None:
+                raise error
 
 
 SESSION = Session()
@@ -219,19 +168,12 @@ SESSION = Session()
 def _refs_of(file: str) -> list[tuple[str, str]]:
     """Return the refs in a file, each with where it stands."""
     name = "stdin" if file == "-" else file
+    found: list[tuple[str, str]] = []
     try:
-        with click.open_file(file, encoding="utf-8") as lines:
-            return [
-                (f"{name}, line {number}: ", ref)
-                for number, line in enumerate(lines, 1)
-                if not line.startswith("#")
-                for ref in line.split()
-            ]
+        with click.open_file(file, encoding="utf-8-sig") as lines:
+            for number, line in enumerate(lines, 1):
+                words = itertools.takewhile(lambda word: not word.startswith("#"), line.split())
+                found.extend((f"{name}, line {number}: ", ref) for ref in words)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}") from None
-
-
-def _json(value: dict[str, Any]) -> str:
-    import json  # noqa: PLC0415
-
-    return json.dumps(value, ensure_ascii=False)
+    return found

@@ -4,13 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import threading
 from collections.abc import Callable
 from contextlib import suppress
+from typing import NoReturn
 
 from ._exit import INTERRUPTED, TERMINATED
 
 CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM came, and ends what runs as Ctrl-C does."""
+
+
+def heed() -> None:
+    """Raise Terminated from now on when SIGTERM comes, where nothing else listens."""
+
+    def end(*_: object) -> NoReturn:
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, end)
+
+
+def code_of_signal(error: KeyboardInterrupt) -> int:
+    """Return the exit code of a signal."""
+    return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 
 
 def listen(heard: Callable[[], object]) -> list[int]:
@@ -25,16 +43,3 @@ def listen(heard: Callable[[], object]) -> list[int]:
         with suppress(NotImplementedError):  # Windows has none of these
             loop.add_signal_handler(number, take, number)
     return came
-
-
-def catch() -> tuple[threading.Event, list[int]]:
-    """Return what is set at the first signal, for code without a loop, and where its exit code will be."""
-    over, came = threading.Event(), list[int]()
-
-    def take(number: int, _: object) -> None:
-        came.append(CODES[signal.Signals(number)])
-        over.set()
-
-    for number in CODES:
-        signal.signal(number, take)
-    return over, came

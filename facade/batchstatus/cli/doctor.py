@@ -9,6 +9,7 @@ import urllib.request
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.client import HTTPException
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,21 +17,21 @@ from typing import Any
 import click
 
 from batchstatus import (
-    APIError,
     AsyncBatchClient,
     AuthenticationError,
+    BadRequest,
     BatchNotFound,
     BatchRef,
     BatchStatusError,
     ConfigurationError,
     PermissionDenied,
-    ReadError,
 )
 
-from ._exit import KEY, REACHED, USAGE, VENDOR, worst
+from ._exit import KEY, REACHED, USAGE, VENDOR, code_of, worst
 from ._options import options
 from ._session import SESSION
-from ._time import batches
+from ._tell import emit
+from ._words import batches
 
 NOBODYS = {"gameball": "0", "believe": "00000000-0000-4000-8000-000000000000"}
 """Ids that no batch has: a 404 says that the key is taken."""
@@ -47,14 +48,18 @@ def command(*, offline: bool) -> int:
 
     It asks each account for a batch that nobody has: a 404 says that the key is taken.
     """
-    codes = []
+    codes, found = [], []
     for name, good, what, code in checks(offline=offline):
         codes.append(REACHED if good else code)
         if SESSION.format == "table":
             mark = click.style("ok  ", fg="green") if good else click.style("FAIL", fg="red")
             click.echo(f"{mark} {name:<20} {what}", color=False if SESSION.no_color else None)
+        elif SESSION.output == "json":
+            found.append({"check": name, "ok": good, "detail": what})
         else:
-            SESSION.print(check=name, ok=good, detail=what)
+            emit(check=name, ok=good, detail=what)
+    if SESSION.output == "json":
+        emit(checks=found)
     return worst(codes)
 
 
@@ -68,7 +73,7 @@ def checks(*, offline: bool) -> Iterator[tuple[str, bool, str, int]]:
     try:
         accounts = SESSION.accounts()
     except BatchStatusError as error:
-        yield "keys", False, str(error), KEY
+        yield "keys", False, str(error), code_of(error)
         return
     for account in accounts:
         name = account.name if account.account is None else f"{account.name}/{account.account}"
@@ -104,11 +109,11 @@ def _reach(name: str, url: str) -> Iterator[tuple[str, bool, str, int]]:
     """Ask the host for anything, without a key: any answer will do, and its date tells how this clock goes."""
     request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (an account's URL is http or https)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 (likewise)
+        with urllib.request.build_opener(_NoRedirects).open(request, timeout=10) as answer:
             headers = answer.headers
     except urllib.error.HTTPError as error:
         headers = error.headers
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         yield f"{name} endpoint", False, f"{url} cannot be reached: {getattr(error, 'reason', error)}", VENDOR
         return
     yield f"{name} endpoint", True, f"{url} answers", REACHED
@@ -116,7 +121,16 @@ def _reach(name: str, url: str) -> Iterator[tuple[str, bool, str, int]]:
         off = (datetime.now(UTC) - parsedate_to_datetime(headers["date"])).total_seconds()
     except (TypeError, ValueError):
         return
-    yield "clock", abs(off) < MOST_SKEW, f"{off:+.0f} s against {url}", USAGE
+    good = abs(off) < MOST_SKEW
+    set_it = "" if good else ": one of the two is wrong, and deadlines in checkpoints with it; set this machine's clock"
+    yield "clock", good, f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} {url}{set_it}", USAGE
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Redirects are not followed, as no client of ours does."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
 
 
 def _ask(name: str, account: Any) -> tuple[str, bool, str, int]:
@@ -130,11 +144,10 @@ def _ask(name: str, account: Any) -> tuple[str, bool, str, int]:
         asyncio.run(ask())
     except (AuthenticationError, PermissionDenied) as error:
         return f"{name} access", False, str(error), KEY
-    except (BatchNotFound, APIError) as error:
-        taken = isinstance(error, BatchNotFound) or error.status_code < 500
-        return f"{name} access", taken, "the key is taken" if taken else str(error), VENDOR
-    except ReadError as error:
-        return f"{name} access", False, str(error), VENDOR
+    except (BatchNotFound, BadRequest):
+        pass  # who is told that there is no such batch has a key that is taken
+    except BatchStatusError as error:
+        return f"{name} access", False, str(error), code_of(error)
     return f"{name} access", True, "the key is taken", REACHED
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from datetime import datetime
 
 import click
@@ -9,8 +11,9 @@ import click
 from ._exit import REACHED
 from ._options import options
 from ._session import SESSION
-from ._signals import catch
-from ._time import Moment
+from ._signals import code_of_signal
+from ._tell import note, tell_change
+from ._words import Moment
 
 LOOK = 0.5
 """Seconds after which to look for new ones."""
@@ -27,17 +30,18 @@ def command(*, follow: bool, since: datetime | None, after: str | None) -> int:
 
     It reads the store alone, and asks no vendor.
     """
-    with SESSION.store(make=False) as store:
-        over, came = catch()
-        while not came:
-            changes = store.changes(since=since, after=after, limit=PAGE)
-            for change in changes:
-                SESSION.tell_change(change)
-                after = change.id
-            if len(changes) < PAGE:
-                if not follow:
-                    return REACHED
-                over.wait(LOOK)
-    words = ["batchstatus events", *(["--follow"] if follow else []), *([f"--after '{after}'"] if after else [])]
-    SESSION.note(f"interrupted; to go on: {' '.join(words)}")
-    return came[0]
+    try:
+        with SESSION.store(make=False) as store:
+            while True:
+                changes = store.changes(since=since, after=after, limit=PAGE)
+                for change in changes:
+                    tell_change(change)
+                    after = change.id
+                if len(changes) < PAGE:
+                    if not follow:
+                        return REACHED
+                    time.sleep(LOOK)
+    except KeyboardInterrupt as error:
+        behind = ["--after", after] if after else []
+        note(f"interrupted; to go on: {shlex.join(['batchstatus', *SESSION.arguments, *behind])}")
+        return code_of_signal(error)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from ._exit import REACHED, UNKNOWN_BATCH
+from ._exit import REACHED, NotTracked
 from ._options import options
 from ._session import SESSION
+from ._tell import emit, note, tell_change
 
 
 @click.command("history")
@@ -14,18 +15,19 @@ from ._session import SESSION
 @options
 def command(ref: str) -> int:
     """Show the changes of a batch that the store has, oldest first; of one that is tracked no more, too."""
-    [wanted] = SESSION.refs((ref,))
+    wanted, *others = SESSION.refs((ref,))
+    if others:
+        raise click.UsageError("history takes one ref")
     with SESSION.store(make=False) as store:
         changes = store.history(wanted)
         is_tracked = bool(changes) or wanted in {str(tracked.ref) for tracked in store.tracked()}
     if not is_tracked:
-        SESSION.say(f"the store knows no {wanted}: batchstatus track add {wanted}")
-        return UNKNOWN_BATCH
+        raise NotTracked(f"the store knows no {wanted}: batchstatus track add {wanted}")
     if SESSION.format == "json":
-        SESSION.print(changes=[change.to_dict() for change in changes])
+        emit(changes=[change.to_dict() for change in changes])
     else:
         for change in changes:
-            SESSION.tell_change(change)
+            tell_change(change)
     if not changes:
-        SESSION.note(f"{wanted} was not read yet: batchstatus run")
+        note(f"{wanted} was not read yet: batchstatus run")
     return REACHED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from typing import Any
 
 import click
@@ -16,12 +15,17 @@ from ._exit import REACHED, VENDOR, code_of, worst
 from ._options import options
 from ._session import SESSION
 from ._signals import listen
-from ._time import Span, batches
+from ._tell import note, say, tell_change
+from ._words import Span, batches, changes
 
 
 @click.command("run")
 @click.option("--once", is_flag=True, help="Read each open batch once, deliver what has changed, and leave.")
-@click.option("--deliver", metavar="URL", help="POST each change there, instead of printing it.")
+@click.option(
+    "--deliver",
+    metavar="URL",
+    help="POST each change there instead of printing it. BATCHSTATUS_RUN_DELIVER keeps it from ps.",
+)
 @click.option("--timeout", type=Span(), default="10m", show_default=True, help="With --once, for reading all of them.")
 @options
 def command(*, once: bool, deliver: str | None, timeout: float) -> int:
@@ -33,7 +37,7 @@ def command(*, once: bool, deliver: str | None, timeout: float) -> int:
     accounts = SESSION.accounts()
     with SESSION.store() as store:
         if once:
-            return asyncio.run(_once(store, accounts, to_url(deliver) if deliver else SESSION.tell_change, timeout))
+            return asyncio.run(_once(store, accounts, to_url(deliver) if deliver else tell_change, timeout))
         return asyncio.run(_serve(store, accounts, deliver))
 
 
@@ -44,7 +48,7 @@ async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
 
     def to_stdout(change: Change) -> None:
         try:
-            SESSION.tell_change(change)
+            tell_change(change)
         except BrokenPipeError as error:
             broken.append(error)
             loop.call_soon_threadsafe(stop.set)
@@ -57,7 +61,7 @@ async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
     )
     service = asyncio.ensure_future(watcher.run(stop))
     came = listen(lambda: service.cancel() if stop.is_set() else stop.set())
-    SESSION.note(f"following what {store.path} tracks, {batches(_open(store))} open; Ctrl-C ends it")
+    note(f"following what {store.path} tracks, {_left(store)}; Ctrl-C ends it")
     try:
         await service
     except asyncio.CancelledError:
@@ -65,9 +69,7 @@ async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
             raise
     if broken:
         raise broken[0]
-    left = _open(store)
-    goes_on = f"{'is' if left == 1 else 'are'} open, and batchstatus run goes on with {'it' if left == 1 else 'them'}"
-    SESSION.note(f"stopped; {batches(left)} {goes_on}")
+    note(f"stopped; {_left(store)}; batchstatus run goes on")
     return came[0]
 
 
@@ -76,19 +78,20 @@ async def _once(store: Store, accounts: list[Any], deliver: Delivery, timeout: f
     try:
         SESSION.check_keys([str(tracked.ref) for tracked in store.tracked(open_only=True)], accounts)
     except ConfigurationError as error:
-        SESSION.say(error)
+        say(error)
         codes.append(code_of(error))
     await Watcher(store, accounts, deliver=deliver).once(timeout=timeout)
     for tracked in store.tracked(open_only=True):
         if tracked.error:
-            SESSION.say(f"{tracked.ref} could not be read: {tracked.error}")
+            say(f"{tracked.ref} could not be read: {tracked.error}")
             codes.append(VENDOR)
-    if late := len(store.undelivered(math.inf)):
-        have = "has" if late == 1 else "have"
-        SESSION.say(f"{batches(late)} {have} changes that could not be delivered; the next run tries again")
+    if late := store.counts()["undelivered"]:
+        say(f"{changes(late)} could not be delivered; the next run tries again")
         codes.append(VENDOR)
     return worst(codes)
 
 
-def _open(store: Store) -> int:
-    return len(store.tracked(open_only=True))
+def _left(store: Store) -> str:
+    counts = store.counts()
+    late = f", {changes(counts['undelivered'])} to deliver" if counts["undelivered"] else ""
+    return f"{batches(counts['open'])} open{late}"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from ._options import options
 from ._session import SESSION
-from ._signals import catch
+from ._signals import code_of_signal
+from ._tell import emit, note
+from ._words import Span
 
 
 @click.command("simulate")
@@ -14,7 +18,7 @@ from ._signals import catch
     "--port", type=click.IntRange(0, 65535), default=0, help="Where to listen on 127.0.0.1; default: a free port."
 )
 @click.option("--batches", type=click.IntRange(1, 10_000), default=12, show_default=True, help="How many there are.")
-@click.option("--seconds", type=float, default=40.0, show_default=True, help="How long the slowest of them takes.")
+@click.option("--seconds", type=Span(), default="40s", show_default=True, help="How long the slowest of them takes.")
 @options
 def command(*, port: int, batches: int, seconds: float) -> int:
     """Serve both vendors' APIs on loopback, with batches that move, until it is interrupted.
@@ -24,7 +28,6 @@ def command(*, port: int, batches: int, seconds: float) -> int:
     from batchstatus.testing import simulator as sim  # noqa: PLC0415
     from batchstatus.testing._samples import add_samples  # noqa: PLC0415
 
-    over, came = catch()
     simulator = sim.Simulator()
     try:
         simulator.start(port)
@@ -46,9 +49,11 @@ def command(*, port: int, batches: int, seconds: float) -> int:
         elif SESSION.format == "id":
             click.echo("\n".join(refs))
         else:
-            SESSION.print(url=simulator.url, environment=environment, refs=refs)
-        SESSION.note(f"both vendors at {simulator.url}; Ctrl-C ends it")
-        over.wait()
+            emit(url=simulator.url, environment=environment, refs=refs)
+        note(f"both vendors at {simulator.url}; Ctrl-C ends it")
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt as error:
+        return code_of_signal(error)
     finally:
         simulator.stop()
-    return came[0]

@@ -14,7 +14,8 @@ from batchstatus import AsyncBatchClient, BatchRef, BatchState, BatchStatusError
 from ._exit import OPEN, OTHERWISE, REACHED, code_of, worst
 from ._options import options
 from ._session import SESSION
-from ._time import Span
+from ._tell import tell, tell_rest
+from ._words import Span
 
 
 @click.command("status")
@@ -34,11 +35,11 @@ def command(refs: tuple[str, ...], *, exit_status: bool, raw: bool, timeout: flo
     outcomes = read_all(accounts, wanted, timeout)
     for outcome in outcomes:
         if raw and outcome.batch is not None:
-            click.echo(json.dumps(outcome.batch.payload, ensure_ascii=False))
+            click.echo(json.dumps(outcome.batch.payload))
         else:
-            SESSION.tell(outcome)
+            tell(outcome)
     if not raw:
-        SESSION.tell_rest(outcomes)
+        tell_rest(outcomes)
     return worst(_code(outcome, exit_status=exit_status) for outcome in outcomes)
 
 

@@ -7,10 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
-from ._exit import REACHED, UNKNOWN_BATCH
+from ._exit import REACHED, UNKNOWN_BATCH, NotTracked
 from ._options import options
 from ._session import SESSION
-from ._time import batches
+from ._tell import emit, note, say, tell_all
+from ._words import batches
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -22,8 +23,10 @@ class Label(click.ParamType[tuple[str, str]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """Return the name and the value."""
-        name, equals, text = value.partition("=") if isinstance(value, str) else value
-        if not name or not equals:
+        if not isinstance(value, str):
+            return tuple(value)
+        name, equals, text = value.partition("=")
+        if not name or not equals or not value.isprintable():
             self.fail(f"{value!r} is no label: write campaign=spring", param, ctx)
         return name, text
 
@@ -60,8 +63,8 @@ def add(refs: tuple[str, ...], *, labels: tuple[tuple[str, str], ...], file: str
     if SESSION.format == "id":
         click.echo("\n".join(wanted))
     elif SESSION.format != "table":
-        SESSION.print(added=new, known=known)
-    SESSION.note(f"{batches(new)} added{f', {known} were there' if known else ''}; batchstatus run follows them")
+        emit(added=new, known=known)
+    note(f"{batches(new)} added{f', {known} were there' if known else ''}; batchstatus run follows them")
     return REACHED
 
 
@@ -80,7 +83,7 @@ def rm(refs: tuple[str, ...], *, labels: tuple[tuple[str, str], ...], ended: boo
     if not by_name and not by_kind:
         raise click.UsageError("say which: refs, --label K=V, --ended, or --from-file F")
     with SESSION.store(make=False) as store:
-        wanted = SESSION.refs(refs, file) if by_name else None
+        wanted = dict.fromkeys(SESSION.refs(refs, file)) if by_name else None
         tracked = {str(found.ref): found for found in store.tracked()}
         matching = [
             ref
@@ -94,10 +97,10 @@ def rm(refs: tuple[str, ...], *, labels: tuple[tuple[str, str], ...], ended: boo
     if SESSION.format == "id":
         click.echo("\n".join(matching))
     elif SESSION.format != "table":
-        SESSION.print(removed=len(matching), unknown=missing)
+        emit(removed=len(matching), unknown=missing)
     for ref in missing:
-        SESSION.say(f"{ref} is not tracked")
-    SESSION.note(f"{batches(len(matching))} removed")
+        say(NotTracked(f"{ref} is not tracked"))
+    note(f"{batches(len(matching))} removed")
     return UNKNOWN_BATCH if missing else REACHED
 
 
@@ -113,12 +116,9 @@ def list_(*, labels: tuple[tuple[str, str], ...], open_only: bool) -> int:
         from ._table import Row, print_table  # noqa: PLC0415
 
         print_table([*map(Row.of_tracked, found)])
-        SESSION.note(f"{batches(len(found))}, {sum(not tracked.ended for tracked in found)} of them open")
-    elif SESSION.format == "json":
-        SESSION.print(tracked=[tracked.to_dict() for tracked in found])
+        note(f"{batches(len(found))}, {sum(not tracked.ended for tracked in found)} of them open")
     elif SESSION.format == "id":
         click.echo("".join(f"{tracked.ref}\n" for tracked in found), nl=False)
     else:
-        for tracked in found:
-            SESSION.print(**tracked.to_dict())
+        tell_all("tracked", (tracked.to_dict() for tracked in found))
     return REACHED

@@ -7,10 +7,11 @@ import click
 from batchstatus import BatchRef, BatchState, Outcome, WaitError
 
 from ._exit import OPEN, OTHERWISE, REACHED, TIMED_OUT, code_of, worst
-from ._follow import follow, say_how_to_go_on
+from ._follow import follow, say_how_to_go_on, say_what_is_left
 from ._options import options
 from ._session import SESSION
-from ._time import Span
+from ._tell import tell, tell_rest
+from ._words import Span
 from .status import read_all
 
 GOALS = ["terminal", *(state.value for state in BatchState if state is not BatchState.UNKNOWN)]
@@ -22,14 +23,17 @@ GOALS = ["terminal", *(state.value for state in BatchState if state is not Batch
     "--for",
     "goal",
     type=click.Choice(GOALS),
-    envvar="BATCHSTATUS_WAIT_FOR",
     default="terminal",
     show_default=True,
     help="What to wait for.",
 )
 @click.option("--timeout", type=Span(), default="30m", show_default=True, help="For all of them; 0 looks once.")
 @click.option("--any", "any_of", is_flag=True, help="End when one is there.")
-@click.option("--fail-fast", is_flag=True, help="End when one has ended otherwise.")
+@click.option(
+    "--fail-fast",
+    is_flag=True,
+    help="End when one has ended otherwise; what is waited for is succeeded, unless --for says else.",
+)
 @options
 def command(refs: tuple[str, ...], *, goal: str, timeout: float, any_of: bool, fail_fast: bool) -> int:
     """Wait until batches have ended.
@@ -39,35 +43,39 @@ def command(refs: tuple[str, ...], *, goal: str, timeout: float, any_of: bool, f
     """
     wanted, accounts = SESSION.refs(refs), SESSION.accounts()
     SESSION.check_keys(wanted, accounts)
+    if fail_fast and goal == "terminal":
+        goal = "succeeded"
     codes = {BatchRef.parse(ref): OPEN for ref in wanted}
     last: dict[BatchRef, Outcome] = {}
-    still_open = TIMED_OUT if timeout else OPEN
+    late: list[WaitError] = []
 
     def take(outcome: Outcome) -> bool:
         if isinstance(outcome.error, WaitError):
+            late.append(outcome.error)
+            codes[outcome.ref] = code_of(outcome.error)
             return False
         last[outcome.ref] = outcome
         code = codes[outcome.ref] = _code(outcome, goal)
-        if code != OPEN:
-            SESSION.tell(outcome)
+        if code != OPEN or not timeout:
+            tell(outcome)
         return (any_of and code == REACHED) or (fail_fast and code not in (REACHED, OPEN)) or OPEN not in codes.values()
 
+    came = 0
     if timeout:
         came = follow(accounts, wanted, timeout=timeout, take=take)
     else:
-        came = 0
         for outcome in read_all(accounts, wanted, 90.0):
             take(outcome)
-    SESSION.tell_rest(last.values(), len(wanted))
+    tell_rest(last.values(), len(wanted))
     if came:
-        what = "batchstatus wait" if goal == "terminal" else f"batchstatus wait --for {goal}"
-        say_how_to_go_on(what, [ref for ref, code in codes.items() if code == OPEN])
+        say_how_to_go_on({str(ref) for ref, code in codes.items() if code not in (OPEN, TIMED_OUT)})
         return came
     if any_of and REACHED in codes.values():
         return REACHED
-    if not fail_fast or OPEN not in codes.values():
-        return worst(still_open if code == OPEN else code for code in codes.values())
-    return worst(code for code in codes.values() if code != OPEN) or still_open
+    say_what_is_left(late)
+    if fail_fast and (ended := [code for code in codes.values() if code not in (REACHED, OPEN)]):
+        return worst(ended)
+    return worst(codes.values())
 
 
 def _code(outcome: Outcome, goal: str) -> int:

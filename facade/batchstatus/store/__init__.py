@@ -29,12 +29,31 @@ __all__ = ["Change", "Store", "StorePace", "Tracked", "default_path"]
 PACE_PATIENCE = 0.25
 """Seconds that the event loop of a watcher waits at most for another process that writes."""
 
+COUNTS = {
+    "tracked": "SELECT count(*) FROM refs WHERE tracked",
+    "open": "SELECT count(*) FROM refs WHERE tracked AND NOT ended",
+    "unclaimed": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND watcher IS NULL",
+    "troubled": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND error IS NOT NULL",
+    "changes": "SELECT count(*) FROM changes",
+    "outbox": "SELECT count(*) FROM outbox",
+    "undelivered": "SELECT count(*) FROM outbox WHERE sent_at IS NULL",
+    "failed_deliveries": "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND attempts",
+    "watchers": "SELECT count(*) FROM watchers",
+}
+
 
 def default_path() -> Path:
-    """Return where the store is where nobody says otherwise: in the XDG folder for state."""
+    """Return where the store is where nobody says otherwise: in the XDG folder for state.
+
+    Raises:
+        ConfigurationError: Nobody knows the home folder.
+    """
     state = Path(os.environ.get("XDG_STATE_HOME") or "")
     if not state.is_absolute():  # as XDG wants it
-        state = Path.home() / ".local" / "state"
+        try:
+            state = Path.home() / ".local" / "state"
+        except RuntimeError as error:
+            raise ConfigurationError(f"where is the store? {error}: name it, or set HOME") from None
     return state / "batchstatus" / "store.sqlite3"
 
 
@@ -151,6 +170,11 @@ class Store:
         with self._work.transaction() as connection:
             _outbox.postpone(connection, id, until, reason)
 
+    def retry_now(self) -> None:
+        """Have all that is undelivered due at once, whenever it was put off to."""
+        with self._work.transaction() as connection:
+            connection.execute("UPDATE outbox SET due = 0 WHERE sent_at IS NULL AND due != 0")
+
     def claim(self, owner: str, seconds: float = 30.0, places: Iterable[str] | None = None) -> list[BatchRef]:
         """Take a fair share of the open refs for a watcher; return all that it has now, longest unread first.
 
@@ -187,26 +211,20 @@ class Store:
         """
         return StorePace(self._paces, credential, limit)
 
+    def counts(self) -> dict[str, int]:
+        """Return how much is in the store."""
+        with self._work.turn() as connection:
+            return {name: connection.execute(query).fetchone()[0] for name, query in COUNTS.items()}
+
     def check(self) -> dict[str, Any]:
-        """Return whether the file is sound ("ok"), its version, and how much is in it."""
-        counts = {
-            "tracked": "SELECT count(*) FROM refs WHERE tracked",
-            "open": "SELECT count(*) FROM refs WHERE tracked AND NOT ended",
-            "unclaimed": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND watcher IS NULL",
-            "troubled": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND error IS NOT NULL",
-            "changes": "SELECT count(*) FROM changes",
-            "outbox": "SELECT count(*) FROM outbox",
-            "undelivered": "SELECT count(*) FROM outbox WHERE sent_at IS NULL",
-            "failed_deliveries": "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND attempts",
-            "watchers": "SELECT count(*) FROM watchers",
-        }
+        """Return whether the file is sound ("ok"), its version, and how much is in it; it reads the whole file."""
         with self._work.turn() as connection:
             faults = [fault for (fault,) in connection.execute("PRAGMA integrity_check") if fault != "ok"]
             for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
                 faults.append(f"{table}: row {row} has no {parent}")
-            numbers = {name: connection.execute(query).fetchone()[0] for name, query in counts.items()}
             version = version_of(connection)
-        return {"path": str(self.path), "integrity_check": "; ".join(faults) or "ok", "version": version, **numbers}
+        sound = "; ".join(faults) or "ok"
+        return {"path": str(self.path), "integrity_check": sound, "version": version, **self.counts()}
 
     def close(self) -> None:
         """Close the file and give up what this process has claimed; a second time does nothing."""

@@ -60,9 +60,12 @@ class Outbox:
                 task.cancel()
 
     async def empty(self) -> None:
-        """Try everything once that is due by now."""
+        """Try everything once."""
+        if self._deliver is None:
+            return
+        await insist("what is due", self._store.retry_now)
         now = time.time()
-        while self._deliver is not None and (await self._begin(now, self._in_flight) or self._tasks):
+        while await self._begin(now, self._in_flight) or self._tasks:
             await asyncio.wait([*self._tasks], return_when=asyncio.FIRST_COMPLETED)
 
     def _room(self) -> int:
@@ -117,7 +120,7 @@ class Outbox:
 
     def _tell(self, change: Change, error: Exception) -> None:
         refused = isinstance(error, NotTaken) and error.is_refusal
-        loud = change.attempts == 0 if refused else not self._failures
+        loud = not self._failures or (refused and change.attempts == 0)
         level = logging.WARNING if loud else logging.DEBUG
         log.log(level, "%s is not delivered, and will be tried again: %s: %s", change.id, type(error).__name__, error)
 

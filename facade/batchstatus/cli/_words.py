@@ -1,4 +1,4 @@
-"""Spans of time as people write them."""
+"""Words and times as people write and read them."""
 
 from __future__ import annotations
 
@@ -58,3 +58,13 @@ def spoken(seconds: float) -> str:
 def batches(number: int) -> str:
     """Return so many batches in words."""
     return f"{number} batch{'' if number == 1 else 'es'}"
+
+
+def changes(number: int) -> str:
+    """Return so many changes in words."""
+    return f"{number} change{'' if number == 1 else 's'}"
+
+
+def plain(text: str) -> str:
+    """Return text that is not ours as a terminal may have it: without control characters, in one line."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

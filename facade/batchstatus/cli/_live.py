@@ -34,6 +34,9 @@ class LiveTable:
         self._ends: dict[BatchRef, float] = {}
         """When the counts predict the end."""
         self._errors: dict[BatchRef, str] = {}
+        """Why the last read of those failed that are read again."""
+        self._lost: set[BatchRef] = set()
+        """Those that are not; the user was told why."""
         often = max(0.5, min(8.0, 4_000 / max(len(refs), 1)))
         self._live = Live(console=screen, refresh_per_second=often, get_renderable=self.draw, transient=False)
 
@@ -47,7 +50,10 @@ class LiveTable:
             self._ends.pop(event.ref, None)
             if event.remaining is not None and not event.batch.is_terminal:
                 self._ends[event.ref] = time.monotonic() + event.remaining
-        elif event.error is not None and not isinstance(event.error, WaitError):
+        elif event.kind is EventKind.DONE and not isinstance(event.error, WaitError):
+            self._errors.pop(event.ref, None)
+            self._lost.add(event.ref)
+        elif event.error is not None and event.kind is EventKind.READ:
             self._errors[event.ref] = f"{type(event.error).__name__}: {event.error}"
 
     def draw(self) -> Group:
@@ -56,17 +62,17 @@ class LiveTable:
         last_open = sum(not batch.is_terminal for batch in batches)
         room = max(self._screen.height - 7, 3)
         rows = [Row.of_batch(batch, self._left(batch.ref, now)) for batch in batches[:room]]
-        unread = (ref for ref in self._refs if ref not in self._batches and ref not in self._errors)
+        unread = (ref for ref in self._refs if ref not in self._batches and ref not in self._lost)
         rows[last_open:last_open] = [Row.of_unread(ref) for ref in itertools.islice(unread, max(room - last_open, 0))]
         parts: list[Any] = [table(rows[:room], self._screen.width)]
-        if (hidden := len(self._refs) - len(self._errors) - room) > 0:
+        if (hidden := len(self._refs) - len(self._lost) - room) > 0:
             parts.append(Text(f"… and {hidden} more", style="dim"))
         errors = [*self._errors.values()]
         parts += [Text(plain(error), style="red", no_wrap=True, overflow="ellipsis") for error in errors[:MOST_ERRORS]]
         if len(errors) > MOST_ERRORS:
             parts.append(Text(f"… and {len(errors) - MOST_ERRORS} more that cannot be read", style="dim"))
         last = max(self._ends.values()) - now if self._ends else None
-        return Group(*parts, Text(""), summary(batches, len(self._refs), rest=last))
+        return Group(*parts, Text(""), summary(batches, len(self._refs), errors=len(self._lost), rest=last))
 
     def _left(self, ref: BatchRef, now: float) -> float | None:
         return self._ends[ref] - now if ref in self._ends else None

@@ -119,7 +119,7 @@ def table(rows: Sequence[Row], width: int) -> Table:
     made.add_column("STATE", no_wrap=True, min_width=len("REQUIRES_ACTION"))
     if wide:
         made.add_column("VENDOR'S WORD", no_wrap=True, overflow="ellipsis", max_width=18)
-    made.add_column("DONE", no_wrap=True)
+    made.add_column("DONE", no_wrap=True, min_width=12 if wide else 8)
     made.add_column("", no_wrap=True, min_width=9, justify="right")
     made.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
     for ref, row in zip(refs, rows, strict=True):

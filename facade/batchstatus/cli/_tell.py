@@ -55,13 +55,13 @@ def note(what: str) -> None:
         say(what)
 
 
-def tell(outcome: Outcome) -> None:
-    """Print a batch as it comes, where the form has lines; say an error."""
+def tell(outcome: Outcome, *, lines: tuple[str, ...] = ("ndjson",)) -> None:
+    """Print a batch as it comes, where the form is one of `lines`; say an error."""
     if outcome.error is not None:
         say(outcome.error)
     elif outcome.batch is not None and SESSION.format == "id":
         click.echo(str(outcome.ref))
-    elif outcome.batch is not None and SESSION.format == "ndjson":
+    elif outcome.batch is not None and SESSION.format in lines:
         emit(**outcome.batch.to_dict())
 
 

@@ -65,11 +65,12 @@ def _watch(
             codes[outcome.ref] = code_of(outcome.error) if outcome.error else REACHED
         if outcome.batch is not None and keep is not None:
             keep(outcome.batch)
-        tell(outcome)
+        tell(outcome, lines=("ndjson", "json"))
         return False
 
     came = follow(accounts, wanted, timeout=timeout, take=take)
-    tell_rest(last.values(), len(wanted))
+    if SESSION.format == "table":
+        tell_rest(last.values(), len(wanted))
     if came:
         say_how_to_go_on({str(ref) for ref, code in codes.items() if code != TIMED_OUT})
         return came

@@ -5,6 +5,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')  # as tests mostly wait
 
 help:  ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -13,7 +14,7 @@ demo: $(READY)  ## Watch twelve batches of both vendors move to their ends, over
 	$(BIN)/python -m batchstatus.testing.demo
 
 test: $(READY)  ## Run the tests; offline, but for the package registry
-	$(BIN)/pytest -q -n auto
+	$(BIN)/pytest -q -n $(WORKERS)
 
 check: $(READY)  ## Format, lint, types, import contracts, then test
 	$(BIN)/ruff format --check .

@@ -284,6 +284,12 @@ def test_what_is_still_open_is_told(user, simulator):
     assert [line["state"] for line in lines(run(user, "wait", ref, "--timeout", "0"))] == ["requires_action"]
 
 
+def test_a_state_that_was_reached_stays_reached_while_others_are_waited_for(user, simulator):
+    refs = [simulator.add("gameball", seconds=4), simulator.add("gameball", seconds=25)]
+    said = run(user, "wait", *refs, "--for", "running", "--timeout", "20s")
+    assert (said.returncode, [line["ref"] for line in lines(said)]) == (0, [*map(str, refs)])
+
+
 def test_fail_fast_ends_at_the_first_that_failed(user, simulator):
     refs = [simulator.add("believe", status="FAILED"), simulator.add("believe", status="FINALIZED")]
     assert run(user, "wait", *refs, "--fail-fast", "--timeout", "30s").returncode == 1

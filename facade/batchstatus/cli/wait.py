@@ -46,6 +46,7 @@ def command(refs: tuple[str, ...], *, goal: str, timeout: float, any_of: bool, f
     if fail_fast and goal == "terminal":
         goal = "succeeded"
     codes = {BatchRef.parse(ref): OPEN for ref in wanted}
+    left = set(codes)
     last: dict[BatchRef, Outcome] = {}
     late: list[WaitError] = []
 
@@ -55,10 +56,14 @@ def command(refs: tuple[str, ...], *, goal: str, timeout: float, any_of: bool, f
             codes[outcome.ref] = code_of(outcome.error)
             return False
         last[outcome.ref] = outcome
+        if outcome.ref not in left:  # it was where it was wanted, and goes on
+            return False
         code = codes[outcome.ref] = _code(outcome, goal)
         if code != OPEN or not timeout:
             tell(outcome)
-        return (any_of and code == REACHED) or (fail_fast and code not in (REACHED, OPEN)) or OPEN not in codes.values()
+        if code != OPEN:
+            left.discard(outcome.ref)
+        return (any_of and code == REACHED) or (fail_fast and code not in (REACHED, OPEN)) or not left
 
     came = 0
     if timeout:

@@ -9,6 +9,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -23,6 +24,16 @@ def test_help_names_every_command_and_the_exit_codes(environ):
     assert (said.returncode, said.stderr) == (0, "")
     assert all(f"  {name} " in said.stdout for name in COMMANDS)
     assert "124 timed out" in said.stdout
+
+
+def test_help_loads_nothing_heavy(environ):
+    code = """if True:
+        import sys
+        from batchstatus.cli._app import run
+        run(["--help"])
+        sys.exit(", ".join({"asyncio", "attrs", "httpx", "rich", "sqlite3"} & sys.modules.keys()) or None)"""
+    said = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stderr) == (0, "")
 
 
 @pytest.fixture

@@ -594,7 +594,8 @@ def test_nothing_else_ends_a_batch_but_deadline_stop_and_five_failures_for_too_l
                 assert (at, event.error) == (attempt.ends, attempt.event.error)
                 assert not isinstance(event.error, ReadError) or event.error.attempts == len(attempts)
                 break
-            if attempt.retry_after is not None and attempt.ends + attempt.retry_after >= wait.deadline:
+            asks_too_much = attempt.retry_after is not None and attempt.ends + attempt.retry_after >= wait.deadline
+            if asks_too_much and attempt.ends < wait.stop_at:
                 assert (at, type(event.error), event.error.retry_after) == (
                     attempt.ends,
                     WaitTimeout,
@@ -761,6 +762,11 @@ def test_two_thousand_batches_that_end_together_are_told_in_chunks(stop_at, erro
     assert max(chunks) == ENDED_AT_ONCE
     assert len(chunks) <= 2000 // ENDED_AT_ONCE + 1
     assert len(wait.done()) == 2000
+
+
+def test_a_hint_beyond_the_deadline_after_the_stop_ends_as_stopped():
+    wait = Wait(Plan(script=((Refusal(429, 3000), 2.0),), stop_at=1.0))
+    assert [type(event.error) for _, event in wait.done().values()] == [WaitStopped]
 
 
 def test_what_is_under_way_when_the_wait_is_stopped_may_still_bring_its_end():

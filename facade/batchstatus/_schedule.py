@@ -170,7 +170,8 @@ class Schedule:
         track.missed(error, now)
         closed, asked = learn(queue.pace, error, now, self._retry), hint(error, self._retry)
         given_up = track.fails >= FEWEST_FAILS and now - track.good_at >= self._poll.give_up_after
-        ended, too_late = is_fatal(error) or given_up, asked is not None and now + asked >= self.deadline
+        ended = is_fatal(error) or given_up
+        too_late = asked is not None and now + asked >= self.deadline and not self._stopped
         if ended:
             lost = f"none has succeeded for {now - track.good_at:.0f} s"
             why = "no later read can fare better" if is_fatal(error) else lost

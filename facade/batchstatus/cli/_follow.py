@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import shlex
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, aclosing
 from typing import Any
 
 from batchstatus import AsyncBatchClient, BatchRef, Event, Outcome, WaitError
 
+from ._exit import OPEN, code_of
 from ._log import listen as listen_to_log
 from ._session import SESSION
 from ._signals import listen
@@ -75,15 +76,45 @@ def _live(stack: ExitStack, refs: list[str]) -> Callable[[Event], None] | None:
     return stack.enter_context(LiveTable([*map(BatchRef.parse, refs)], screen)).note
 
 
-def say_what_is_left(errors: Sequence[WaitError]) -> None:
-    """Say of each batch that the time was up for it, and how it stands."""
-    for error in errors[:MOST_NAMED]:
-        say(error)
-    if len(errors) > MOST_NAMED:
-        say(f"{len(errors) - MOST_NAMED} more batches have not ended in time")
+class Tally:
+    """What became of each ref so far.
 
+    Args:
+        refs: What is followed.
+        code: Returns the exit code of a batch as an outcome has it; OPEN where it is to be followed on.
+    """
 
-def say_how_to_go_on(ended: Container[str]) -> None:
-    """Tell a user who has interrupted a command what to type: the same without the refs that have ended."""
-    command = shlex.join(["batchstatus", *(word for word in SESSION.arguments if word not in ended)])
-    say(f"interrupted; the batches go on, and so can you: {command}")
+    def __init__(self, refs: Iterable[str], code: Callable[[Outcome], int]) -> None:
+        self.codes = {BatchRef.parse(ref): OPEN for ref in refs}
+        self.left = set(self.codes)
+        """Those that are followed on."""
+        self.last: dict[BatchRef, Outcome] = {}
+        self._late: list[WaitError] = []
+        self._code = code
+
+    def take(self, outcome: Outcome) -> int | None:
+        """Take an outcome in and return its exit code; None where it says nothing new about what is followed."""
+        if isinstance(outcome.error, WaitError):
+            self._late.append(outcome.error)
+            self.codes[outcome.ref] = code_of(outcome.error)
+            return None
+        self.last[outcome.ref] = outcome
+        if outcome.ref not in self.left:  # it was where it was wanted, and goes on
+            return None
+        code = self.codes[outcome.ref] = self._code(outcome)
+        if code != OPEN:
+            self.left.discard(outcome.ref)
+        return code
+
+    def say_how_to_go_on(self) -> None:
+        """Tell a user who has interrupted the command what to type: the same without the refs that have ended."""
+        ended = {str(ref) for ref in self.codes.keys() - self.left}
+        command = shlex.join(["batchstatus", *(word for word in SESSION.arguments if word not in ended)])
+        say(f"interrupted; the batches go on, and so can you: {command}")
+
+    def say_what_is_left(self) -> None:
+        """Say of each batch for which the time was up how it stands."""
+        for error in self._late[:MOST_NAMED]:
+            say(error)
+        if len(self._late) > MOST_NAMED:
+            say(f"{len(self._late) - MOST_NAMED} more batches have not ended in time")

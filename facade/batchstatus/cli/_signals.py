@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +32,8 @@ def code_of_signal(error: KeyboardInterrupt) -> int:
 
 def listen(heard: Callable[[], object]) -> list[int]:
     """Call `heard` in the running loop at each signal; return where the exit codes of those that came will be."""
+    import asyncio  # noqa: PLC0415
+
     loop, came = asyncio.get_running_loop(), list[int]()
 
     def take(number: signal.Signals) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from batchstatus import BatchRef, BatchState, Outcome, WaitError
+from batchstatus import BatchState, Outcome
 
-from ._exit import OPEN, OTHERWISE, REACHED, TIMED_OUT, code_of, worst
-from ._follow import follow, say_how_to_go_on, say_what_is_left
+from ._exit import OPEN, OTHERWISE, REACHED, code_of, worst
+from ._follow import Tally, follow
 from ._options import options
 from ._session import SESSION
 from ._tell import tell, tell_rest
@@ -15,6 +15,9 @@ from ._words import Span
 from .status import read_all
 
 GOALS = ["terminal", *(state.value for state in BatchState if state is not BatchState.UNKNOWN)]
+
+LOOK = 90.0
+"""Seconds that --timeout 0 has for its one reading of each."""
 
 
 @click.command("wait")
@@ -45,42 +48,29 @@ def command(refs: tuple[str, ...], *, goal: str, timeout: float, any_of: bool, f
     SESSION.check_keys(wanted, accounts)
     if fail_fast and goal == "terminal":
         goal = "succeeded"
-    codes = {BatchRef.parse(ref): OPEN for ref in wanted}
-    left = set(codes)
-    last: dict[BatchRef, Outcome] = {}
-    late: list[WaitError] = []
+    tally = Tally(wanted, lambda outcome: _code(outcome, goal))
 
     def take(outcome: Outcome) -> bool:
-        if isinstance(outcome.error, WaitError):
-            late.append(outcome.error)
-            codes[outcome.ref] = code_of(outcome.error)
+        code = tally.take(outcome)
+        if code is None:
             return False
-        last[outcome.ref] = outcome
-        if outcome.ref not in left:  # it was where it was wanted, and goes on
-            return False
-        code = codes[outcome.ref] = _code(outcome, goal)
         if code != OPEN or not timeout:
             tell(outcome)
-        if code != OPEN:
-            left.discard(outcome.ref)
-        return (any_of and code == REACHED) or (fail_fast and code not in (REACHED, OPEN)) or not left
+        return (any_of and code == REACHED) or (fail_fast and code not in (REACHED, OPEN)) or not tally.left
 
-    came = 0
-    if timeout:
-        came = follow(accounts, wanted, timeout=timeout, take=take)
-    else:
-        for outcome in read_all(accounts, wanted, 90.0):
+    came = follow(accounts, wanted, timeout=timeout, take=take) if timeout else 0
+    if not timeout:
+        for outcome in read_all(accounts, wanted, LOOK):
             take(outcome)
-    tell_rest(last.values(), len(wanted))
+    tell_rest(tally.last.values(), len(wanted))
     if came:
-        say_how_to_go_on({str(ref) for ref, code in codes.items() if code not in (OPEN, TIMED_OUT)})
+        tally.say_how_to_go_on()
         return came
-    if any_of and REACHED in codes.values():
+    if any_of and REACHED in tally.codes.values():
         return REACHED
-    say_what_is_left(late)
-    if fail_fast and (ended := [code for code in codes.values() if code not in (REACHED, OPEN)]):
-        return worst(ended)
-    return worst(codes.values())
+    tally.say_what_is_left()
+    ended = [code for code in tally.codes.values() if code not in (REACHED, OPEN)]
+    return worst(ended if fail_fast and ended else tally.codes.values())
 
 
 def _code(outcome: Outcome, goal: str) -> int:

@@ -7,11 +7,10 @@ from typing import Any
 
 import click
 
-from batchstatus import Batch, BatchRef, Outcome, WaitError
-from batchstatus.watcher import paced
+from batchstatus import Batch, Outcome
 
-from ._exit import INTERRUPTED, KEY, REACHED, TIMED_OUT, code_of, worst
-from ._follow import MOST_NAMED, follow, say_how_to_go_on, say_what_is_left
+from ._exit import INTERRUPTED, KEY, OPEN, REACHED, code_of, worst
+from ._follow import MOST_NAMED, Tally, follow
 from ._options import options
 from ._session import SESSION
 from ._tell import note, say, tell, tell_rest
@@ -36,6 +35,8 @@ def command(refs: tuple[str, ...], *, all_of: bool, timeout: float) -> int:
         wanted = SESSION.refs(refs)
         SESSION.check_keys(wanted, accounts)
         return _watch(wanted, accounts, timeout)
+    from batchstatus.watcher import paced  # noqa: PLC0415
+
     with SESSION.store(make=False) as store:
         tracked = [str(found.ref) for found in store.tracked(open_only=True)]
         missing = [error for ref in tracked if (error := SESSION.missing_key(ref, accounts))]
@@ -51,28 +52,26 @@ def command(refs: tuple[str, ...], *, all_of: bool, timeout: float) -> int:
 def _watch(
     wanted: list[str], accounts: list[Any], timeout: float, keep: Callable[[Batch], object] | None = None
 ) -> int:
-    codes = {BatchRef.parse(ref): TIMED_OUT for ref in wanted}
-    last: dict[BatchRef, Outcome] = {}
-    late: list[WaitError] = []
+    tally = Tally(wanted, _code)
 
     def take(outcome: Outcome) -> bool:
-        if isinstance(outcome.error, WaitError):
-            late.append(outcome.error)
-            codes[outcome.ref] = code_of(outcome.error)
-            return False
-        last[outcome.ref] = outcome
-        if outcome.batch is None or outcome.batch.is_terminal:
-            codes[outcome.ref] = code_of(outcome.error) if outcome.error else REACHED
-        if outcome.batch is not None and keep is not None:
-            keep(outcome.batch)
-        tell(outcome, lines=("ndjson", "json"))
+        if tally.take(outcome) is not None:
+            if outcome.batch is not None and keep is not None:
+                keep(outcome.batch)
+            tell(outcome, lines=("ndjson", "json"))
         return False
 
     came = follow(accounts, wanted, timeout=timeout, take=take)
     if SESSION.format == "table":
-        tell_rest(last.values(), len(wanted))
+        tell_rest(tally.last.values(), len(wanted))
     if came:
-        say_how_to_go_on({str(ref) for ref, code in codes.items() if code != TIMED_OUT})
+        tally.say_how_to_go_on()
         return came
-    say_what_is_left(late)
-    return worst(codes.values())
+    tally.say_what_is_left()
+    return worst(tally.codes.values())
+
+
+def _code(outcome: Outcome) -> int:
+    if outcome.error is not None:
+        return code_of(outcome.error)
+    return REACHED if outcome.unwrap().is_terminal else OPEN

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from batchstatus import BatchState, Believe, ConfigurationError, Gameball, RateLimit
 from batchstatus.vendors import VENDORS
 
-from ._session import FORMATS
+from ._words import FORMATS
 
 EXAMPLE = """
 output = "table"

@@ -11,9 +11,9 @@ from typing import Any
 from batchstatus import AsyncBatchClient, BatchRef, Event, Outcome, WaitError
 
 from ._exit import OPEN, code_of
-from ._log import listen as listen_to_log
+from ._log import show_log
 from ._session import SESSION
-from ._signals import listen
+from ._signals import on_signal
 from ._tell import say
 
 MOST_NAMED = 20
@@ -32,13 +32,14 @@ def follow(accounts: Sequence[Any], refs: list[str], *, timeout: float, take: Ca
     Returns:
         The exit code of the signal that came, or 0.
     """
+    show_log()
     return asyncio.run(_follow(accounts, refs, timeout, take))
 
 
 async def _follow(accounts: Sequence[Any], refs: list[str], timeout: float, take: Callable[[Outcome], bool]) -> int:
     with ExitStack() as stack:
         reading = asyncio.ensure_future(_read(accounts, refs, timeout, take, _live(stack, refs)))
-        came = listen(reading.cancel)
+        came = on_signal(reading.cancel)
         try:
             await reading
         except asyncio.CancelledError:
@@ -72,7 +73,7 @@ def _live(stack: ExitStack, refs: list[str]) -> Callable[[Event], None] | None:
 
     if not (screen := console()).is_terminal:
         return None
-    listen_to_log(table=True)
+    show_log(table=True)
     return stack.enter_context(LiveTable([*map(BatchRef.parse, refs)], screen)).note
 
 

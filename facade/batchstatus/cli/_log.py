@@ -16,7 +16,7 @@ class ToUser(logging.Handler):
         say(record.getMessage())
 
 
-def listen(*, table: bool = False) -> None:
+def show_log(*, table: bool = False) -> None:
     """Let warnings reach the user, unless a moving table shows what they say; with -v changes, with -vv every read."""
     log = logging.getLogger("batchstatus")
     log.handlers = [ToUser()]

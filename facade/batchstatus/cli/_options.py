@@ -9,7 +9,8 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from ._session import FORMATS, SESSION
+from ._session import SESSION
+from ._words import FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     from ._config import Settings
 
-FORMATS = ("auto", "table", "json", "ndjson", "id")
-
 
 class Session:
     """The options of one run."""
@@ -71,9 +69,7 @@ class Session:
     def accounts(self) -> list[Gameball | Believe]:
         """Return the accounts of the environment and of the configuration file."""
         from ._config import accounts  # noqa: PLC0415
-        from ._log import listen  # noqa: PLC0415
 
-        listen()
         assert self.settings is not None, "every command has the global options"
         found = accounts(self.settings)
         if not found:

@@ -30,7 +30,7 @@ def code_of_signal(error: KeyboardInterrupt) -> int:
     return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 
 
-def listen(heard: Callable[[], object]) -> list[int]:
+def on_signal(heard: Callable[[], object]) -> list[int]:
     """Call `heard` in the running loop at each signal; return where the exit codes of those that came will be."""
     import asyncio  # noqa: PLC0415
 

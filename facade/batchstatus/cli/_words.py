@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+FORMATS = ("auto", "table", "json", "ndjson", "id")
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 

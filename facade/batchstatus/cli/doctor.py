@@ -28,6 +28,7 @@ from batchstatus import (
 )
 
 from ._exit import KEY, REACHED, USAGE, VENDOR, code_of, worst
+from ._log import show_log
 from ._options import options
 from ._session import SESSION
 from ._tell import emit
@@ -48,6 +49,7 @@ def command(*, offline: bool) -> int:
 
     It asks each account for a batch that nobody has: a 404 says that the key is taken.
     """
+    show_log()
     codes, found = [], []
     for name, good, what, code in checks(offline=offline):
         codes.append(REACHED if good else code)

@@ -12,9 +12,10 @@ from batchstatus.store import Change, Store
 from batchstatus.watcher import Delivery, Watcher, to_url
 
 from ._exit import REACHED, VENDOR, code_of, worst
+from ._log import show_log
 from ._options import options
 from ._session import SESSION
-from ._signals import listen
+from ._signals import on_signal
 from ._tell import note, say, tell_change
 from ._words import Span, batches, changes
 
@@ -35,6 +36,7 @@ def command(*, once: bool, deliver: str | None, timeout: float) -> int:
     until it has arrived; its id, in the header Idempotency-Key too, tells repeats.
     """
     accounts = SESSION.accounts()
+    show_log()
     with SESSION.store() as store:
         if once:
             return asyncio.run(_once(store, accounts, to_url(deliver) if deliver else tell_change, timeout))
@@ -60,7 +62,7 @@ async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
         else Watcher(store, accounts, deliver=to_stdout, in_flight=1)  # one at a time: in their order
     )
     service = asyncio.ensure_future(watcher.run(stop))
-    came = listen(lambda: service.cancel() if stop.is_set() else stop.set())
+    came = on_signal(lambda: service.cancel() if stop.is_set() else stop.set())
     note(f"following what {store.path} tracks, {_left(store)}; Ctrl-C ends it")
     try:
         await service

@@ -12,6 +12,7 @@ import click
 from batchstatus import AsyncBatchClient, BatchRef, BatchState, BatchStatusError, Outcome
 
 from ._exit import OPEN, OTHERWISE, REACHED, code_of, worst
+from ._log import show_log
 from ._options import options
 from ._session import SESSION
 from ._tell import tell, tell_rest
@@ -50,6 +51,7 @@ def read_all(accounts: Sequence[Any], refs: list[str], timeout: float) -> list[O
         async with AsyncBatchClient(*accounts) as client:
             return await asyncio.gather(*[_read(client, BatchRef.parse(ref), timeout) for ref in refs])
 
+    show_log()
     return asyncio.run(read())
 
 

@@ -35,7 +35,11 @@ class Link:
                 self._disconnect()
             if self._connection is None:
                 connection = connect(self._path, synchronous=self._synchronous, patience=self._patience)
-                self._file, self._connection = self._path.stat(), connection
+                try:
+                    self._file, self._connection = self._path.stat(), connection
+                except OSError:  # it was deleted just now
+                    connection.close()
+                    raise
             yield self._connection
 
     @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
 from batchstatus import ConfigurationError
@@ -95,10 +95,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 def connect(path: Path, *, synchronous: str = "FULL", patience: float = PATIENCE) -> sqlite3.Connection:
     """Return a connection to a file that is there, without implicit transactions, for threads that take turns."""
     uri = f"{path.as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, timeout=patience, isolation_level=None, check_same_thread=False, uri=True)
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"PRAGMA synchronous = {synchronous}")
-    return connection
+    with ExitStack() as stack:
+        connection = sqlite3.connect(uri, timeout=patience, isolation_level=None, check_same_thread=False, uri=True)
+        stack.callback(connection.close)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        stack.pop_all()
+        return connection
 
 
 def prepare(path: Path) -> None:

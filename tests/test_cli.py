@@ -68,6 +68,8 @@ def test_wrong_usage_ends_with_2_and_says_what_would_be_right(user, arguments, s
 
 def test_without_a_key_it_ends_with_4_and_names_the_variables(environ, simulator):
     assert run(environ, "status", "believe:1").returncode == 4
+    half = {name: value for name, value in keys(simulator).items() if name != "GAMEBALL_SECRET_KEY"}
+    assert run(environ | half, "status", "gameball:1").returncode == 4
     only_believe = {name: value for name, value in keys(simulator).items() if name.startswith("BELIEVE")}
     said = run(environ | only_believe, "status", "gameball:1")
     assert said.returncode == 4
@@ -142,6 +144,7 @@ def test_of_several_codes_the_gravest_is_the_end(user, simulator):
     [
         (["status", "believe:missing", "-o", "json"], "BatchNotFound", 3),
         (["-o", "json", "status"], "UsageError", 2),
+        (["wait", "believe:1", "--timeout", "soon", "-o", "json"], "BadParameter", 2),
         (["--output=json", "stauts"], "UsageError", 2),
         (["status", "--bad", "-ojson"], "NoSuchOption", 2),
         (["status", "believe:1", "-o", "json", "--config", "missing.toml"], "ConfigurationError", 2),
@@ -453,7 +456,7 @@ def test_without_the_extra_it_says_what_to_install(environ, tmp_path):
     (tmp_path / "click.py").write_text("raise ModuleNotFoundError(name='click')")
     said = run(environ | {"PYTHONPATH": str(tmp_path)}, "status")
     assert (said.returncode, said.stderr) == (
-        1,
+        2,
         "batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'\n",
     )
 

@@ -36,13 +36,20 @@ def default(user):
 def running(user, *arguments):
     """A process of the command, ended at last."""
     process = subprocess.Popen(
-        [*COMMAND, *map(str, arguments)], env=user, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*COMMAND, *map(str, arguments)],
+        env=user,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         yield process
     finally:
         process.kill()
-        process.communicate()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
 
 
 @contextmanager
@@ -174,7 +181,7 @@ def test_run_prints_each_change_until_a_signal_and_goes_on_later(user, simulator
         service.send_signal(signal.SIGTERM)
         out, said = service.communicate(timeout=20)
     assert service.returncode == 143
-    assert "stopped; 1 batch open; batchstatus run goes on" in said
+    assert "stopped; 1 batch open; the same command goes on" in said
     told = [json.loads(line) for line in out.splitlines()]
     assert [change["id"] for change in told if change["kind"] == "ended"] == [told_id(store, refs[0])]
     assert Counter(change["id"] for change in told) == Counter(change.id for change in store.changes())
@@ -254,11 +261,15 @@ def test_run_once_tells_by_its_code_what_is_left_undone(user, simulator, store):
     store.track(["gameball:1"])
     gone = run(user | {"GAMEBALL_BASE_URL": "http://127.0.0.1:1"}, "run", "--once", "--timeout", "3s")
     assert gone.returncode == 5
-    assert "gameball:1 could not be read" in gone.stderr
+    assert "gameball:1: still unread after 3" in gone.stderr
+    assert "cannot connect" in gone.stderr
     no_key = {name: value for name, value in user.items() if not name.startswith("GAMEBALL")}
     missing = run(no_key, "run", "--once")
     assert missing.returncode == 4
     assert "set GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY" in missing.stderr
+    store.track([simulator.add("believe", status="EXECUTED")])
+    refused = run(user | {"BELIEVE_API_KEY": "test-another-key"}, "run", "--once")
+    assert refused.returncode == 4
 
 
 def test_a_batch_that_nobody_knows_ends_with_what_the_vendor_said(user, store):
@@ -339,6 +350,18 @@ def test_events_are_all_changes_and_follow_goes_on(user, simulator, store):
     assert run(user, "events", "-o", "id").stdout.split() == [first, second]
     assert run(user, "events", "-o", "id", "--after", first).stdout.split() == [second]
     assert run(user, "events", "--after", "believe:9#1").returncode == 2
+
+
+def test_what_to_type_to_go_on_names_the_refs_that_came_from_stdin(user, simulator):
+    refs = [simulator.add("believe", status="FINALIZED"), simulator.add("believe", status="EXECUTED")]
+    with running(user, "wait", "-", "--timeout", "1h") as waiting:
+        waiting.stdin.write("\n".join(map(str, refs)))
+        waiting.stdin.close()
+        waiting.stdout.readline()
+        time.sleep(0.3)
+        waiting.send_signal(signal.SIGINT)
+        said = waiting.stderr.read()
+    assert f"batchstatus wait --timeout 1h {refs[0]}\n" in said
 
 
 def test_what_to_type_to_go_on_has_all_that_was_typed(user, simulator, store, tmp_path):
@@ -435,8 +458,11 @@ def test_options_of_a_command_come_from_the_file_and_the_environment(user, simul
         ('output = "xml"', 0o600, "output is one of auto, table"),
         ("wait = 3", 0o600, "is a table"),
         ("[track]\nadd = 3", 0o600, "is a table"),
+        ("[track.lst]\nopen = true", 0o600, "track has no lst; there are add, list, rm"),
+        ("[track.add]\nlabel = [1]", 0o600, "is no label: write campaign=spring"),
         ("[wait]\nuntil = 3", 0o600, "wait has no option until; there are any, fail_fast, for, timeout"),
         ('[wait]\ntimeout = "soon"', 0o600, "is no time: write 90s"),
+        ('[wait]\ntimeout = "soon"', 0o600, "that is set in the environment or in /"),
         ('[run]\ndeliver = "https://example.com/hook"', 0o644, "chmod 600"),
     ],
 )

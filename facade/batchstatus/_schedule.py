@@ -231,9 +231,10 @@ class Schedule:
         stands = f"{track.state.name} ({track.word})" if track.state else "unread"
         why = f", the vendor asks to wait another {retry_after:.0f} s" if retry_after is not None else ""
         reads = self._reads + track.reads
+        failed = str(track.error or "").removeprefix(f"{track.ref}: ")
         error = kind(
-            f"{track.ref}: still {stands} after {elapsed:.1f} s and {reads} reads{why}; "
-            "wait(resume=error.checkpoint) goes on from here",
+            f"{track.ref}: still {stands} after {elapsed:.1f} s and {reads} reads{why}"
+            + (f"; the last one failed: {failed}" if failed else ""),
             ref=track.ref,
             last=self._last or track.batch(now, utc),
             reads=reads,

@@ -14,7 +14,8 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise
-        sys.exit("batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'")
+        sys.stderr.write("batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'\n")
+        sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
     sys.exit(run(sys.argv[1:]))

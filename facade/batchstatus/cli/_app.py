@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from batchstatus._version import __version__
 
@@ -72,7 +73,7 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-JSON = re.compile(r"(^| )(-o ?|--output[ =])json( |$)")
+JSON = re.compile(r"(^|\0)(-o\0?|--output[\0=])json(\0|$)")
 EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 ended otherwise, 2 usage, 3 unknown batch,
 4 key missing or refused, 5 vendor unreachable or not understood, 8 still open, 124 timed out, 130 and 143 signals,
 141 nobody reads stdout."""
@@ -88,7 +89,7 @@ def app() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; return its exit code."""
     SESSION.reset(arguments)
-    if JSON.search(" ".join(arguments)):  # so that errors in the arguments are JSON, too
+    if JSON.search("\0".join(arguments)):  # so that errors in the arguments are JSON, too
         SESSION.given["output"] = "json"
     _open_streams()
     heed()
@@ -102,6 +103,8 @@ def run(arguments: list[str]) -> int:
         return BROKEN_PIPE
     except click.ClickException as error:
         say(error) if SESSION.output == "json" else error.show()
+        if where := _where_it_is_set(error):
+            say(f"that is set {where}")
         return code_of(error)
     except Exception as error:  # noqa: BLE001 (a user sees one line, whatever happens)
         say(error)
@@ -109,6 +112,16 @@ def run(arguments: list[str]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return code_of(error, FAULT)
     return code if isinstance(code, int) else 0
+
+
+def _where_it_is_set(error: click.ClickException) -> str:
+    """Return where a wrong value comes from, if nobody has typed it."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None or not error.param.name:
+        return ""
+    source = error.ctx.get_parameter_source(error.param.name)
+    if source is ParameterSource.DEFAULT_MAP and SESSION.settings is not None:
+        return f"in the environment or in {SESSION.settings.path}"
+    return "in the environment" if source is ParameterSource.ENVIRONMENT else ""
 
 
 def _open_streams() -> None:

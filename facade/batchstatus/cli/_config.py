@@ -15,6 +15,7 @@ from attrs import field, frozen
 from batchstatus import BatchState, Believe, ConfigurationError, Gameball, RateLimit
 from batchstatus.vendors import VENDORS
 
+from ._exit import MissingKey
 from ._words import FORMATS
 
 EXAMPLE = """
@@ -51,9 +52,13 @@ class Settings:
     commands: dict[str, dict[str, Any]] = field(factory=dict)
     """Options of commands: {"wait": {"timeout": "2h"}}."""
 
-    def of(self, command: Sequence[str], options: Collection[str]) -> dict[str, Any]:
-        """Return what the file says of the options of a command, such as ["track", "add"]."""
+    def of(self, command: Sequence[str], options: Collection[str], siblings: Collection[str]) -> dict[str, Any]:
+        """Return what the file says of the options of a command, such as ["track", "add"] with its siblings."""
         table: Any = self.commands
+        if unknown := self.commands.get(command[0], {}).keys() - siblings if len(command) > 1 else None:
+            raise ConfigurationError(
+                f"{self.path}: {command[0]} has no {', '.join(sorted(unknown))}; there are {', '.join(siblings)}"
+            )
         for name in command:
             table = table.get(name, {})
             if not isinstance(table, dict):
@@ -102,13 +107,23 @@ def load(given: Path | None, commands: Collection[str]) -> Settings:
 
 def accounts(settings: Settings) -> list[Gameball | Believe]:
     """Return the accounts of the environment, and those of the file that have another name."""
-    found: list[Any] = [account for vendor in VENDORS.values() if (account := vendor.from_env())]
+    found: list[Any] = [account for vendor in VENDORS.values() if (account := _of_environment(vendor))]
     taken = {(account.name, account.account) for account in found}
     for account in [_account(settings.path, table) for table in settings.accounts]:
         if (account.name, account.account) not in taken:
             taken.add((account.name, account.account))
             found.append(account)
     return found
+
+
+def _of_environment(vendor: Any) -> Any:
+    try:
+        return vendor.from_env()
+    except ConfigurationError as error:
+        names = [f"{vendor.name}_{key}".upper() for key in vendor.KEY_HEADERS]
+        if all(os.environ.get(name) or os.environ.get(f"{name}_FILE") for name in names):
+            raise
+        raise MissingKey(str(error)) from None
 
 
 def _account(path: Path, table: Mapping[str, Any]) -> Any:

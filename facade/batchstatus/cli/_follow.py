@@ -14,10 +14,10 @@ from ._exit import OPEN, code_of
 from ._log import show_log
 from ._session import SESSION
 from ._signals import on_signal
-from ._tell import say
+from ._tell import say, say_all
 
 MOST_NAMED = 20
-"""Batches that messages name one by one."""
+"""Refs from stdin that are named in what to type."""
 
 
 def follow(accounts: Sequence[Any], refs: list[str], *, timeout: float, take: Callable[[Outcome], bool]) -> int:
@@ -110,12 +110,12 @@ class Tally:
     def say_how_to_go_on(self) -> None:
         """Tell a user who has interrupted the command what to type: the same without the refs that have ended."""
         ended = {str(ref) for ref in self.codes.keys() - self.left}
-        command = shlex.join(["batchstatus", *(word for word in SESSION.arguments if word not in ended)])
+        words = [word for word in SESSION.arguments if word not in ended]
+        if "-" in words and len(self.left) <= MOST_NAMED:  # stdin is read
+            words = [*(word for word in words if word != "-"), *sorted({*map(str, self.left)} - {*words})]
+        command = shlex.join(["batchstatus", *words])
         say(f"interrupted; the batches go on, and so can you: {command}")
 
     def say_what_is_left(self) -> None:
         """Say of each batch for which the time was up how it stands."""
-        for error in self._late[:MOST_NAMED]:
-            say(error)
-        if len(self._late) > MOST_NAMED:
-            say(f"{len(self._late) - MOST_NAMED} more batches have not ended in time")
+        say_all(self._late, "batches have not ended in time")

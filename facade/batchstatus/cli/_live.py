@@ -64,7 +64,7 @@ class LiveTable:
         rows = [Row.of_batch(batch, self._left(batch.ref, now)) for batch in batches[:room]]
         unread = (ref for ref in self._refs if ref not in self._batches and ref not in self._lost)
         rows[last_open:last_open] = [Row.of_unread(ref) for ref in itertools.islice(unread, max(room - last_open, 0))]
-        parts: list[Any] = [table(rows[:room], self._screen.width)]
+        parts: list[Any] = [table(rows[:room], self._screen)]
         if (hidden := len(self._refs) - len(self._lost) - room) > 0:
             parts.append(Text(f"… and {hidden} more", style="dim"))
         errors = [*self._errors.values()]

@@ -43,7 +43,9 @@ def _configure(ctx: click.Context, parameter: click.Parameter, value: Any) -> No
         if word.startswith("--")
     }
     command = ctx.command_path.split()[1:]
-    values: dict[str, Any] = SESSION.settings.of(command, names.keys())
+    group = ctx.parent.command if ctx.parent is not None else None
+    siblings = group.list_commands(ctx) if isinstance(group, click.Group) else ()
+    values: dict[str, Any] = SESSION.settings.of(command, names.keys(), siblings)
     for name, option in names.items():
         if value := os.environ.get("_".join(["BATCHSTATUS", *command, name]).upper()):
             values[name] = value.split() if option.multiple else value

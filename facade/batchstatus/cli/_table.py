@@ -35,7 +35,7 @@ STYLES = {
 NOT_READ = "not read yet"
 MOST_BAD, MOST_MESSAGES = 20, 3
 """How many batches with failures are named after all, and how many messages of each."""
-WIDE = 110
+WIDE = 118
 """Columns from which on ids are shown whole and remarks have room."""
 
 
@@ -57,7 +57,7 @@ class Row:
         """Return the row of a reading; `left` are the seconds that the counts predict."""
         remark = remark_on(batch.state, batch.counts.failed, [failure.message for failure in batch.failures])
         if not remark and not batch.is_terminal and left is not None and left > 0:
-            remark = f"about {spoken(left)} left"
+            remark = f"{spoken(left)} left"
         return cls(
             batch.ref, batch.state.name, STYLES[batch.state], batch.vendor_status, batch.counts, batch.progress, remark
         )
@@ -93,7 +93,8 @@ def console(*, stderr: bool = False) -> Console:
     drawn = Console(no_color=SESSION.no_color, stderr=stderr, highlight=False)
     if not drawn.is_terminal and "COLUMNS" not in os.environ:
         drawn.width = 200
-    drawn.width = max(drawn.width, 40)
+    elif drawn.width < 1:
+        drawn.width = 80  # a width that is set stays: it is not set where a terminal may be made wider
     return drawn
 
 
@@ -110,15 +111,15 @@ def number(counts: Counts, progress: float | None = None) -> str:
     return "" if progress is None else f"{progress:.0%}"
 
 
-def table(rows: Sequence[Row], width: int) -> Table:
+def table(rows: Sequence[Row], screen: Console) -> Table:
     """Return the table of batches; a narrow one leaves the vendor's word out."""
-    wide = width >= WIDE
+    wide = screen.width >= WIDE
     refs = [short(row.ref, 46 if wide else 26) for row in rows]
-    made = Table(box=None, padding=(0, 1), pad_edge=False, header_style="bold")
+    made = Table(box=None, expand=screen.is_terminal, padding=(0, 1), pad_edge=False, header_style="bold")
     made.add_column("BATCH", no_wrap=True, min_width=max(map(len, refs), default=0))
     made.add_column("STATE", no_wrap=True, min_width=len("REQUIRES_ACTION"))
     if wide:
-        made.add_column("VENDOR'S WORD", no_wrap=True, overflow="ellipsis", max_width=18)
+        made.add_column("VENDOR'S WORD", no_wrap=True, overflow="ellipsis", max_width=14)
     made.add_column("DONE", no_wrap=True, min_width=12 if wide else 8)
     made.add_column("", no_wrap=True, min_width=9, justify="right")
     made.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
@@ -139,7 +140,8 @@ def table(rows: Sequence[Row], width: int) -> Table:
 def print_table(rows: Sequence[Row]) -> None:
     """Print the table of batches, if there are any."""
     if rows:
-        console().print(table(rows, console().width))
+        screen = console()
+        screen.print(table(rows, screen))
 
 
 def print_failures(batches: Collection[Batch]) -> None:

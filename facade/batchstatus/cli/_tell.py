@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from batchstatus import Outcome
     from batchstatus.store import Change
 
+MOST_SAID = 20
 SCHEMA = 1
 """The version of every JSON object that is printed."""
 
@@ -30,7 +31,8 @@ def emit(**fields: Any) -> None:
 def say(what: object) -> None:
     """Tell the user something that is no data, in one line: on stderr, or above a table that moves."""
     if SESSION.output == "json":
-        fields: dict[str, Any] = {"message": str(what)}
+        said = what.format_message() if isinstance(what, click.ClickException) else str(what)
+        fields: dict[str, Any] = {"message": said}
         if isinstance(what, BaseException):
             fields = {"error": type(what).__name__, **fields, "exit_code": code_of(what, FAULT)}
             if (ref := getattr(what, "ref", None)) is not None:
@@ -47,6 +49,14 @@ def say(what: object) -> None:
         click.echo(text, err=True)
     except OSError:  # nobody listens any more; that ends nothing
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (until the process ends)
+
+
+def say_all(errors: Sequence[BaseException], what: str) -> None:
+    """Say errors, of very many the first; `what` says what the others are."""
+    for error in errors[:MOST_SAID]:
+        say(error)
+    if len(errors) > MOST_SAID:
+        say(f"{len(errors) - MOST_SAID} more {what}")
 
 
 def note(what: str) -> None:

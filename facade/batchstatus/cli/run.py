@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from batchstatus import ConfigurationError
+from batchstatus import BatchRef, BatchStatusError, ConfigurationError, Event, EventKind
 from batchstatus.store import Change, Store
 from batchstatus.watcher import Delivery, Watcher, to_url
 
@@ -16,7 +16,7 @@ from ._log import show_log
 from ._options import options
 from ._session import SESSION
 from ._signals import on_signal
-from ._tell import note, say, tell_change
+from ._tell import note, say, say_all, tell_change
 from ._words import Span, batches, changes
 
 
@@ -71,7 +71,7 @@ async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
             raise
     if broken:
         raise broken[0]
-    note(f"stopped; {_left(store)}; batchstatus run goes on")
+    note(f"stopped; {_left(store)}; the same command goes on")
     return came[0]
 
 
@@ -82,11 +82,16 @@ async def _once(store: Store, accounts: list[Any], deliver: Delivery, timeout: f
     except ConfigurationError as error:
         say(error)
         codes.append(code_of(error))
-    await Watcher(store, accounts, deliver=deliver).once(timeout=timeout)
-    for tracked in store.tracked(open_only=True):
-        if tracked.error:
-            say(f"{tracked.ref} could not be read: {tracked.error}")
-            codes.append(VENDOR)
+    errors: dict[BatchRef, BatchStatusError] = {}
+
+    def keep(event: Event) -> None:
+        if event.kind is EventKind.DONE and event.error is not None:
+            errors[event.ref] = event.error
+
+    await Watcher(store, accounts, deliver=deliver, on_event=keep).once(timeout=timeout)
+    unread = [errors[tracked.ref] for tracked in store.tracked(open_only=True) if tracked.ref in errors]
+    say_all(unread, "batches could not be read")
+    codes += map(code_of, unread)
     if late := store.counts()["undelivered"]:
         say(f"{changes(late)} could not be delivered; the next run tries again")
         codes.append(VENDOR)

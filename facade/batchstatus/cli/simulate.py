@@ -25,8 +25,11 @@ def command(*, port: int, batches: int, seconds: float) -> int:
 
     It prints what another shell needs to use it, and the refs of its batches.
     """
-    from batchstatus.testing import simulator as sim  # noqa: PLC0415
-    from batchstatus.testing._samples import add_samples  # noqa: PLC0415
+    try:
+        from batchstatus.testing import simulator as sim  # noqa: PLC0415
+        from batchstatus.testing._samples import add_samples  # noqa: PLC0415
+    except ImportError as error:
+        raise click.UsageError(str(error)) from None
 
     simulator = sim.Simulator()
     try:

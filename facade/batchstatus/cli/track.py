@@ -23,10 +23,8 @@ class Label(click.ParamType[tuple[str, str]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
         """Return the name and the value."""
-        if not isinstance(value, str):
-            return tuple(value)
-        name, equals, text = value.partition("=")
-        if not name or not equals or not value.isprintable():
+        name, equals, text = str(value).partition("=")
+        if not name or not equals or not str(value).isprintable():
             self.fail(f"{value!r} is no label: write campaign=spring", param, ctx)
         return name, text
 
@@ -95,7 +93,7 @@ def rm(refs: tuple[str, ...], *, labels: tuple[tuple[str, str], ...], ended: boo
         store.untrack(matching)
     missing = [ref for ref in wanted or [] if ref not in tracked]
     if SESSION.format == "id":
-        click.echo("\n".join(matching))
+        click.echo("".join(f"{ref}\n" for ref in matching), nl=False)
     elif SESSION.format != "table":
         emit(removed=len(matching), unknown=missing)
     for ref in missing:

@@ -10,10 +10,10 @@ import click
 from batchstatus import Batch, Outcome
 
 from ._exit import INTERRUPTED, KEY, OPEN, REACHED, code_of, worst
-from ._follow import MOST_NAMED, Tally, follow
+from ._follow import Tally, follow
 from ._options import options
 from ._session import SESSION
-from ._tell import note, say, tell, tell_rest
+from ._tell import note, say_all, tell, tell_rest
 from ._words import Span
 
 
@@ -40,8 +40,7 @@ def command(refs: tuple[str, ...], *, all_of: bool, timeout: float) -> int:
     with SESSION.store(make=False) as store:
         tracked = [str(found.ref) for found in store.tracked(open_only=True)]
         missing = [error for ref in tracked if (error := SESSION.missing_key(ref, accounts))]
-        for error in missing[:MOST_NAMED]:
-            say(error)
+        say_all(missing, "batches are of accounts without a key")
         wanted = [ref for ref in tracked if SESSION.missing_key(ref, accounts) is None]
         if not tracked:
             note("nothing is tracked that is open: batchstatus track add REF")

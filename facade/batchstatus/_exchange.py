@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -58,6 +60,16 @@ class Answer:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
+    def retry_after(self, now: datetime) -> float | None:
+        """Return the seconds that Retry-After asks for: up to 9 digits, or a date, held against the own Date."""
+        value = self.headers.get("retry-after", "").strip()
+        if re.fullmatch(r"[0-9]{1,9}", value):
+            return float(value)
+        moment = _http_date(value)
+        if moment is None:
+            return None
+        return max((moment - (_http_date(self.headers.get("date", "")) or now)) / timedelta(seconds=1), 0.0)
+
 
 @frozen(kw_only=True)
 class Failure:
@@ -94,3 +106,11 @@ class Reply:
     outcome: Answer | Failure | None
     monotonic: float
     utc: datetime
+
+
+def _http_date(value: str) -> datetime | None:
+    try:
+        moment = parsedate_to_datetime(value[:64])
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

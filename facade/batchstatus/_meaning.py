@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from typing import Any, Protocol
 
 import attrs
@@ -220,7 +219,7 @@ def refusal(
         code=complaint.code,
         message=complaint.message,
         request_id=complaint.request_id or request_id(answer),
-        retry_after=retry_after(answer, now),
+        retry_after=answer.retry_after(now),
     )
 
 
@@ -235,22 +234,3 @@ def error_class(vendor: Vendor, status: int, code: str | None) -> type[APIError]
 def request_id(answer: Answer) -> str | None:
     """Return the vendor's id of the exchange, where a header has it."""
     return _body.text(_body.first(answer.headers, *REQUEST_ID_HEADERS))
-
-
-def retry_after(answer: Answer, now: datetime) -> float | None:
-    """Return the seconds that a Retry-After asks for: up to 9 digits, or a date, held against the answer's own Date."""
-    value = answer.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(value)
-    moment = _http_date(value)
-    if moment is None:
-        return None
-    return max((moment - (_http_date(answer.headers.get("date", "")) or now)) / timedelta(seconds=1), 0.0)
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value[:64])
-    except (ValueError, OverflowError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

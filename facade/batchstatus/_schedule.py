@@ -220,9 +220,7 @@ class Schedule:
             while ended < ENDED_AT_ONCE and (track := queue.take()) is not None:
                 self._end(track, kind, now, utc)
                 ended += 1
-        if not self.open:
-            return None
-        return Rest(0.0 if ended else ENDING)
+        return Rest(0.0 if ended else ENDING) if self.open else None
 
     def _end(
         self, track: Track, kind: type[WaitError], now: float, utc: datetime, *, retry_after: float | None = None
@@ -231,10 +229,9 @@ class Schedule:
         stands = f"{track.state.name} ({track.word})" if track.state else "unread"
         why = f", the vendor asks to wait another {retry_after:.0f} s" if retry_after is not None else ""
         reads = self._reads + track.reads
-        failed = str(track.error or "").removeprefix(f"{track.ref}: ")
+        failed = f"; the last one failed: {track.error}".replace(f"{track.ref}: ", "", 1) if track.error else ""
         error = kind(
-            f"{track.ref}: still {stands} after {elapsed:.1f} s and {reads} reads{why}"
-            + (f"; the last one failed: {failed}" if failed else ""),
+            f"{track.ref}: still {stands} after {elapsed:.1f} s and {reads} reads{why}{failed}",
             ref=track.ref,
             last=self._last or track.batch(now, utc),
             reads=reads,

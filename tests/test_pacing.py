@@ -17,8 +17,8 @@ from batchstatus import (
     RateLimit,
     RequestTimeout,
 )
-from batchstatus._clock import REAL
-from batchstatus._gates import gate_for
+from batchstatus._clients.clock import REAL
+from batchstatus._clients.shared_pace import gate_for
 from batchstatus._pacing import Gate, spacing
 from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import Quirk, Simulator

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ._version import __version__
 
 if TYPE_CHECKING:
-    from ._async_client import AsyncBatchClient
     from ._batch import Batch, BatchRef, BatchState, Counts, ItemFailure, Outcome
-    from ._client import BatchClient
+    from ._clients.async_client import AsyncBatchClient
+    from ._clients.sync_client import BatchClient
     from ._errors import (
         APIError,
         AuthenticationError,
@@ -74,8 +74,8 @@ __all__ = [
 ]
 
 _HOME = {
-    "AsyncBatchClient": "_async_client",
-    "BatchClient": "_client",
+    "AsyncBatchClient": "_clients.async_client",
+    "BatchClient": "_clients.sync_client",
     "Event": "_events",
     "EventKind": "_events",
     "Pace": "_policy",

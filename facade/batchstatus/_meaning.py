@@ -10,7 +10,8 @@ from typing import Any, Protocol
 import attrs
 from attrs import frozen
 
-from . import _body, _errors
+from batchstatus import _body, _errors
+
 from ._batch import Batch, BatchRef, BatchState, Counts, ItemFailure
 from ._errors import APIError, ConfigurationError, InvalidResponse, ReadError
 from ._exchange import Answer, Failure, Reply, Request

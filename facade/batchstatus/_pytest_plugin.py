@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from batchstatus.testing import FakeVendors
+    from .testing import FakeVendors
 
 
 @pytest.fixture
 def fake_vendors() -> Iterator[FakeVendors]:
     """Both vendors of batchstatus, as the test scripts them; at its end every step has to have been read."""
     # Here, not at the top: every run of pytest loads this module.
-    from batchstatus.testing import FakeVendors  # noqa: PLC0415
+    from .testing import FakeVendors  # noqa: PLC0415
 
     vendors = FakeVendors()
     yield vendors

@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 import attrs
 from attrs import frozen
 
-from . import _checkpoint
+from batchstatus import _checkpoint
+
 from ._batch import Batch, BatchRef, BatchState
 from ._errors import BatchStatusError, ReadError, WaitError, WaitStopped, WaitTimeout
 from ._events import Event, EventKind

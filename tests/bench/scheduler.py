@@ -18,7 +18,7 @@ from typing import Any
 from _report import Figure
 from _world import World, body, play, refs, schedule
 from batchstatus import AsyncBatchClient, BatchRef, BatchState, Believe, PollPolicy, RateLimit
-from batchstatus._clock import Clock
+from batchstatus._clients.clock import Clock
 from batchstatus._exchange import Answer, Reply, Send
 from batchstatus._meaning import interpret
 from batchstatus._pacing import OpenGate, spacing

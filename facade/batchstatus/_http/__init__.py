@@ -18,12 +18,13 @@ from typing import Any
 import httpx
 
 from batchstatus._exchange import Answer, Failure, Request, Send
-from batchstatus._http._connections import IDLE, MOST, Connection, Connections, Origin
-from batchstatus._http._content import BadContent, Content
-from batchstatus._http._deadline import Deadline, DeadlineBackend, RememberingBackend
-from batchstatus._http._failures import outcome_of, too_late
-from batchstatus._http._routes import Routes
 from batchstatus._version import __version__
+
+from ._connections import IDLE, MOST, Connection, Connections, Origin
+from ._content import BadContent, Content
+from ._deadline import Deadline, DeadlineBackend, RememberingBackend
+from ._failures import outcome_of, too_late
+from ._routes import Routes
 
 HEADERS = {"accept": "application/json", "accept-encoding": "gzip", "user-agent": f"batchstatus/{__version__}"}
 ONE = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=IDLE)

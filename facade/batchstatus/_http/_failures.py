@@ -6,7 +6,8 @@ import httpx
 
 from batchstatus._errors import InvalidResponse, RequestTimeout, TransportError
 from batchstatus._exchange import Answer, Failure
-from batchstatus._http._content import BadContent, Content
+
+from ._content import BadContent, Content
 
 
 def outcome_of(content: Content | None, error: Exception, timeout: float) -> Answer | Failure:

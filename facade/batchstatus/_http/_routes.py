@@ -12,8 +12,9 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 
 from batchstatus._errors import ConfigurationError
-from batchstatus._http._connections import Origin
 from batchstatus._url import is_loopback
+
+from ._connections import Origin
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batchstatus import BatchRef
-    from batchstatus.testing.simulator import Simulator
+
+    from .simulator import Simulator
 
 KINDS: tuple[dict[str, Any], ...] = (
     {"vendor": "gameball", "total": 200},

@@ -10,8 +10,9 @@ from attrs import field, frozen
 
 from batchstatus import BatchRef, RequestTimeout, TransportError
 from batchstatus._exchange import Answer, Failure
-from batchstatus.testing._bodies import SimulatedBatch, body, error_body
-from batchstatus.testing._clock import EPOCH
+
+from ._bodies import SimulatedBatch, body, error_body
+from ._clock import EPOCH
 
 
 @frozen(kw_only=True)

@@ -8,8 +8,9 @@ from urllib.parse import urlsplit
 
 from batchstatus import AsyncBatchClient, BatchClient, BatchRef, Believe, Gameball
 from batchstatus._exchange import Answer, Failure, Request, Send
-from batchstatus.testing._clock import FakeClock
-from batchstatus.testing._script import Step, Steplike, outcome, step
+
+from ._clock import FakeClock
+from ._script import Step, Steplike, outcome, step
 
 GAMEBALL = Gameball("test-gameball-key", "test-gameball-secret")
 BELIEVE = Believe("test-believe-key")

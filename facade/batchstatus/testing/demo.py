@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 
-from batchstatus.testing._samples import add_samples
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Simulator
+from ._samples import add_samples
+from .simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Simulator
 
 BATCHES = 12
 SECONDS = 25.0

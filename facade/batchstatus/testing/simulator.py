@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from batchstatus import BatchRef, Believe, Gameball
-from batchstatus.testing._bodies import Quirk, SimulatedBatch, believe_error, body, gameball_error, is_uuid
+
+from ._bodies import Quirk, SimulatedBatch, believe_error, body, gameball_error, is_uuid
 
 try:
     import uvicorn

@@ -15,7 +15,8 @@ from batchstatus._exchange import Request
 from batchstatus._meaning import Facts
 from batchstatus._policy import Pace, RateLimit
 from batchstatus._secret import KeySource, Secret
-from batchstatus.vendors._base import Account, keep_unset
+
+from ._base import Account, keep_unset
 
 if TYPE_CHECKING:
     from batchstatus_raw.gameball.models import BatchStatusResponse

@@ -10,15 +10,16 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self
 
-from ._batch import Batch, BatchRef, BatchState, Outcome
-from ._clock import Clock
-from ._core import WAIT_TIMEOUT, Core, check_return_when, is_enough, is_wanted
-from ._crew import AsyncTransport, TaskCrew
-from ._events import Event, EventKind
-from ._exchange import Answer, Failure, Pause, Reply, Send
-from ._policy import PollPolicy, RetryPolicy
-from ._schedule import Read, Schedule
-from .vendors import Account
+from batchstatus._batch import Batch, BatchRef, BatchState, Outcome
+from batchstatus._events import Event, EventKind
+from batchstatus._exchange import Answer, Failure, Pause, Reply, Send
+from batchstatus._policy import PollPolicy, RetryPolicy
+from batchstatus._schedule import Read, Schedule
+from batchstatus.vendors import Account
+
+from .base import WAIT_TIMEOUT, Core, check_return_when, is_enough, is_wanted
+from .clock import Clock
+from .executors import AsyncTransport, TaskCrew
 
 
 class AsyncBatchClient(Core):
@@ -54,7 +55,7 @@ class AsyncBatchClient(Core):
         super().__init__(vendors, retry, poll, on_event, clock)
         if transport is None:
             # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
-            from ._http import AsyncHttpTransport  # noqa: PLC0415
+            from batchstatus._http import AsyncHttpTransport  # noqa: PLC0415
 
             transport = AsyncHttpTransport(verify=verify, proxy=proxy)
         self._transport, self._distrust = transport, transport.distrust

@@ -8,9 +8,10 @@ import threading
 from collections.abc import Hashable
 from weakref import WeakKeyDictionary
 
-from ._clock import Clock
-from ._pacing import Gate, OpenGate, spacing
-from ._policy import Pace, RateLimit
+from batchstatus._pacing import Gate, OpenGate, spacing
+from batchstatus._policy import Pace, RateLimit
+
+from .clock import Clock
 
 log = logging.getLogger("batchstatus")
 

@@ -10,9 +10,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Protocol
 
-from ._clock import Clock
-from ._exchange import Answer, Failure, Reply, Send
-from ._schedule import Read
+from batchstatus._exchange import Answer, Failure, Reply, Send
+from batchstatus._schedule import Read
+
+from .clock import Clock
 
 STOP_CHECK = 0.05
 """Seconds: how often a thread that waits for answers looks whether it is to stop."""

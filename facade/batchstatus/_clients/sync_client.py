@@ -9,15 +9,16 @@ from contextlib import closing
 from types import TracebackType
 from typing import Any, Self
 
-from ._batch import Batch, BatchRef, BatchState, Outcome
-from ._clock import Clock
-from ._core import WAIT_TIMEOUT, Core, check_return_when, is_enough, is_wanted
-from ._crew import ThreadCrew, Transport
-from ._events import Event, EventKind
-from ._exchange import Answer, Failure, Pause, Reply, Send
-from ._policy import PollPolicy, RetryPolicy
-from ._schedule import Read, Schedule
-from .vendors import Account
+from batchstatus._batch import Batch, BatchRef, BatchState, Outcome
+from batchstatus._events import Event, EventKind
+from batchstatus._exchange import Answer, Failure, Pause, Reply, Send
+from batchstatus._policy import PollPolicy, RetryPolicy
+from batchstatus._schedule import Read, Schedule
+from batchstatus.vendors import Account
+
+from .base import WAIT_TIMEOUT, Core, check_return_when, is_enough, is_wanted
+from .clock import Clock
+from .executors import ThreadCrew, Transport
 
 
 class BatchClient(Core):
@@ -53,7 +54,7 @@ class BatchClient(Core):
         super().__init__(vendors, retry, poll, on_event, clock)
         if transport is None:
             # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
-            from ._http import HttpTransport  # noqa: PLC0415
+            from batchstatus._http import HttpTransport  # noqa: PLC0415
 
             transport = HttpTransport(verify=verify, proxy=proxy)
         self._transport, self._distrust = transport, transport.distrust

@@ -11,18 +11,19 @@ from typing import Any, ClassVar, Self
 
 import attrs
 
-from ._batch import Batch, BatchRef, BatchState, Outcome
-from ._checkpoint import load
-from ._clock import REAL, Clock
-from ._errors import ConfigurationError, InvalidResponse
-from ._events import Event, EventKind
-from ._exchange import Answer, Failure, Pause, Reply, Send
-from ._gates import gate_for
-from ._policy import PollPolicy, RetryPolicy, seconds
-from ._queue import Queue
-from ._reading import read
-from ._schedule import TERMINAL, Schedule
-from .vendors import VENDORS, Account
+from batchstatus._batch import Batch, BatchRef, BatchState, Outcome
+from batchstatus._checkpoint import load
+from batchstatus._errors import ConfigurationError, InvalidResponse
+from batchstatus._events import Event, EventKind
+from batchstatus._exchange import Answer, Failure, Pause, Reply, Send
+from batchstatus._policy import PollPolicy, RetryPolicy, seconds
+from batchstatus._queue import Queue
+from batchstatus._reading import read
+from batchstatus._schedule import TERMINAL, Schedule
+from batchstatus.vendors import VENDORS, Account
+
+from .clock import REAL, Clock
+from .shared_pace import gate_for
 
 WAIT_TIMEOUT = 900.0
 """Seconds. `wait` knows by identity whether the caller gave a timeout, which then replaces a checkpoint's deadline."""

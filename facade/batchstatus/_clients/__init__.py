@@ -1,0 +1,1 @@
+"""The clients: sync and async drivers of the rules in `_core`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import pytest
-from batchstatus import _body
+from batchstatus._core.read import fields
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,14 +46,14 @@ JSON = st.recursive(
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else None,
 )
 def test_what_is_not_json_is_named_so_and_known_as_cut_short_or_not(body, cut_short):
-    with pytest.raises(_body.NotJSON) as caught:
-        _body.decode(body)
+    with pytest.raises(fields.NotJSON) as caught:
+        fields.decode(body)
     assert caught.value.cut_short is cut_short
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_json_in_any_unicode_encoding_is_read(encoding):
-    assert _body.decode('{"status": "é"}'.encode(encoding)) == {"status": "é"}
+    assert fields.decode('{"status": "é"}'.encode(encoding)) == {"status": "é"}
 
 
 @given(JSON)
@@ -64,12 +64,12 @@ def test_without_nulls_holds_no_null_and_keeps_all_else(value):
         return [repr(value)]
 
     kept = [leaf for leaf in leaves([value]) if leaf != "None"]
-    assert leaves(_body.without_nulls([value])) == kept
+    assert leaves(fields.without_nulls([value])) == kept
 
 
 def test_without_nulls_leaves_the_payload_as_it_came():
     payload = {"a": None, "b": [None, {"c": None, "d": 0}], "e": ""}
-    assert _body.without_nulls(payload) == {"b": [{"d": 0}], "e": ""}
+    assert fields.without_nulls(payload) == {"b": [{"d": 0}], "e": ""}
     assert payload == {"a": None, "b": [None, {"c": None, "d": 0}], "e": ""}
 
 
@@ -84,16 +84,16 @@ def test_without_nulls_leaves_the_payload_as_it_came():
     ids=lambda value: repr(value)[:24],
 )
 def test_a_count_is_a_whole_number_or_none(value, count):
-    assert _body.count(value) == count
+    assert fields.count(value) == count
 
 
 @given(JSON)
 def test_coercions_give_their_type_or_none_for_any_json(value):
-    assert _body.count(value) is None or type(_body.count(value)) is int
-    assert _body.number(value) is None or type(_body.number(value)) is float
-    assert _body.text(value) is None or 0 < len(_body.text(value)) <= 500
-    assert _body.timestamp(value) is None or _body.timestamp(value).tzinfo is UTC
-    assert len(_body.rendering(value)) <= 500
+    assert fields.count(value) is None or type(fields.count(value)) is int
+    assert fields.number(value) is None or type(fields.number(value)) is float
+    assert fields.text(value) is None or 0 < len(fields.text(value)) <= 500
+    assert fields.timestamp(value) is None or fields.timestamp(value).tzinfo is UTC
+    assert len(fields.rendering(value)) <= 500
 
 
 @pytest.mark.parametrize(
@@ -112,4 +112,4 @@ def test_coercions_give_their_type_or_none_for_any_json(value):
     ],
 )
 def test_a_timestamp_is_aware_utc_or_none(value, moment):
-    assert _body.timestamp(value) == moment
+    assert fields.timestamp(value) == moment

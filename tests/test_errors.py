@@ -7,7 +7,8 @@ import pickle
 
 import batchstatus
 import pytest
-from batchstatus import BatchRef, BatchStatusError, _errors
+from batchstatus import BatchRef, BatchStatusError
+from batchstatus._core import errors
 
 REF = BatchRef("believe", "1")
 TREE = {
@@ -35,15 +36,15 @@ def all_errors(cls=BatchStatusError):
 
 
 def example(cls):
-    if issubclass(cls, _errors.APIError):
+    if issubclass(cls, errors.APIError):
         return cls("text", ref=REF, status_code=404, code="4004", message="gone", request_id="r", retry_after=7.0)
-    if issubclass(cls, _errors.InvalidResponse):
+    if issubclass(cls, errors.InvalidResponse):
         return cls("text", ref=REF, status_code=200, request_id="r", cut_short=True)
-    if issubclass(cls, _errors.ReadError):
+    if issubclass(cls, errors.ReadError):
         return cls("text", ref=REF)
-    if issubclass(cls, _errors.WaitError):
+    if issubclass(cls, errors.WaitError):
         return cls("text", ref=REF, last=None, reads=3, elapsed=1.5, checkpoint={"ref": "believe:1"})
-    return cls("text", batch=None) if cls is _errors.BatchFailed else cls("text")
+    return cls("text", batch=None) if cls is errors.BatchFailed else cls("text")
 
 
 def test_the_tree_is_the_documented_one():

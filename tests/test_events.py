@@ -47,17 +47,17 @@ def test_a_wait_tells_each_reading_its_changes_and_one_end(reader, moving, clock
     client = reader(*moving.accounts(), clock=clock, on_event=events.append)
     ref = moving.add("believe", seconds=100)
     done = client.wait(ref)
-    assert [event.kind.value for event in events if event.kind is not EventKind.READ] == [
+    assert [event.kind.value for event in events if event.kind is not EventKind.ATTEMPT] == [
         "change",
         "change",
         "needs_action",
         "change",
         "done",
     ]
-    changes = [(event.before, event.batch.state) for event in events if event.kind is EventKind.CHANGE]
+    changes = [(event.previous_state, event.batch.state) for event in events if event.kind is EventKind.CHANGE]
     states = [None, BatchState.PENDING, BatchState.REQUIRES_ACTION, BatchState.SUCCEEDED]
     assert changes == list(itertools.pairwise(states))
-    reads = [event for event in events if event.kind is EventKind.READ]
+    reads = [event for event in events if event.kind is EventKind.ATTEMPT]
     assert [event.attempts for event in reads] == list(range(1, len(moving.reads) + 1))
     assert events[-1].batch is done
     assert events[-1].elapsed == clock.now
@@ -68,11 +68,11 @@ def test_a_reading_says_when_the_next_one_comes_and_why(reader, moving, clock):
     events = []
     client = reader(*moving.accounts(), clock=clock, on_event=events.append)
     client.wait(moving.add("gameball", seconds=100, total=200))
-    reads = [event for event in events if event.kind is EventKind.READ]
+    reads = [event for event in events if event.kind is EventKind.ATTEMPT]
     planned = [event.elapsed + event.pause for event in reads[:-1]]
     assert planned == pytest.approx([event.elapsed for event in reads[1:]])
     assert reads[-1].pause is None
-    assert {event.why.lstrip("0123456789") for event in reads if event.remaining} >= {" s are left by the counts"}
+    assert {event.reason.lstrip("0123456789") for event in reads if event.remaining} >= {" s are left by the counts"}
     ahead = [event.elapsed + event.remaining for event in reads if event.remaining]
     assert min(abs(end - 100) for end in ahead) < 5, "the counts predict the end"
 
@@ -94,8 +94,8 @@ def test_failures_are_told_with_their_pauses(reader, clock):
         "done",
     ]
     assert [type(event.error) for event in events[:5]] == [ServerError] * 2 + [RateLimited] * 3
-    assert (events[1].pause, events[1].why) == (1.0, "1 failed in a row")
-    assert (events[3].pause, events[4].pause, events[4].why) == (7.0, 7.0, "the vendor asks for it")
+    assert (events[1].pause, events[1].reason) == (1.0, "1 failed in a row")
+    assert (events[3].pause, events[4].pause, events[4].reason) == (7.0, 7.0, "the vendor asks for it")
     assert events[5].error is None
     assert clock.now == 8.0
 
@@ -117,10 +117,10 @@ def test_a_read_that_fails_is_done_with_its_error(reader, clock):
         client = reader(Believe(KEY, base_url=server.url), clock=clock, on_event=events.append)
         with pytest.raises(ServerError) as caught:
             client.get("believe:1")
-    assert [event.kind for event in events].count(EventKind.READ) == 4
+    assert [event.kind for event in events].count(EventKind.ATTEMPT) == 4
     assert [event.kind for event in events].count(EventKind.RETRY) == 3
     assert (events[-1].kind, events[-1].error) == (EventKind.DONE, caught.value)
-    assert events[-2].why == "all 4 attempts have failed"
+    assert events[-2].reason == "all 4 attempts have failed"
 
 
 def test_each_ref_of_many_is_done_once_whatever_becomes_of_it(reader, moving, clock):

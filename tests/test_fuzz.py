@@ -31,9 +31,9 @@ from batchstatus import (
     ReadError,
     ServerError,
 )
-from batchstatus._exchange import Answer, Reply
+from batchstatus._core.read.messages import Response, StepResult
+from batchstatus._core.read.response import parse_response
 from batchstatus._http._content import ERROR_PAGE, BadContent, Content
-from batchstatus._meaning import interpret
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
@@ -215,9 +215,9 @@ def asked_for(vendor, raw):
 
 def meaning(ref, status, raw, headers=None):
     account = ACCOUNTS[ref.vendor]
-    answer = Answer(status=status, headers=headers or {}, body=raw)
+    answer = Response(status=status, headers=headers or {}, body=raw)
     try:
-        return interpret(account, ref, account.request(ref.id), Reply(answer, 0.0, NOW))
+        return parse_response(account, ref, account.request(ref.id), StepResult(answer, 0.0, NOW))
     except ReadError as error:
         return error
 

@@ -58,7 +58,7 @@ def encoded(body):
 
 
 @frozen
-class Vendor:
+class Account:
     """Where the two differ: the account, the name of the id, the words for a good and a bad end."""
 
     name: str
@@ -71,8 +71,8 @@ class Vendor:
         return encoded({self.id: "1", "status": self.done} | fields)
 
 
-BELIEVE = Vendor("believe", partial(Believe, KEY, rate_limit=None), "id", "EXECUTED", "FAILED")
-GAMEBALL = Vendor("gameball", partial(Gameball, KEY, SECRET, rate_limit=None), "batchId", "completed", "failed")
+BELIEVE = Account("believe", partial(Believe, KEY, rate_limit=None), "id", "EXECUTED", "FAILED")
+GAMEBALL = Account("gameball", partial(Gameball, KEY, SECRET, rate_limit=None), "batchId", "completed", "failed")
 VENDORS = (BELIEVE, GAMEBALL)
 
 
@@ -80,7 +80,7 @@ VENDORS = (BELIEVE, GAMEBALL)
 class Scene:
     """What a row's server knows as it answers."""
 
-    vendor: Vendor
+    vendor: Account
     trap: str
     """The address of a server that must never be asked."""
     head: bytes = b""
@@ -1052,7 +1052,7 @@ def told_by(outcome, facts):
 
 def expected(vendor, row):
     usual = next(facts for kind, facts in USUAL.items() if issubclass(row.gives, kind))
-    return usual | ({"vendor_status": vendor.done} if row.gives is Batch else {}) | row.facts
+    return usual | ({"vendor_status": vendor.done} if row.gives is Batch else {}) | row.status_fields
 
 
 @pytest.mark.parametrize(("vendor", "rows"), list(cases()))

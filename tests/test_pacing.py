@@ -18,8 +18,8 @@ from batchstatus import (
     RequestTimeout,
 )
 from batchstatus._clients.clock import REAL
-from batchstatus._clients.shared_pace import gate_for
-from batchstatus._pacing import Gate, spacing
+from batchstatus._clients.shared_pace import pace_for
+from batchstatus._core.pacing import PaceState, spacing
 from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import Quirk, Simulator
 from hypothesis import given
@@ -36,7 +36,7 @@ def test_slots_are_spaced_at_nine_tenths_of_the_limit():
     limit=st.builds(RateLimit, st.integers(1, 50), st.floats(0.1, 30)),
 )
 def test_no_window_holds_more_slots_than_the_limit(gaps, limit):
-    gate, now, slots = Gate(spacing(limit)), 0.0, []
+    gate, now, slots = PaceState(spacing(limit)), 0.0, []
     for gap in gaps:
         now += gap
         slots.append(now + gate.reserve(now, float("inf")))
@@ -46,19 +46,19 @@ def test_no_window_holds_more_slots_than_the_limit(gaps, limit):
 
 
 def test_an_idle_gate_saves_no_slots_up():
-    gate = Gate(1.0)
+    gate = PaceState(1.0)
     assert [gate.reserve(100.0, 200.0) for _ in range(3)] == [0.0, 1.0, 2.0]
 
 
 def test_a_slot_that_comes_too_late_is_not_booked():
-    gate = Gate(1.0)
+    gate = PaceState(1.0)
     assert gate.reserve(0.0, 10.0) == 0.0
     assert [gate.reserve(0.0, 1.0) for _ in range(5)] == [None] * 5
     assert gate.reserve(0.0, 1.5) == 1.0
 
 
 def test_a_429_closes_the_gate_and_slows_it_until_the_vendor_is_content():
-    gate = Gate(1.0)
+    gate = PaceState(1.0)
     gate.refused(0.0, 7.0)
     assert [gate.reserve(0.0, 99.0) for _ in range(3)] == [7.0, 9.0, 11.0]
     for _ in range(14):
@@ -68,14 +68,14 @@ def test_a_429_closes_the_gate_and_slows_it_until_the_vendor_is_content():
 
 
 def test_429s_of_reads_that_were_under_way_together_slow_the_gate_once():
-    gate = Gate(1.0)
+    gate = PaceState(1.0)
     for _ in range(30):
         gate.refused(0.0, 5.0)
     assert [gate.reserve(5.0, 99.0) for _ in range(2)] == [0.0, 2.0]
 
 
 def test_a_gate_never_gets_slower_than_sixteen_times():
-    gate = Gate(1.0)
+    gate = PaceState(1.0)
     for second in range(50):
         gate.refused(float(second), 1.0)
     assert [gate.reserve(50.0, 99.0) for _ in range(2)] == [0.0, 16.0]
@@ -138,7 +138,7 @@ def test_a_429_is_obeyed_by_every_client_of_the_credential(reader):
 
 def test_one_key_is_one_gate_and_another_key_another():
     def gate(account, clock=REAL):
-        return gate_for(account.name, account.credential, account.rate_limit, clock)
+        return pace_for(account.name, account.credential, account.rate_limit, clock)
 
     def key():
         return "test-pacing-key"
@@ -160,7 +160,7 @@ def test_where_two_clients_differ_the_slower_limit_holds_and_is_warned_of(caplog
     clock = FakeClock()
     fast, slow = (Believe("test-key", rate_limit=RateLimit(requests)) for requests in (10, 2))
     for account in (fast, slow, fast):
-        gate = gate_for("believe", account.credential, account.rate_limit, clock)
+        gate = pace_for("believe", account.credential, account.rate_limit, clock)
     assert [gate.reserve(0.0, 9.0) for _ in range(2)] == [0.0, pytest.approx(1 / 1.8)]
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert "test-key" not in caplog.text
@@ -192,9 +192,9 @@ def test_threads_and_tasks_queue_without_a_429():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_child_starts_with_gates_of_its_own():
     account = Believe("test-forked-key")
-    gate = gate_for("believe", account.credential, account.rate_limit, REAL)
+    gate = pace_for("believe", account.credential, account.rate_limit, REAL)
     gate.refused(REAL.monotonic(), 3600.0)
     if (child := os.fork()) == 0:
-        fresh = gate_for("believe", account.credential, account.rate_limit, REAL)
+        fresh = pace_for("believe", account.credential, account.rate_limit, REAL)
         os._exit(0 if fresh.reserve(REAL.monotonic(), float("inf")) == 0.0 else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

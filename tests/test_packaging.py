@@ -14,7 +14,7 @@ from pathlib import Path
 
 import batchstatus
 import pytest
-from batchstatus import _errors
+from batchstatus._core import errors
 from uv import find_uv_bin
 
 ROOT = Path(__file__).parent.parent
@@ -201,7 +201,7 @@ def test_a_public_name_can_be_imported(name):
 
 
 def test_every_error_is_public():
-    errors = {name for name, value in vars(_errors).items() if isinstance(value, type) and issubclass(value, Exception)}
+    errors = {name for name, value in vars(errors).items() if isinstance(value, type) and issubclass(value, Exception)}
     assert len(errors) > 10
     assert errors <= set(batchstatus.__all__)
 

@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 
 import pytest
 from batchstatus import Batch, BatchRef, BatchState, ConfigurationError, Counts, PollPolicy, TransportError
-from batchstatus._polling import Track, gap_after
+from batchstatus._core.wait.interval import next_interval
+from batchstatus._core.wait.progress import BatchProgress
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,10 +26,10 @@ def reading(state=BatchState.RUNNING, **counts):
 
 def followed(job, end):
     """Return how many reads find the end of a job, and how late; `job(now)` gives its counts."""
-    track, now, reads = Track(REF, 0.0), 0.0, 1
+    track, now, reads = BatchProgress(REF, 0.0), 0.0, 1
     while now < end:
         track.seen(reading(**job(now)), now)
-        now += gap_after(track, POLL, now)[0]
+        now += next_interval(track, POLL, now)[0]
         reads += 1
     return reads, now - end
 
@@ -77,37 +78,37 @@ COUNTS = st.none() | st.integers(0, 300)
     hint=st.none() | st.floats(0, 5000),
 )
 def test_a_gap_keeps_between_floor_and_ceiling_whatever_the_counts_do(samples, hint):
-    track, now = Track(REF, 0.0), 0.0
+    track, now = BatchProgress(REF, 0.0), 0.0
     for passed, processed, total in samples:
         now += passed
         track.seen(reading(processed=processed, total=total), now)
-        gap, why = gap_after(track, POLL, now, hint)
+        gap, why = next_interval(track, POLL, now, hint)
         assert POLL.floor <= gap <= (POLL.ceiling if hint is None else max(hint, POLL.floor))
         assert why
 
 
 def test_counts_that_go_backwards_begin_the_prediction_anew():
-    track = Track(REF, 0.0)
+    track = BatchProgress(REF, 0.0)
     for now, processed in ((0.0, 10), (10.0, 90), (20.0, 5), (30.0, 10)):
         track.seen(reading(total=100, processed=processed), now)
-    assert gap_after(track, POLL, 30.0) == (30.0, "180 s are left by the counts")
+    assert next_interval(track, POLL, 30.0) == (30.0, "180 s are left by the counts")
 
 
 def test_a_job_that_stands_still_is_read_ever_more_rarely():
-    track = Track(REF, 0.0)
+    track = BatchProgress(REF, 0.0)
     for now, processed in ((0.0, 0), (10.0, 99)):
         track.seen(reading(total=100, processed=processed), now)
-    assert gap_after(track, POLL, 11.0)[0] == 1.0
-    assert gap_after(track, POLL, 90.0)[0] == 20.0
+    assert next_interval(track, POLL, 11.0)[0] == 1.0
+    assert next_interval(track, POLL, 90.0)[0] == 20.0
 
 
 def test_a_hint_is_obeyed_and_failures_back_off():
-    track = Track(REF, 0.0)
-    assert gap_after(track, POLL, 0.0, 77.0)[0] == 77.0
+    track = BatchProgress(REF, 0.0)
+    assert next_interval(track, POLL, 0.0, 77.0)[0] == 77.0
     gaps = []
     for _ in range(8):
         track.missed(TransportError("text", ref=REF), 0.0)
-        gaps.append(gap_after(track, POLL, 0.0)[0])
+        gaps.append(next_interval(track, POLL, 0.0)[0])
     assert gaps == [1, 2, 4, 8, 16, 30, 30, 30]
 
 

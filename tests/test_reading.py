@@ -25,10 +25,10 @@ from batchstatus import (
     ServerError,
     TransportError,
 )
-from batchstatus._exchange import Answer, Failure, Reply, Send
-from batchstatus._meaning import interpret
-from batchstatus._pacing import OpenGate
-from batchstatus._reading import read
+from batchstatus._core.pacing import NoPace
+from batchstatus._core.read.attempts import read
+from batchstatus._core.read.messages import Response, SendRequest, StepResult, TransportFailure
+from batchstatus._core.read.response import parse_response
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -42,21 +42,21 @@ GOOD = {"id": UUID, "status": "EXECUTED"}
 
 def answer(status=200, body=GOOD, **headers):
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return Answer(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=raw)
+    return Response(status=status, headers={name.replace("_", "-"): value for name, value in headers.items()}, body=raw)
 
 
 def meaning(outcome, account=BELIEVE, ref=REF):
-    return interpret(account, ref, account.request(ref.id), Reply(outcome, 0.0, NOW))
+    return parse_response(account, ref, account.request(ref.id), StepResult(outcome, 0.0, NOW))
 
 
-NO_CONNECTION = Failure(error=TransportError, reason="cannot connect")
+NO_CONNECTION = TransportFailure(error=TransportError, reason="cannot connect")
 
 
 def untold(event):
     """An observer that looks away; what is told has tests of its own."""
 
 
-def play(outcomes, *, policy=RetryPolicy(), timeout=90.0, takes=0.0, random=lambda: 1.0, pace=OpenGate()):  # noqa: B008
+def play(outcomes, *, policy=RetryPolicy(), timeout=90.0, takes=0.0, random=lambda: 1.0, pace=NoPace()):  # noqa: B008
     """Drive a read by a virtual clock; return its batch or error, and the steps it asked for."""
     now, given, steps = 1000.0, iter(outcomes), []
     reading = read(BELIEVE, REF, pace=pace, policy=policy, started=now, timeout=timeout, random=random, tell=untold)
@@ -64,9 +64,9 @@ def play(outcomes, *, policy=RetryPolicy(), timeout=90.0, takes=0.0, random=lamb
         step = next(reading)
         while True:
             steps.append(step)
-            outcome = next(given) if isinstance(step, Send) else None
-            now += min(takes, step.deadline - now) if isinstance(step, Send) else step.seconds
-            step = reading.send(Reply(outcome, now, NOW))
+            outcome = next(given) if isinstance(step, SendRequest) else None
+            now += min(takes, step.deadline - now) if isinstance(step, SendRequest) else step.seconds
+            step = reading.send(StepResult(outcome, now, NOW))
     except StopIteration as end:
         return end.value, steps, now - 1000.0
     except ReadError as error:
@@ -74,7 +74,7 @@ def play(outcomes, *, policy=RetryPolicy(), timeout=90.0, takes=0.0, random=lamb
 
 
 def pauses(steps):
-    return [step.seconds for step in steps if not isinstance(step, Send)]
+    return [step.seconds for step in steps if not isinstance(step, SendRequest)]
 
 
 CODES = {
@@ -268,7 +268,7 @@ def test_a_key_that_the_vendor_echoes_is_nowhere_in_what_the_caller_gets():
     batch = meaning(answer(body={**GOOD, "tokenId": KEY, "executeResult": {"failedTxMsg": KEY}}))
     assert KEY not in f"{batch}{batch.payload}{batch.raw}"
     with pytest.raises(TransportError) as caught:
-        meaning(Failure(error=TransportError, reason=f"illegal header line: {KEY}"))
+        meaning(TransportFailure(error=TransportError, reason=f"illegal header line: {KEY}"))
     assert KEY not in str(caught.value)
 
 
@@ -281,16 +281,16 @@ def test_the_first_good_answer_is_the_batch():
 
 TRANSIENT = {
     "no connection": NO_CONNECTION,
-    "timeout": Failure(error=RequestTimeout, reason="slow"),
+    "timeout": TransportFailure(error=RequestTimeout, reason="slow"),
     **{str(status): answer(status, b"") for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)},
     "cut short": answer(200, b'{"id": '),
-    "cut short in gzip": Failure(error=InvalidResponse, reason="ends", status=200, cut_short=True),
+    "cut short in gzip": TransportFailure(error=InvalidResponse, reason="ends", status=200, cut_short=True),
 }
 FINAL = {
     **{str(status): answer(status, b"") for status in (300, 302, 400, 401, 403, 404, 409, 410, 418, 422, 451, 600)},
     "not JSON": answer(200, b"<html>"),
     "another id": answer(body={**GOOD, "id": "x"}),
-    "too large": Failure(error=InvalidResponse, reason="large", status=200),
+    "too large": TransportFailure(error=InvalidResponse, reason="large", status=200),
 }
 
 
@@ -329,7 +329,7 @@ def test_a_retry_after_of_nothing_still_pauses():
 def test_a_key_that_is_slow_to_come_is_counted_against_the_budget():
     """The deadline in a step is absolute: whatever a driver does before it sends leaves less time to send in."""
     _, steps, _ = play([NO_CONNECTION, answer()], timeout=30.0)
-    assert {step.deadline for step in steps if isinstance(step, Send)} == {1030.0}
+    assert {step.deadline for step in steps if isinstance(step, SendRequest)} == {1030.0}
 
 
 def test_a_retry_after_beyond_the_budget_ends_the_read_at_once_and_is_reported():
@@ -345,8 +345,8 @@ def test_an_absurd_retry_after_is_reported_but_not_obeyed():
 
 
 def test_each_attempt_gets_what_is_left_of_the_budget():
-    _, steps, took = play([Failure(error=RequestTimeout, reason="slow")] * 4, timeout=90, takes=60)
-    assert [step.deadline for step in steps if isinstance(step, Send)] == [1060.0, 1090.0]
+    _, steps, took = play([TransportFailure(error=RequestTimeout, reason="slow")] * 4, timeout=90, takes=60)
+    assert [step.deadline for step in steps if isinstance(step, SendRequest)] == [1060.0, 1090.0]
     assert took == 90.0
 
 
@@ -364,7 +364,7 @@ def test_no_read_outlives_its_budget_or_its_attempts(outcomes, timeout, takes, a
     policy = RetryPolicy(attempts=attempts)
     error, steps, took = play(outcomes, policy=policy, timeout=timeout, takes=takes, random=lambda: random)
     assert took <= timeout * (1 + 1e-9)
-    sent = [step for step in steps if isinstance(step, Send)]
+    sent = [step for step in steps if isinstance(step, SendRequest)]
     assert 1 <= len(sent) <= attempts
     assert error.attempts == len(sent)
     assert all(1000 < step.deadline <= 1000 + timeout for step in sent)
@@ -373,12 +373,12 @@ def test_no_read_outlives_its_budget_or_its_attempts(outcomes, timeout, takes, a
 
 def test_a_read_that_overslept_its_budget_sends_nothing_more():
     reading = read(
-        BELIEVE, REF, pace=OpenGate(), policy=RetryPolicy(), started=0.0, timeout=10.0, random=lambda: 1.0, tell=untold
+        BELIEVE, REF, pace=NoPace(), policy=RetryPolicy(), started=0.0, timeout=10.0, random=lambda: 1.0, tell=untold
     )
     next(reading)
-    reading.send(Reply(NO_CONNECTION, 1.0, NOW))
+    reading.send(StepResult(NO_CONNECTION, 1.0, NOW))
     with pytest.raises(TransportError):
-        reading.send(Reply(None, 11.0, NOW))
+        reading.send(StepResult(None, 11.0, NOW))
 
 
 @pytest.mark.parametrize("field", [field.name for field in attrs.fields(RetryPolicy)])

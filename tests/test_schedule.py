@@ -28,11 +28,11 @@ from batchstatus import (
     WaitStopped,
     WaitTimeout,
 )
-from batchstatus._checkpoint import load
-from batchstatus._exchange import Answer, Failure, Reply
-from batchstatus._pacing import LATE, Gate, OpenGate
-from batchstatus._queue import Queue
-from batchstatus._schedule import ENDED_AT_ONCE, ENDING, FEWEST_FAILS, LAST_READ, Read, Schedule
+from batchstatus._core.pacing import LATE, NoPace, PaceState
+from batchstatus._core.read.messages import Response, StepResult, TransportFailure
+from batchstatus._core.wait.checkpoint import load
+from batchstatus._core.wait.queue import Queue
+from batchstatus._core.wait.schedule import ENDING, MAX_ENDED_AT_ONCE, MAX_LAST_POLL, MIN_FAILURES, Schedule, StartPoll
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -78,9 +78,9 @@ class Refusal:
 
 
 PENDING = Reading(BatchState.PENDING)
-NO_CONNECTION = Failure(error=TransportError, reason="cannot connect")
-TOO_SLOW = Failure(error=RequestTimeout, reason="slow")
-GZIP_CUT_SHORT = Failure(error=InvalidResponse, reason="ends", status=200, cut_short=True)
+NO_CONNECTION = TransportFailure(error=TransportError, reason="cannot connect")
+TOO_SLOW = TransportFailure(error=RequestTimeout, reason="slow")
+GZIP_CUT_SHORT = TransportFailure(error=InvalidResponse, reason="ends", status=200, cut_short=True)
 BODY_CUT_SHORT, NOT_JSON, ANOTHER_BATCH = b'{"id": "', b"<html>", b'{"id": "x", "batchId": "x", "status": "pending"}'
 KEY, NO_KEY = "test-schedule-key", "nothing was sent"
 
@@ -104,7 +104,7 @@ class Plan:
     stop_at: float | None = None
     late: float = 0.0
     """Seconds: how much longer each rest takes than it should."""
-    reads_before: int = 0
+    attempts_before: int = 0
 
 
 @define(eq=False, kw_only=True)
@@ -166,11 +166,11 @@ class Watched:
         return wait
 
 
-class WatchedGate(Watched, Gate):
+class WatchedGate(Watched, PaceState):
     """A gate, watched."""
 
 
-class WatchedOpenGate(Watched, OpenGate):
+class WatchedOpenGate(Watched, NoPace):
     """No pace, watched."""
 
 
@@ -180,17 +180,17 @@ def utc(now):
 
 def outcome(said, ref):
     """Return what a vendor's answer looks like; one body does for both vendors."""
-    if isinstance(said, Failure):
+    if isinstance(said, TransportFailure):
         return said
     if isinstance(said, bytes):
-        return Answer(status=200, headers={}, body=said)
+        return Response(status=200, headers={}, body=said)
     if isinstance(said, Refusal):
         headers = {} if said.retry_after is None else {"retry-after": str(said.retry_after)}
-        return Answer(status=said.status, headers=headers, body=b"")
+        return Response(status=said.status, headers=headers, body=b"")
     counts = {"totalItems": said.total, "processedItems": said.processed}
     execution = {"total": said.total, "totalSuccessful": said.processed, "totalFailed": 0}
     body = {"id": ref.id, "batchId": ref.id, "status": said.state.value, **counts, "executeResult": execution}
-    return Answer(status=200, headers={}, body=json.dumps(body).encode())
+    return Response(status=200, headers={}, body=json.dumps(body).encode())
 
 
 class Wait:
@@ -221,7 +221,7 @@ class Wait:
             in_flight=plan.in_flight,
             started=START,
             timeout=plan.timeout,
-            reads_before=plan.reads_before,
+            attempts_before=plan.attempts_before,
         )
         self.ended = self._drive()
 
@@ -242,7 +242,7 @@ class Wait:
             told = self._hear(now)
             if step is None:
                 return now
-            if isinstance(step, Read):
+            if isinstance(step, StartPoll):
                 self._start(step, now)
             else:
                 over = now >= min(self.deadline, self.stop_at)
@@ -291,7 +291,7 @@ class Wait:
             if attempt.closes_for is not None:
                 closed = self._closed_until[attempt.account]
                 self._closed_until[attempt.account] = max(closed, ends + attempt.closes_for)
-            self.schedule.answered(read, Reply(outcome(attempt.said, attempt.ref), ends, utc(ends)))
+            self.schedule.take_result(read, StepResult(outcome(attempt.said, attempt.ref), ends, utc(ends)))
             self._hear(ends, attempt)
 
     def _hear(self, now, attempt=None):
@@ -299,7 +299,7 @@ class Wait:
         self.schedule.events.clear()
         self.told += [(now, event) for event in events]
         for event in events:
-            if event.kind is EventKind.READ:
+            if event.kind is EventKind.ATTEMPT:
                 attempt = attempt or self._attempt(
                     event.ref, now - event.queued, at=now, ends=now, said=NO_KEY, deadline=now
                 )
@@ -547,9 +547,9 @@ def test_a_batch_is_read_again_no_sooner_than_the_floor_but_for_a_last_time(plan
     wait = Wait(plan)
     for attempts in wait.by_ref().values():
         for one, following in itertools.pairwise(attempts):
-            if one.event.why == ALMOST_UP:
-                assert following.at >= wait.deadline - LAST_READ - EPS
-                assert following.event.why != ALMOST_UP or following.retry_after is not None
+            if one.event.reason == ALMOST_UP:
+                assert following.at >= wait.deadline - MAX_LAST_POLL - EPS
+                assert following.event.reason != ALMOST_UP or following.retry_after is not None
             else:
                 assert following.at - one.ends >= max(plan.poll.floor, one.retry_after or 0) - EPS
 
@@ -590,7 +590,7 @@ def test_nothing_else_ends_a_batch_but_deadline_stop_and_five_failures_for_too_l
             fails, good_at = (0, attempt.ends) if attempt.is_good else (fails + 1, good_at)
             if attempt.is_end or attempt.is_final_refusal:
                 break
-            if fails >= FEWEST_FAILS and attempt.ends - good_at >= plan.poll.give_up_after:
+            if fails >= MIN_FAILURES and attempt.ends - good_at >= plan.poll.give_up_after:
                 assert (at, event.error) == (attempt.ends, attempt.event.error)
                 assert not isinstance(event.error, ReadError) or event.error.attempts == len(attempts)
                 break
@@ -621,7 +621,7 @@ def test_a_wait_error_has_the_last_reading_the_number_of_reads_and_a_checkpoint(
         if not isinstance(error, WaitError):
             continue
         assert (error.ref, error.elapsed) == (ref, at - START)
-        assert (error.reads, event.attempts) == (plan.reads_before + len(made), len(made))
+        assert (error.reads, event.attempts) == (plan.attempts_before + len(made), len(made))
         assert error.__cause__ is (made[-1].event.error if made else None)
         good = [attempt for attempt in made if attempt.is_good]
         if good:
@@ -645,11 +645,11 @@ def test_a_reading_tells_how_it_went_and_exactly_when_the_next_is_due(plan):
         due, state = START, None
         for number, attempt in enumerate(attempts, 1):
             event = attempt.event
-            assert (event.attempts, event.before) == (number, state)
+            assert (event.attempts, event.previous_state) == (number, state)
             state = attempt.said.state if attempt.is_good else state
             assert abs(attempt.due - due) < EPS
             assert abs(event.queued - (attempt.at - attempt.due)) < EPS
-            assert abs(event.took - (attempt.ends - attempt.at)) < EPS
+            assert abs(event.duration - (attempt.ends - attempt.at)) < EPS
             assert event.elapsed == attempt.ends - START
             due = math.nan if event.pause is None else START + event.elapsed + event.pause
         if attempts and attempts[-1].event.pause is not None:
@@ -682,14 +682,14 @@ def test_a_reading_tells_why_the_next_comes_then_or_not_at_all(plan):
         fails, good_at = 0, START
         for attempt in attempts:
             fails, good_at = (0, attempt.ends) if attempt.is_good else (fails + 1, good_at)
-            given_up = fails >= FEWEST_FAILS and attempt.ends - good_at >= plan.poll.give_up_after
+            given_up = fails >= MIN_FAILURES and attempt.ends - good_at >= plan.poll.give_up_after
             event = attempt.event
-            if event.why == ALMOST_UP:
-                assert wait.deadline - LAST_READ - EPS <= attempt.ends + event.pause < wait.deadline
+            if event.reason == ALMOST_UP:
+                assert wait.deadline - MAX_LAST_POLL - EPS <= attempt.ends + event.pause < wait.deadline
             elif given_up and not attempt.is_final_refusal:
-                assert event.why.startswith("none has succeeded for ")
+                assert event.reason.startswith("none has succeeded for ")
             else:
-                assert event.why.startswith(reason(plan, attempt, fails, wait.deadline))
+                assert event.reason.startswith(reason(plan, attempt, fails, wait.deadline))
 
 
 @ENOUGH
@@ -759,8 +759,8 @@ def test_two_thousand_batches_that_end_together_are_told_in_chunks(stop_at, erro
     wait = Wait(Plan(refs=(0, 1) * 1000, spacings=(0.1, None), timeout=5.0, stop_at=stop_at))
     assert {type(event.error) for _, event in wait.done().values()} == {error}
     chunks = [told for *_, over, told in wait.rests if over and told]
-    assert max(chunks) == ENDED_AT_ONCE
-    assert len(chunks) <= 2000 // ENDED_AT_ONCE + 1
+    assert max(chunks) == MAX_ENDED_AT_ONCE
+    assert len(chunks) <= 2000 // MAX_ENDED_AT_ONCE + 1
     assert len(wait.done()) == 2000
 
 
@@ -788,7 +788,7 @@ def test_a_batch_is_given_up_so_long_after_its_last_good_reading(give_up_after, 
 @pytest.mark.parametrize("takes", [0.0, 0.5, 2.0])
 def test_a_batch_is_read_just_before_the_deadline(takes):
     wait = Wait(Plan(script=((PENDING, takes),)))
-    assert wait.deadline - LAST_READ <= wait.attempts[-1].at
+    assert wait.deadline - MAX_LAST_POLL <= wait.attempts[-1].at
     assert wait.attempts[-1].is_good
 
 
@@ -817,7 +817,7 @@ def test_a_retry_after_is_obeyed_in_the_last_seconds_too():
 def test_a_batch_has_one_last_read():
     script = ((PENDING, 3.0), (PENDING, 0.0), (PENDING, 0.0), (PENDING, 0.0))
     wait = Wait(Plan(script=script, timeout=10.0, poll=PollPolicy(floor=10.0)))
-    assert [attempt.event.why for attempt in wait.attempts].count(ALMOST_UP) == 1
+    assert [attempt.event.reason for attempt in wait.attempts].count(ALMOST_UP) == 1
 
 
 @pytest.mark.parametrize(
@@ -829,7 +829,7 @@ def test_a_batch_has_one_last_read():
     ids=["a refusal", "given up"],
 )
 def test_the_reason_for_no_further_read_is_what_ended_the_batch(script, why):
-    assert Wait(Plan(script=script, poll=PollPolicy(give_up_after=1.0))).attempts[-1].event.why == why
+    assert Wait(Plan(script=script, poll=PollPolicy(give_up_after=1.0))).attempts[-1].event.reason == why
 
 
 def test_an_account_that_a_429_slowed_down_stays_slow_while_nothing_is_sent():
@@ -841,10 +841,10 @@ def test_an_account_that_a_429_slowed_down_stays_slow_while_nothing_is_sent():
 
 def test_a_short_retry_after_costs_no_last_read():
     first = Wait(Plan(script=((Refusal(503, 1), 0.0),), timeout=8.0, poll=PollPolicy(floor=10.0))).attempts[0].event
-    assert (first.pause, first.why) == (7.0, ALMOST_UP)
+    assert (first.pause, first.reason) == (7.0, ALMOST_UP)
 
 
 def test_a_batch_has_one_last_read_even_if_the_vendor_asks_for_more():
     script = ((PENDING, 3.0), *((Refusal(503, 1), 0.0),) * 9)
     wait = Wait(Plan(script=script, timeout=12.0, poll=PollPolicy(floor=5.0)))
-    assert [attempt.event.why for attempt in wait.attempts].count(ALMOST_UP) == 1
+    assert [attempt.event.reason for attempt in wait.attempts].count(ALMOST_UP) == 1

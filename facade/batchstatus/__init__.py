@@ -7,13 +7,13 @@ with BatchClient(Believe(api_key=...)) as client:
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
-
 if TYPE_CHECKING:
-    from ._batch import Batch, BatchRef, BatchState, Counts, ItemFailure, Outcome
-    from ._clients.async_client import AsyncBatchClient
-    from ._clients.sync_client import BatchClient
-    from ._errors import (
+    from ._clients.async_client import AsyncBatchClient, AsyncFollow
+    from ._clients.environment import account_from_env, accounts_from_env, key_from_file
+    from ._clients.sync_client import BatchClient, Follow
+    from ._core.account import Account, ErrorFields, Request, StatusFields, account_for, accounts_by_ref
+    from ._core.clock import Clock
+    from ._core.errors import (
         APIError,
         AuthenticationError,
         BadRequest,
@@ -32,13 +32,62 @@ if TYPE_CHECKING:
         WaitStopped,
         WaitTimeout,
     )
-    from ._events import Event, EventKind
-    from ._policy import Pace, PollPolicy, RateLimit, RetryPolicy
+    from ._core.events import Event, EventKind
+    from ._core.keys import KeySource, Secret
+    from ._core.pacing import PaceState
+    from ._core.policies import Pace, PollPolicy, RateLimit, RetryPolicy
+    from ._core.read.check import AccountCheck
+    from ._core.read.messages import Response, SendRequest, TransportFailure
+    from ._core.transport import AsyncTransport, Transport
+    from ._core.values import Batch, BatchRef, BatchState, Counts, ItemFailure, Outcome
+    from ._version import __version__
     from .vendors import Believe, Gameball
+
+_MODULES = {
+    "_clients.async_client": ("AsyncBatchClient", "AsyncFollow"),
+    "_clients.environment": ("account_from_env", "accounts_from_env", "key_from_file"),
+    "_clients.sync_client": ("BatchClient", "Follow"),
+    "_core.account": ("Account", "ErrorFields", "Request", "StatusFields", "account_for", "accounts_by_ref"),
+    "_core.clock": ("Clock",),
+    "_core.errors": (
+        "APIError",
+        "AuthenticationError",
+        "BadRequest",
+        "BatchFailed",
+        "BatchNotFound",
+        "BatchStatusError",
+        "ConfigurationError",
+        "InvalidResponse",
+        "PermissionDenied",
+        "RateLimited",
+        "ReadError",
+        "RequestTimeout",
+        "ServerError",
+        "TransportError",
+        "WaitError",
+        "WaitStopped",
+        "WaitTimeout",
+    ),
+    "_core.events": ("Event", "EventKind"),
+    "_core.keys": ("KeySource", "Secret"),
+    "_core.pacing": ("PaceState",),
+    "_core.policies": ("Pace", "PollPolicy", "RateLimit", "RetryPolicy"),
+    "_core.read.check": ("AccountCheck",),
+    "_core.read.messages": ("Response", "SendRequest", "TransportFailure"),
+    "_core.transport": ("AsyncTransport", "Transport"),
+    "_core.values": ("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure", "Outcome"),
+    "_version": ("__version__",),
+    "vendors": ("Believe", "Gameball"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "APIError",
+    "Account",
+    "AccountCheck",
     "AsyncBatchClient",
+    "AsyncFollow",
+    "AsyncTransport",
     "AuthenticationError",
     "BadRequest",
     "Batch",
@@ -49,50 +98,53 @@ __all__ = [
     "BatchState",
     "BatchStatusError",
     "Believe",
+    "Clock",
     "ConfigurationError",
     "Counts",
+    "ErrorFields",
     "Event",
     "EventKind",
+    "Follow",
     "Gameball",
     "InvalidResponse",
     "ItemFailure",
+    "KeySource",
     "Outcome",
     "Pace",
+    "PaceState",
     "PermissionDenied",
     "PollPolicy",
     "RateLimit",
     "RateLimited",
     "ReadError",
+    "Request",
     "RequestTimeout",
+    "Response",
     "RetryPolicy",
+    "Secret",
+    "SendRequest",
     "ServerError",
+    "StatusFields",
+    "Transport",
     "TransportError",
+    "TransportFailure",
     "WaitError",
     "WaitStopped",
     "WaitTimeout",
     "__version__",
+    "account_for",
+    "account_from_env",
+    "accounts_by_ref",
+    "accounts_from_env",
+    "key_from_file",
 ]
-
-_HOME = {
-    "AsyncBatchClient": "_clients.async_client",
-    "BatchClient": "_clients.sync_client",
-    "Event": "_events",
-    "EventKind": "_events",
-    "Pace": "_policy",
-    "PollPolicy": "_policy",
-    "RateLimit": "_policy",
-    "RetryPolicy": "_policy",
-    "Believe": "vendors",
-    "Gameball": "vendors",
-    **dict.fromkeys(("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure", "Outcome"), "_batch"),
-}
 
 
 def __getattr__(name: str) -> Any:
-    # PEP 562: nothing is loaded before it is used; what has no row in _HOME is an error class.
-    if name not in __all__:
+    # PEP 562: no module is loaded before one of its names is used.
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME.get(name, '_errors')}"), name)
+    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

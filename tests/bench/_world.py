@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from batchstatus import BatchRef, BatchState, Counts, PollPolicy, RetryPolicy
-from batchstatus._exchange import Answer, Reply, Request
-from batchstatus._meaning import Complaint, Facts
-from batchstatus._queue import Queue
-from batchstatus._schedule import Read, Schedule
+from batchstatus._core.account import ErrorFields, Request, StatusFields
+from batchstatus._core.read.messages import Response, StepResult
+from batchstatus._core.wait.queue import Queue
+from batchstatus._core.wait.schedule import Schedule, StartPoll
 
 UTC0 = datetime(2025, 1, 27, tzinfo=UTC)
 REQUEST = Request(url="https://127.0.0.1/", keys={})
@@ -30,12 +30,12 @@ class World:
     def request(self, batch_id: str) -> Request:
         return REQUEST
 
-    def facts(self, body: dict[str, Any]) -> Facts:
+    def facts(self, body: dict[str, Any]) -> StatusFields:
         counts = Counts(total=100, processed=body["p"]) if "p" in body else Counts()
-        return Facts(id=None, status=body["s"], counts=counts, raw=None)
+        return StatusFields(id=None, status=body["s"], counts=counts, raw=None)
 
-    def complaint(self, body: Any) -> Complaint:
-        return Complaint()
+    def complaint(self, body: Any) -> ErrorFields:
+        return ErrorFields()
 
 
 def refs(number: int) -> list[BatchRef]:
@@ -57,18 +57,18 @@ RUNNING, ENDED = body(s="r"), body(s="e")
 
 def play(
     wait: Schedule,
-    answer: Callable[[Read, float], Answer | bytes],
+    answer: Callable[[StartPoll, float], Response | bytes],
     *,
     takes: Callable[[], float] = lambda: 0.0,
     until: Callable[[float], bool] = lambda now: False,
 ) -> float:
     """Drive a wait to its end, or until told; `answer(read, now)` is asked when a read is half over."""
     now, order = 0.0, 0
-    under_way: list[tuple[float, int, bool, Read, Any]] = []
+    under_way: list[tuple[float, int, bool, StartPoll, Any]] = []
     while not until(now):
         wait.events.clear()
         step = wait.step(now, UTC0)
-        if isinstance(step, Read):
+        if isinstance(step, StartPoll):
             took = takes()
             order += 1
             heapq.heappush(under_way, (now + took / 2, order, False, step, now + took))
@@ -81,11 +81,11 @@ def play(
             continue
         now, _, answered, read, what = heapq.heappop(under_way)
         if answered:
-            wait.answered(read, Reply(what, now, UTC0 + timedelta(seconds=now)))
+            wait.take_result(read, StepResult(what, now, UTC0 + timedelta(seconds=now)))
         else:
             content = answer(read, now)
             if isinstance(content, bytes):
-                content = Answer(status=200, headers={}, body=content)
+                content = Response(status=200, headers={}, body=content)
             order += 1
             heapq.heappush(under_way, (what, order, True, read, content))
     return now

@@ -11,8 +11,8 @@ from typing import TypeAlias
 
 from _report import Figure
 from _world import World, body, play, refs, schedule
-from batchstatus._pacing import OpenGate
-from batchstatus._queue import Queue
+from batchstatus._core.pacing import NoPace
+from batchstatus._core.wait.queue import Queue
 
 JOBS = 2_000
 Job: TypeAlias = Callable[[float], int | None]
@@ -51,7 +51,7 @@ def log_uniform(draw: random.Random) -> tuple[float, Job]:
 
 
 def ours(end: float, job: Job) -> tuple[int, float]:
-    wait = schedule(Queue(World(), OpenGate()), refs(1))
+    wait = schedule(Queue(World(), NoPace()), refs(1))
     reads = 0
 
     def answer(read, now):

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from _report import Figure
 from _world import ENDED, RUNNING, World, play, refs, schedule
 from batchstatus import Believe
-from batchstatus._pacing import Gate, spacing
-from batchstatus._polling import Track
-from batchstatus._queue import Queue
+from batchstatus._core.pacing import PaceState, spacing
+from batchstatus._core.wait.progress import BatchProgress
+from batchstatus._core.wait.queue import Queue
 
 ENDS = 30_000
 ANSWER = 0.2
@@ -32,7 +32,7 @@ def mean(number: int) -> float:
     draw = random.Random(number)
     gap = spacing(Believe.RATE_LIMIT)
     longest, sweep = CYCLES * number * gap, number * gap
-    queue = Queue(World(), Gate(gap))
+    queue = Queue(World(), PaceState(gap))
     wait = schedule(queue, refs(number))
     ends = {ref: draw.uniform(0, longest) for ref in refs(number)}
     late: list[float] = []
@@ -44,7 +44,7 @@ def mean(number: int) -> float:
         if now > sweep:  # from the second sweep on
             late.append(now + ANSWER / 2 - ends[ref])
         ends[ref] = now + draw.uniform(0, longest)
-        queue.add(Track(ref, now), now)  # another batch in its place
+        queue.add(BatchProgress(ref, now), now)  # another batch in its place
         wait.open += 1
         return ENDED
 

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from _report import Figure
 from _world import ENDED, RUNNING, World, play, refs, schedule
 from batchstatus import Believe, Gameball
-from batchstatus._exchange import Answer
-from batchstatus._pacing import Gate, spacing
-from batchstatus._queue import Queue
+from batchstatus._core.pacing import PaceState, spacing
+from batchstatus._core.read.messages import Response
+from batchstatus._core.wait.queue import Queue
 from batchstatus.testing.simulator import BELIEVE_LIMITS, GAMEBALL_LIMITS
 
 BATCHES = 1_000
 JITTER = 0.09
-TOO_MANY = Answer(status=429, headers={}, body=b"")
+TOO_MANY = Response(status=429, headers={}, body=b"")
 
 
 def figures() -> Iterator[Figure]:
@@ -30,7 +30,7 @@ def figures() -> Iterator[Figure]:
 def arrive(gap: float, limits: tuple[tuple[int, float], ...]) -> tuple[list[float], int]:
     """Return when each read arrived, and how many of them an exact limiter refused."""
     draw = random.Random(7)
-    wait = schedule(Queue(World(), Gate(gap)), refs(BATCHES))
+    wait = schedule(Queue(World(), PaceState(gap)), refs(BATCHES))
     arrivals: list[float] = []
     seen: dict[str, int] = {}
     refused = 0

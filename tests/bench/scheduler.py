@@ -18,12 +18,12 @@ from typing import Any
 from _report import Figure
 from _world import World, body, play, refs, schedule
 from batchstatus import AsyncBatchClient, BatchRef, BatchState, Believe, PollPolicy, RateLimit
-from batchstatus._clients.clock import Clock
-from batchstatus._exchange import Answer, Reply, Send
-from batchstatus._meaning import interpret
-from batchstatus._pacing import OpenGate, spacing
-from batchstatus._queue import Queue
-from batchstatus._schedule import Read
+from batchstatus._core.clock import Clock
+from batchstatus._core.pacing import NoPace, spacing
+from batchstatus._core.read.messages import Response, SendRequest, StepResult
+from batchstatus._core.read.response import parse_response
+from batchstatus._core.wait.queue import Queue
+from batchstatus._core.wait.schedule import StartPoll
 
 ROUNDS = 5
 READS = 20_000
@@ -65,14 +65,14 @@ class Answering:
         self.left = reads
         self.enough = asyncio.Event()
 
-    async def send(self, step: Send, timeout: float) -> Answer:
+    async def send(self, step: SendRequest, timeout: float) -> Response:
         self.left -= 1
         if not self.left:
             self.enough.set()
         batch_id = step.request.url.rpartition("/")[2].encode()
-        return Answer(status=200, headers={}, body=b'{"id": "%s", "status": "FINALIZED"}' % batch_id)
+        return Response(status=200, headers={}, body=b'{"id": "%s", "status": "FINALIZED"}' % batch_id)
 
-    def distrust(self) -> None:
+    def discard_idle_connections(self) -> None:
         pass
 
     async def close(self) -> None:
@@ -123,8 +123,8 @@ async def heap_alone(number: int) -> float:
 
     async def read(n: int, ref: BatchRef) -> None:
         request = vendor.request(ref.id)
-        answer = await answering.send(Send(request, loop.time() + 60, 2**24), 60)
-        interpret(vendor, ref, request, Reply(answer, loop.time(), datetime.now(UTC)))
+        answer = await answering.send(SendRequest(request, loop.time() + 60, 2**24), 60)
+        parse_response(vendor, ref, request, StepResult(answer, loop.time(), datetime.now(UTC)))
         heapq.heappush(due, (max(loop.time() + GAP, number * SPACING), n, ref))
 
     started = time.process_time()
@@ -170,7 +170,7 @@ def run(bench: Coroutine[Any, Any, float]) -> float:
 
 def memory(number: int) -> tuple[float, float]:
     """Return the bytes for each batch: as added, and after two readings."""
-    waiting, queue, left = refs(number), Queue(World(), OpenGate()), 2 * number
+    waiting, queue, left = refs(number), Queue(World(), NoPace()), 2 * number
     gc.collect()
     tracemalloc.start()
     idle, _ = tracemalloc.get_traced_memory()
@@ -178,7 +178,7 @@ def memory(number: int) -> tuple[float, float]:
     gc.collect()
     added, _ = tracemalloc.get_traced_memory()
 
-    def answer(read: Read, now: float) -> bytes:
+    def answer(read: StartPoll, now: float) -> bytes:
         nonlocal left
         left -= 1
         return body(s="r", p=left % 1_000)

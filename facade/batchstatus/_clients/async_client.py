@@ -8,27 +8,31 @@ import ssl
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Mapping
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from batchstatus._batch import Batch, BatchRef, BatchState, Outcome
-from batchstatus._events import Event, EventKind
-from batchstatus._exchange import Answer, Failure, Pause, Reply, Send
-from batchstatus._policy import PollPolicy, RetryPolicy
-from batchstatus._schedule import Read, Schedule
-from batchstatus.vendors import Account
+from batchstatus._core.account import Account
+from batchstatus._core.clock import Clock
+from batchstatus._core.events import Event, EventKind
+from batchstatus._core.policies import PollPolicy, RetryPolicy
+from batchstatus._core.read.check import AccountCheck
+from batchstatus._core.read.messages import Response, SendRequest, Sleep, StepResult, TransportFailure
+from batchstatus._core.transport import AsyncTransport
+from batchstatus._core.values import Batch, BatchRef, BatchState, Outcome
+from batchstatus._core.wait.schedule import OpenSchedule
 
-from .base import WAIT_TIMEOUT, Core, check_return_when, is_enough, is_wanted
-from .clock import Clock
-from .executors import AsyncTransport, TaskCrew
+from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, parse_refs
+from .executors import TaskExecutor
+
+T = TypeVar("T")
 
 
-class AsyncBatchClient(Core):
+class AsyncBatchClient(BaseClient):
     """Reads batches of any of its vendors; any number of tasks of one event loop may share it.
 
     Args:
-        *vendors: The accounts: `Gameball(...)`, `Believe(...)`.
+        *accounts: The accounts: `Gameball(...)`, `Believe(...)`.
         retry: How one read is retried.
-        poll: When a wait reads next, and when it gives up.
+        poll: When a wait polls next, and when it gives up.
         on_event: Called with each Event, in the thread or task that waits; it must not block. What it raises is logged.
         verify: False checks no certificate; an `ssl.SSLContext`, or the path of a CA bundle, checks against that.
         proxy: A proxy's URL; without it, HTTPS_PROXY, ALL_PROXY and NO_PROXY are obeyed.
@@ -43,7 +47,7 @@ class AsyncBatchClient(Core):
 
     def __init__(
         self,
-        *vendors: Account,
+        *accounts: Account,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (it is frozen)
         poll: PollPolicy = PollPolicy(),  # noqa: B008 (it is frozen)
         on_event: Callable[[Event], object] | None = None,
@@ -52,13 +56,14 @@ class AsyncBatchClient(Core):
         clock: Clock | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
-        super().__init__(vendors, retry, poll, on_event, clock)
+        super().__init__(accounts, retry, poll, on_event, clock)
         if transport is None:
             # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
             from batchstatus._http import AsyncHttpTransport  # noqa: PLC0415
 
             transport = AsyncHttpTransport(verify=verify, proxy=proxy)
-        self._transport, self._distrust = transport, transport.distrust
+        self._transport = transport
+        self._discard_idle_connections = transport.discard_idle_connections
 
     async def get(self, ref: str | BatchRef, *, timeout: float = 90.0) -> Batch:
         """Read a batch once, retrying what a retry can help.
@@ -69,9 +74,9 @@ class AsyncBatchClient(Core):
 
         Raises:
             ConfigurationError: The ref or timeout cannot work; nothing was sent.
-            TransportError: Nobody answered. RequestTimeout, if not in time.
-            APIError: The vendor said no; its subclasses say why.
-            InvalidResponse: The vendor answered, but not with this batch.
+            TransportError: No response; RequestTimeout if it did not come in time.
+            APIError: The vendor answered with an error status; the subclasses say which.
+            InvalidResponse: The response is not the requested batch.
         """
         return await self._drive(self._read(ref, timeout))
 
@@ -79,19 +84,19 @@ class AsyncBatchClient(Core):
         self,
         ref: str | BatchRef,
         *,
-        timeout: float = WAIT_TIMEOUT,
+        timeout: float | None = None,
         until: Iterable[BatchState] | None = None,
         on_update: Callable[[Batch], object] | None = None,
         stop: asyncio.Event | None = None,
         resume: str | Mapping[str, Any] | None = None,
     ) -> Batch:
-        """Read a batch until it has ended, at once first, then when there is likely news.
+        """Poll a batch until it has ended: at once first, then when news is likely.
 
         A batch that ended as FAILED is a result, not an exception: see `Batch.raise_for_state`.
 
         Args:
             ref: `vendor:id`, `vendor/account:id`, or a BatchRef.
-            timeout: Seconds for all of it; with `resume` it replaces the checkpoint's deadline if it is given.
+            timeout: Seconds for all of it; default: until the checkpoint's deadline with `resume`, else 900.
             until: States that end the wait besides the terminal ones, such as {BatchState.REQUIRES_ACTION}.
             on_update: Called (and awaited, if it is a coroutine function) with the batch at the first reading and at
                 each change; what it raises ends the wait.
@@ -100,8 +105,8 @@ class AsyncBatchClient(Core):
 
         Raises:
             ConfigurationError: The ref or an option cannot work; nothing was sent.
-            APIError: The vendor said no; no later read can fare better.
-            ReadError: No read succeeded for `PollPolicy.give_up_after` seconds, and at least 5 failed.
+            APIError: The vendor answered with an error status, and a later poll cannot help.
+            ReadError: No poll succeeded for `PollPolicy.give_up_after` seconds, and at least 5 failed.
             WaitTimeout: The time is up, or the vendor's Retry-After leads beyond it; with a checkpoint.
             WaitStopped: `stop` was set; with a checkpoint.
         """
@@ -118,7 +123,7 @@ class AsyncBatchClient(Core):
 
     def watch(
         self,
-        refs: str | BatchRef | Iterable[str | BatchRef],
+        refs: Refs,
         *,
         timeout: float,
         changes_only: bool = True,
@@ -133,7 +138,7 @@ class AsyncBatchClient(Core):
             stop: Ends the watch when it is set.
         """
         schedule = self._schedule(refs, timeout=timeout)
-        return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.READ)
+        return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.ATTEMPT)
 
     def as_completed(
         self, refs: Iterable[str | BatchRef], *, timeout: float, stop: asyncio.Event | None = None
@@ -164,77 +169,160 @@ class AsyncBatchClient(Core):
                 What is still open then has WaitStopped, with its last reading and a checkpoint.
             stop: Ends the wait when it is set.
         """
-        return await self._collect(self._schedule(refs, timeout=timeout), check_return_when(return_when), stop)
-
-    async def get_many(self, refs: Iterable[str | BatchRef], *, timeout: float) -> dict[BatchRef, Outcome]:
-        """Return one good reading of each ref, or the error that came instead, within `timeout` seconds."""
-        return await self._collect(self._schedule(refs, timeout=timeout, until=BatchState), "all", None)
-
-    async def _collect(
-        self, schedule: Schedule, return_when: str, stop: asyncio.Event | None
-    ) -> dict[BatchRef, Outcome]:
-        outcomes: dict[BatchRef, Outcome] = {}
+        schedule, found = self._schedule(refs, timeout=timeout), dict[BatchRef, Outcome]()
+        check_return_when(return_when)
         async for event in self._events(schedule, stop, EventKind.DONE):
-            outcomes[event.ref] = event.outcome
+            found[event.ref] = event.outcome
             if is_enough(event.outcome, return_when):
                 schedule.stop()
-        return outcomes
+        return found
 
-    async def _outcomes(
-        self, schedule: Schedule, stop: asyncio.Event | None, kind: EventKind
-    ) -> AsyncGenerator[Outcome, None]:
-        async with aclosing(self._events(schedule, stop, kind)) as events:
+    async def get_many(self, refs: Iterable[str | BatchRef], *, timeout: float) -> dict[BatchRef, Outcome]:
+        """Read many batches once, each as `get` does; return an Outcome for every distinct ref.
+
+        Args:
+            refs: Any number, of all vendors and accounts; duplicates are read once.
+            timeout: Seconds for all of them together.
+
+        Raises:
+            ConfigurationError: A ref or the timeout cannot work; nothing was sent.
+        """
+        reads, found = self._reads(refs, timeout), dict[BatchRef, Outcome]()
+        async for event in self._events(reads, None, EventKind.DONE):
+            found[event.ref] = event.outcome
+        return found
+
+    def follow(
+        self, refs: Iterable[str | BatchRef] = (), *, changes_only: bool = True, stop: asyncio.Event | None = None
+    ) -> AsyncFollow:
+        """Return a wait without an end, to which refs are added and from which they are discarded while it runs.
+
+        Iterating over it yields Outcomes, as `watch` does. A ref leaves it with the Outcome that has its terminal
+        batch, or the error that ends the wait for it; it may be added again.
+
+        Args:
+            refs: The first ones.
+            changes_only: False yields at each reading.
+            stop: Ends the iteration when it is set.
+        """
+        schedule, kind = self._open_schedule(), EventKind.CHANGE if changes_only else EventKind.ATTEMPT
+        following = AsyncFollow(schedule, self._outcomes(schedule, stop, kind), self._accounts_of)
+        following.add(refs)
+        return following
+
+    async def check(self, *, timeout: float = 15.0) -> list[AccountCheck]:
+        """Ask each account once, for a batch that does not exist: whether its vendor is there and accepts its keys.
+
+        Args:
+            timeout: Seconds for each account.
+        """
+        return [await self._drive(check) for check in self._checks(timeout)]
+
+    async def _outcomes(self, plan: Plan, stop: asyncio.Event | None, kind: EventKind) -> AsyncGenerator[Outcome, None]:
+        async with aclosing(self._events(plan, stop, kind)) as events:
             async for event in events:
                 if is_wanted(event, kind):
                     yield event.outcome
 
-    async def _events(
-        self, schedule: Schedule, stop: asyncio.Event | None, kind: EventKind
-    ) -> AsyncGenerator[Event, None]:
-        """Perform what the schedule decides, tell all events, and yield those of one kind and the ends.
+    async def _events(self, plan: Plan, stop: asyncio.Event | None, kind: EventKind) -> AsyncGenerator[Event, None]:
+        """Perform a plan, pass on all events, and yield those of one kind and the ends.
 
-        It leaves no task behind, wherever the caller stops asking.
+        It leaves no task behind, even if the caller stops early.
         """
-        crew = TaskCrew(self._transport, self._clock, stop)
+        executor = TaskExecutor(self._transport, self._clock, stop)
+        plan.wake = executor.wake
         try:
             while True:
-                crew.deliver(schedule.answered)
-                while schedule.events:
-                    event = schedule.events.popleft()
-                    self._tell(event)
+                executor.deliver(plan.take_result)
+                while plan.events:
+                    event = plan.events.popleft()
+                    self._notify(event)
                     if event.kind is kind or event.kind is EventKind.DONE:
                         yield event
                 if stop is not None and stop.is_set():
-                    schedule.stop()
-                while isinstance(step := schedule.step(self._clock.monotonic(), self._clock.utc()), Read):
-                    crew.start(step)
-                if schedule.events:
+                    plan.stop()
+                while True:
+                    step = plan.step(self._clock.monotonic(), self._clock.utc())
+                    if step is None or isinstance(step, Sleep):
+                        break
+                    executor.start(step)
+                if plan.events:
                     continue
                 if step is None:
                     return
-                await crew.rest(step.seconds)
+                await executor.rest(step.seconds)
         finally:
-            await crew.close()
+            await executor.close()
 
     async def close(self) -> None:
         """Close all connections; a second time does nothing."""
         self._closed = True
         await self._transport.close()
 
-    async def _drive(self, steps: Generator[Send | Pause, Reply, Batch]) -> Batch:
+    async def _drive(self, steps: Generator[SendRequest | Sleep, StepResult, T]) -> T:
         try:
             step = next(steps)
             while True:
-                step = steps.send(self._reply(await self._perform(step)))
+                step = steps.send(self._result(await self._perform(step)))
         except StopIteration as end:
-            batch: Batch = end.value
-            return batch
+            value: T = end.value
+            return value
 
-    async def _perform(self, step: Send | Pause) -> Answer | Failure | None:
-        if isinstance(step, Send):
+    async def _perform(self, step: SendRequest | Sleep) -> Response | TransportFailure | None:
+        if isinstance(step, SendRequest):
             return await self._transport.send(step, step.deadline - self._clock.monotonic())
         await self._clock.sleep_async(step.seconds)
         return None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+class AsyncFollow:
+    """A running wait: `add` and `discard` may be called while another task iterates over it.
+
+        with client.follow(["gameball:1748392"]) as following:
+            for outcome in following:
+                ...
+
+    Made by `AsyncBatchClient.follow`. Closing it ends the wait, and leaves the client open.
+    """
+
+    def __init__(
+        self,
+        schedule: OpenSchedule,
+        outcomes: AsyncGenerator[Outcome, None],
+        accounts_of: Callable[[Refs], Mapping[BatchRef, Account]],
+    ) -> None:
+        self._schedule = schedule
+        self._outcomes = outcomes
+        self._accounts_of = accounts_of
+
+    def add(self, refs: Refs) -> None:
+        """Add refs, to be polled at once in their order; those in the wait already stay as they are.
+
+        Raises:
+            ConfigurationError: The client has no account for a ref; none is added.
+        """
+        self._schedule.add(self._accounts_of(refs))
+        self._schedule.wake()
+
+    def discard(self, refs: Refs) -> None:
+        """Drop refs; an Outcome that was found before may still come."""
+        self._schedule.discard(parse_refs(refs))
+        self._schedule.wake()
+
+    async def close(self) -> None:
+        """End the wait."""
+        await self._outcomes.aclose()
+
+    def __aiter__(self) -> AsyncGenerator[Outcome, None]:
+        return self._outcomes
 
     async def __aenter__(self) -> Self:
         return self

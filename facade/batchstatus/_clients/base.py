@@ -5,40 +5,65 @@ from __future__ import annotations
 import inspect
 import logging
 import random
+from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
-from datetime import timedelta
-from typing import Any, ClassVar, Self
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol, Self
 
 import attrs
 
-from batchstatus._batch import Batch, BatchRef, BatchState, Outcome
-from batchstatus._checkpoint import load
-from batchstatus._errors import ConfigurationError, InvalidResponse
-from batchstatus._events import Event, EventKind
-from batchstatus._exchange import Answer, Failure, Pause, Reply, Send
-from batchstatus._policy import PollPolicy, RetryPolicy, seconds
-from batchstatus._queue import Queue
-from batchstatus._reading import read
-from batchstatus._schedule import TERMINAL, Schedule
-from batchstatus.vendors import VENDORS, Account
+from batchstatus._core.account import Account, account_for, accounts_by_ref
+from batchstatus._core.clock import Clock
+from batchstatus._core.errors import ConfigurationError, InvalidResponse
+from batchstatus._core.events import Event, EventKind
+from batchstatus._core.policies import PollPolicy, RetryPolicy, seconds
+from batchstatus._core.read.attempts import read_with_retries
+from batchstatus._core.read.check import AccountCheck, check_account
+from batchstatus._core.read.many import ManyReads, Read, StartRead
+from batchstatus._core.read.messages import Response, SendRequest, Sleep, StepResult, TransportFailure
+from batchstatus._core.values import TERMINAL, BatchRef, BatchState, Outcome
+from batchstatus._core.wait.checkpoint import load
+from batchstatus._core.wait.queue import Queue
+from batchstatus._core.wait.schedule import OpenSchedule, Schedule, StartPoll
+from batchstatus.vendors import VENDORS
 
-from .clock import REAL, Clock
-from .shared_pace import gate_for
+from .clock import REAL
+from .environment import accounts_from_env
+from .shared_pace import pace_for
 
 WAIT_TIMEOUT = 900.0
-"""Seconds. `wait` knows by identity whether the caller gave a timeout, which then replaces a checkpoint's deadline."""
+"""Seconds: the timeout of `wait`, unless the caller or a checkpoint says otherwise."""
 
 log = logging.getLogger("batchstatus")
 log.addHandler(logging.NullHandler())
 
+Refs = str | BatchRef | Iterable[str | BatchRef]
 
-class Core:
+
+class Plan(Protocol):
+    """What a driver of many exchanges follows: a Schedule, or ManyReads."""
+
+    events: deque[Event]
+    in_flight: int
+    wake: Callable[[], None]
+
+    def step(self, now: float, utc: datetime) -> StartPoll | StartRead | Sleep | None:
+        """Return what to do next; None at the end."""
+
+    def take_result(self, step: Any, result: StepResult) -> None:
+        """Take the result of a step that was started."""
+
+    def stop(self) -> None:
+        """End at the next steps."""
+
+
+class BaseClient:
     """The accounts of a client, and the reads and waits that it drives."""
 
-    _distrust: Callable[[], None]
-    """What a transport does when an answer was not what was asked for."""
+    _discard_idle_connections: Callable[[], None]
+    """The transport's: called after a response that did not match its request."""
     IN_FLIGHT: ClassVar[int]
-    """Reads of a wait under way at once, unless PollPolicy says otherwise."""
+    """Exchanges of a call in flight at once, unless PollPolicy says otherwise."""
 
     def __init__(
         self,
@@ -48,7 +73,9 @@ class Core:
         on_event: Callable[[Event], object] | None,
         clock: Clock | None,
     ) -> None:
-        self._accounts = _by_name(accounts)
+        if not accounts:
+            raise ConfigurationError(f"a client needs an account: {_constructors()}, or from_env()")
+        self._accounts = accounts_by_ref(accounts)
         if not isinstance(retry, RetryPolicy):
             raise ConfigurationError(f"retry is a RetryPolicy(...), not {type(retry).__name__}")
         if not isinstance(poll, PollPolicy):
@@ -59,18 +86,19 @@ class Core:
         self._poll = poll
         self._on_event = on_event
         self._clock = clock or REAL
-        self._gates = {
-            account: gate_for(account.name, account.credential, account.rate_limit, self._clock) for account in accounts
+        self._paces = {
+            account: pace_for(account.account_ref, account.credential, account.rate_limit, self._clock)
+            for account in accounts
         }
         self._unknown_words: set[tuple[str, str]] = set()
         self._closed = False
 
     @classmethod
     def from_env(cls, **options: Any) -> Self:
-        """Return a client with the accounts that the environment describes, one a vendor.
+        """Return a client with the accounts that the environment describes, one per vendor.
 
-        `GAMEBALL_API_KEY` with `GAMEBALL_SECRET_KEY`, and `BELIEVE_API_KEY`; each may also be given as
-        `..._FILE`, the path of a file that holds it. `GAMEBALL_BASE_URL` and `BELIEVE_BASE_URL` are optional.
+        Each key is read from its variable (`BELIEVE_API_KEY`), or from the file that the same variable with `_FILE` at
+        its end names; `..._BASE_URL` is optional.
 
         Args:
             **options: What the class itself takes by keyword.
@@ -78,46 +106,71 @@ class Core:
         Raises:
             ConfigurationError: No vendor's keys are there, only some of one's, or a file cannot be read.
         """
-        accounts = [account for vendor in VENDORS.values() if (account := vendor.from_env())]
+        accounts = accounts_from_env()
         if not accounts:
-            raise ConfigurationError(
-                "no keys in the environment: set BELIEVE_API_KEY, or GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY"
-            )
+            keys = ", or ".join(" and ".join(vendor.environment_variables().values()) for vendor in VENDORS.values())
+            raise ConfigurationError(f"no keys in the environment: set {keys}")
         make: Callable[..., Self] = cls
         return make(*accounts, **options)
 
-    def _read(self, ref: str | BatchRef, timeout: float) -> Generator[Send | Pause, Reply, Batch]:
-        """Return a read that has not begun; raise ConfigurationError where it cannot."""
+    def _read(self, ref: str | BatchRef, timeout: float) -> Read:
+        """Return a read that has not begun; raise ConfigurationError if it cannot."""
         self._check_open()
         ref, timeout = BatchRef.parse(ref), seconds("timeout", timeout)
-        account = self._account(ref)
-        return read(
+        now = self._clock.monotonic()
+        return self._read_of(account_for(ref, self._accounts), ref, now, timeout, now=now, notify=self._notify)
+
+    def _read_of(
+        self,
+        account: Account,
+        ref: BatchRef,
+        started: float,
+        timeout: float,
+        *,
+        now: float,
+        notify: Callable[[Event], None],
+    ) -> Read:
+        return read_with_retries(
             account,
             ref,
-            pace=self._gates[account],
+            pace=self._paces[account],
             policy=self._retry,
-            started=self._clock.monotonic(),
+            started=started,
+            now=now,
             timeout=timeout,
             random=random.random,
-            tell=self._tell,
+            notify=notify,
         )
+
+    def _reads(self, refs: Refs, timeout: float) -> ManyReads:
+        """Return reads that have not begun; raise ConfigurationError if they cannot."""
+        self._check_open()
+        timeout = seconds("timeout", timeout)
+        started, events = self._clock.monotonic(), deque[Event]()
+        by_account: dict[Account, list[BatchRef]] = {}
+        for ref, account in self._accounts_of(refs).items():
+            by_account.setdefault(account, []).append(ref)
+
+        def begin(account: Account, ref: BatchRef, now: float) -> Read:
+            return self._read_of(account, ref, started, timeout, now=now, notify=events.append)
+
+        return ManyReads(by_account, begin, events=events, in_flight=self._poll.in_flight or self.IN_FLIGHT)
 
     def _schedule(
         self,
-        refs: str | BatchRef | Iterable[str | BatchRef],
+        refs: Refs,
         *,
         timeout: float,
         until: Iterable[BatchState] = TERMINAL,
-        reads_before: int = 0,
+        attempts_before: int = 0,
     ) -> Schedule:
-        """Return a wait that has not begun; raise ConfigurationError where it cannot."""
+        """Return a wait that has not begun; raise ConfigurationError if it cannot."""
         self._check_open()
         queues: dict[Account, Queue] = {}
         placed: dict[BatchRef, Queue] = {}
-        for ref in map(BatchRef.parse, [refs] if isinstance(refs, (str, BatchRef)) else refs):
-            account = self._account(ref)
+        for ref, account in self._accounts_of(refs).items():
             if account not in queues:
-                queues[account] = Queue(account, self._gates[account])
+                queues[account] = Queue(account, self._paces[account])
             placed[ref] = queues[account]
         return Schedule(
             placed,
@@ -127,55 +180,78 @@ class Core:
             until=TERMINAL | frozenset(until),
             started=self._clock.monotonic(),
             timeout=seconds("timeout", timeout),
-            reads_before=reads_before,
+            attempts_before=attempts_before,
         )
+
+    def _open_schedule(self) -> OpenSchedule:
+        """Return a wait without an end of its own."""
+        self._check_open()
+        return OpenSchedule(
+            self._paces.__getitem__,
+            poll=self._poll,
+            retry=self._retry,
+            in_flight=self.IN_FLIGHT,
+            started=self._clock.monotonic(),
+        )
+
+    def _accounts_of(self, refs: Refs) -> dict[BatchRef, Account]:
+        """Return the account of each distinct ref; raise ConfigurationError if one has none."""
+        return {ref: account_for(ref, self._accounts) for ref in parse_refs(refs)}
 
     def _wait(
         self,
         ref: str | BatchRef,
-        timeout: float,
+        timeout: float | None,
         until: Iterable[BatchState] | None,
         resume: str | Mapping[str, Any] | None,
     ) -> Schedule:
-        """Return a wait for one batch, begun anew or resumed."""
+        """Return a wait for one batch, new or resumed."""
         states = check_until(until)
         if resume is None:
-            return self._schedule([ref], timeout=timeout, until=states)
+            return self._schedule([ref], timeout=WAIT_TIMEOUT if timeout is None else timeout, until=states)
         checkpoint = load(resume)
         if checkpoint.ref != BatchRef.parse(ref):
             raise ConfigurationError(f"this checkpoint is about {checkpoint.ref}, not {ref}")
-        if timeout is WAIT_TIMEOUT:  # not given: the deadline stays
+        if timeout is None:
             timeout = (checkpoint.deadline - self._clock.utc()) / timedelta(seconds=1)
             if timeout <= 0:
-                raise ConfigurationError(f"the deadline of this checkpoint, {checkpoint.deadline}, has passed: "
-                                         "give a timeout")  # fmt: skip
+                raise ConfigurationError(
+                    f"the deadline of this checkpoint, {checkpoint.deadline}, has passed: give a timeout"
+                )
         states = states or checkpoint.until
-        return self._schedule([ref], timeout=timeout, until=states, reads_before=checkpoint.reads)
+        return self._schedule([ref], timeout=timeout, until=states, attempts_before=checkpoint.attempts)
+
+    def _checks(self, timeout: float) -> list[Generator[SendRequest | Sleep, StepResult, AccountCheck]]:
+        """Return a check for each account that has not begun."""
+        self._check_open()
+        timeout, now = seconds("timeout", timeout), self._clock.monotonic()
+        return [
+            check_account(
+                account,
+                self._read_of(
+                    account,
+                    BatchRef(account.vendor, account.PROBE_ID, account.name),
+                    now,
+                    timeout,
+                    now=now,
+                    notify=self._notify,
+                ),
+            )
+            for account in self._paces
+        ]
 
     def _check_open(self) -> None:
         if self._closed:
             raise ConfigurationError("this client is closed: make a new one, or stay inside its `with` block")
 
-    def _account(self, ref: BatchRef) -> Account:
-        accounts = self._accounts.get(ref.vendor)
-        if not accounts:
-            raise ConfigurationError(f"{ref}: this client has no account at {ref.vendor!r}, only at "
-                                     f"{', '.join(sorted(self._accounts))}{_known(ref.vendor)}")  # fmt: skip
-        if ref.account is None and len(accounts) == 1:
-            return next(iter(accounts.values()))
-        if ref.account not in accounts:
-            names = ", ".join(f"{ref.vendor}/{name}:..." if name else f"{ref.vendor}:..." for name in accounts)
-            raise ConfigurationError(f"{ref}: which account? This client's refs at {ref.vendor} are written {names}")
-        return accounts[ref.account]
+    def _result(self, outcome: Response | TransportFailure | None) -> StepResult:
+        return StepResult(outcome, self._clock.monotonic(), self._clock.utc())
 
-    def _reply(self, outcome: Answer | Failure | None) -> Reply:
-        return Reply(outcome, self._clock.monotonic(), self._clock.utc())
-
-    def _tell(self, event: Event) -> None:
-        """Log an event, and hand it to the observer, whose own errors lose no batch."""
+    def _notify(self, event: Event) -> None:
+        """Log an event, and pass it to the observer, whose own errors lose no batch."""
         level, batch = _level(event), event.batch
-        if event.kind is EventKind.READ and isinstance(event.error, InvalidResponse):
-            self._distrust()
+        if event.kind is EventKind.ATTEMPT and isinstance(event.error, InvalidResponse):
+            self._discard_idle_connections()
         if level and log.isEnabledFor(level):
             log.log(level, "%s", event)
         if self._on_event is not None:
@@ -183,40 +259,36 @@ class Core:
                 self._on_event(event)
             except Exception:
                 log.exception("on_event failed at %s of %s", event.kind, event.ref)
-        if event.kind is EventKind.READ and batch is not None and batch.state is BatchState.UNKNOWN:
-            self._tell_unknown_word(event, (batch.ref.vendor, batch.vendor_status))
+        if event.kind is EventKind.ATTEMPT and batch is not None and batch.state is BatchState.UNKNOWN:
+            self._notify_unknown_word(event, (batch.ref.vendor, batch.vendor_status))
 
-    def _tell_unknown_word(self, event: Event, word: tuple[str, str]) -> None:
+    def _notify_unknown_word(self, event: Event, word: tuple[str, str]) -> None:
         if word not in self._unknown_words:
             self._unknown_words.add(word)
-            self._tell(attrs.evolve(event, kind=EventKind.UNKNOWN_WORD))
+            self._notify(attrs.evolve(event, kind=EventKind.UNKNOWN_WORD))
+
+
+def parse_refs(refs: Refs) -> Iterable[BatchRef]:
+    """Return one ref or many as BatchRefs; raise ConfigurationError if one is not a ref."""
+    return map(BatchRef.parse, [refs] if isinstance(refs, (str, BatchRef)) else refs)
 
 
 def _level(event: Event) -> int:
-    """Return how loud an event is in the log; 0 where it is not in it."""
+    """Return the log level of an event; 0 if it is not logged."""
     kind = event.kind
-    if kind is EventKind.READ:
+    if kind is EventKind.ATTEMPT:
         return logging.DEBUG
     if kind is EventKind.CHANGE:
-        return logging.INFO if event.batch is not None and event.batch.state is not event.before else 0
+        return logging.INFO if event.batch is not None and event.batch.state is not event.previous_state else 0
     return logging.WARNING if kind in {EventKind.UNKNOWN_WORD, EventKind.NEEDS_ACTION} else 0
 
 
-def _by_name(accounts: tuple[Account, ...]) -> Mapping[str, Mapping[str | None, Account]]:
-    if not accounts:
-        raise ConfigurationError("a client needs an account: Gameball(...), Believe(...), or from_env()")
-    found: dict[str, dict[str | None, Account]] = {}
-    for account in accounts:
-        if not isinstance(account, Account):
-            raise ConfigurationError(f"a client takes Gameball(...) and Believe(...), not {type(account).__name__}")
-        if account.account in found.setdefault(account.name, {}):
-            raise ConfigurationError(f"two accounts at {account.name} have the same name; give each account='...'")
-        found[account.name][account.account] = account
-    return found
+def _constructors() -> str:
+    return ", ".join(f"{vendor.__name__}(...)" for vendor in VENDORS.values())
 
 
 def check_until(until: Iterable[BatchState] | None) -> frozenset[BatchState]:
-    """Return the states as a set; raise ConfigurationError where one is none."""
+    """Return the states as a set; raise ConfigurationError if one is not a state."""
     states = [until] if isinstance(until, str) else list(until or ())
     try:
         return frozenset(map(BatchState, states))
@@ -227,7 +299,7 @@ def check_until(until: Iterable[BatchState] | None) -> frozenset[BatchState]:
 
 
 def check_return_when(return_when: str) -> str:
-    """Return the word; raise ConfigurationError where it is none."""
+    """Return the word; raise ConfigurationError if it is not one of the three."""
     if return_when not in {"all", "any", "first_failed"}:
         raise ConfigurationError(f"return_when is 'all', 'any' or 'first_failed', not {return_when!r:.40}")
     return return_when
@@ -235,7 +307,9 @@ def check_return_when(return_when: str) -> str:
 
 def is_wanted(event: Event, kind: EventKind) -> bool:
     """Return whether an event is a batch of this kind, or the error that ends the wait for one."""
-    return event.kind is (kind if event.error is None else EventKind.DONE)
+    if event.error is not None:
+        return event.kind is EventKind.DONE
+    return event.kind is kind
 
 
 def is_enough(outcome: Outcome, return_when: str) -> bool:
@@ -243,7 +317,3 @@ def is_enough(outcome: Outcome, return_when: str) -> bool:
     if return_when == "first_failed":
         return outcome.batch is None or outcome.batch.state in {BatchState.FAILED, BatchState.CANCELLED}
     return return_when == "any"
-
-
-def _known(vendor: str) -> str:
-    return f"; give it {VENDORS[vendor].__name__}(...)" if vendor in VENDORS else ""

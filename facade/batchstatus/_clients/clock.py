@@ -1,4 +1,4 @@
-"""The clocks and sleeps of the machine, in one place, so that tests can put others there."""
+"""The machine's clocks and sleeps."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import asyncio
 import threading
 import time
 from datetime import UTC, datetime
-from typing import ClassVar
 
 
-class Clock:
-    """Real time. A client with a clock of its own has a pace of its own, too."""
+class RealClock:
+    """Real time."""
+
+    virtual = False
 
     def monotonic(self) -> float:
         """Return seconds that never jump."""
@@ -20,11 +21,8 @@ class Clock:
         """Return the wall clock's time, aware, UTC."""
         return datetime.now(UTC)
 
-    virtual: ClassVar[bool] = False
-    """Whether time passes only in sleeps."""
-
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
-        """Sleep in a thread, until `stop` at most; what a signal's handler raises ends it, too."""
+        """Sleep in a thread, until `stop` at most; an exception from a signal handler ends it, too."""
         if stop is None:
             time.sleep(max(seconds, 0.0))
         else:
@@ -35,4 +33,4 @@ class Clock:
         await asyncio.sleep(seconds)
 
 
-REAL = Clock()
+REAL = RealClock()

@@ -8,19 +8,18 @@ import threading
 from collections.abc import Hashable
 from weakref import WeakKeyDictionary
 
-from batchstatus._pacing import Gate, OpenGate, spacing
-from batchstatus._policy import Pace, RateLimit
-
-from .clock import Clock
+from batchstatus._core.clock import Clock
+from batchstatus._core.pacing import NoPace, PaceState, spacing
+from batchstatus._core.policies import Pace, RateLimit
 
 log = logging.getLogger("batchstatus")
 
 
-class SharedGate:
+class SharedPace:
     """A gate that any number of threads may use."""
 
     def __init__(self, spacing: float) -> None:
-        self._gate = Gate(spacing)
+        self._gate = PaceState(spacing)
         self._lock = threading.Lock()
 
     def reserve(self, now: float, before: float) -> float | None:
@@ -52,20 +51,20 @@ class SharedGate:
 
 
 _lock = threading.Lock()
-_gates: WeakKeyDictionary[Clock, dict[Hashable, SharedGate]] = WeakKeyDictionary()
+_gates: WeakKeyDictionary[Clock, dict[Hashable, SharedPace]] = WeakKeyDictionary()
 """By clock, since a gate's times are those of one clock; all real clients share one."""
 
 
-def gate_for(name: str, credential: Hashable, limit: RateLimit | Pace | None, clock: Clock) -> Pace:
+def pace_for(name: str, credential: Hashable, limit: RateLimit | Pace | None, clock: Clock) -> Pace:
     """Return the gate of a credential, or the caller's own.
 
     Where two clients set different limits, the slower one holds for both.
     """
     if not isinstance(limit, RateLimit):
-        return OpenGate() if limit is None else limit
+        return NoPace() if limit is None else limit
     with _lock:
         gates = _gates.setdefault(clock, {})
-        gate = gates.setdefault(credential, SharedGate(spacing(limit)))
+        gate = gates.setdefault(credential, SharedPace(spacing(limit)))
         differ = gate.slow_down_to(spacing(limit))
     if differ:
         log.warning("%s: two clients set different rate limits for one credential; the slower one holds", name)

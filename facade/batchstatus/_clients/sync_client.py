@@ -7,27 +7,31 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import closing
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from batchstatus._batch import Batch, BatchRef, BatchState, Outcome
-from batchstatus._events import Event, EventKind
-from batchstatus._exchange import Answer, Failure, Pause, Reply, Send
-from batchstatus._policy import PollPolicy, RetryPolicy
-from batchstatus._schedule import Read, Schedule
-from batchstatus.vendors import Account
+from batchstatus._core.account import Account
+from batchstatus._core.clock import Clock
+from batchstatus._core.events import Event, EventKind
+from batchstatus._core.policies import PollPolicy, RetryPolicy
+from batchstatus._core.read.check import AccountCheck
+from batchstatus._core.read.messages import Response, SendRequest, Sleep, StepResult, TransportFailure
+from batchstatus._core.transport import Transport
+from batchstatus._core.values import Batch, BatchRef, BatchState, Outcome
+from batchstatus._core.wait.schedule import OpenSchedule
 
-from .base import WAIT_TIMEOUT, Core, check_return_when, is_enough, is_wanted
-from .clock import Clock
-from .executors import ThreadCrew, Transport
+from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, parse_refs
+from .executors import ThreadExecutor
+
+T = TypeVar("T")
 
 
-class BatchClient(Core):
+class BatchClient(BaseClient):
     """Reads batches of any of its vendors; any number of threads may share it.
 
     Args:
-        *vendors: The accounts: `Gameball(...)`, `Believe(...)`.
+        *accounts: The accounts: `Gameball(...)`, `Believe(...)`.
         retry: How one read is retried.
-        poll: When a wait reads next, and when it gives up.
+        poll: When a wait polls next, and when it gives up.
         on_event: Called with each Event, in the thread or task that waits; it must not block. What it raises is logged.
         verify: False checks no certificate; an `ssl.SSLContext`, or the path of a CA bundle, checks against that.
         proxy: A proxy's URL; without it, HTTPS_PROXY, ALL_PROXY and NO_PROXY are obeyed.
@@ -42,7 +46,7 @@ class BatchClient(Core):
 
     def __init__(
         self,
-        *vendors: Account,
+        *accounts: Account,
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (it is frozen)
         poll: PollPolicy = PollPolicy(),  # noqa: B008 (it is frozen)
         on_event: Callable[[Event], object] | None = None,
@@ -51,13 +55,14 @@ class BatchClient(Core):
         clock: Clock | None = None,
         transport: Transport | None = None,
     ) -> None:
-        super().__init__(vendors, retry, poll, on_event, clock)
+        super().__init__(accounts, retry, poll, on_event, clock)
         if transport is None:
             # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
             from batchstatus._http import HttpTransport  # noqa: PLC0415
 
             transport = HttpTransport(verify=verify, proxy=proxy)
-        self._transport, self._distrust = transport, transport.distrust
+        self._transport = transport
+        self._discard_idle_connections = transport.discard_idle_connections
 
     def get(self, ref: str | BatchRef, *, timeout: float = 90.0) -> Batch:
         """Read a batch once, retrying what a retry can help.
@@ -68,9 +73,9 @@ class BatchClient(Core):
 
         Raises:
             ConfigurationError: The ref or timeout cannot work; nothing was sent.
-            TransportError: Nobody answered. RequestTimeout, if not in time.
-            APIError: The vendor said no; its subclasses say why.
-            InvalidResponse: The vendor answered, but not with this batch.
+            TransportError: No response; RequestTimeout if it did not come in time.
+            APIError: The vendor answered with an error status; the subclasses say which.
+            InvalidResponse: The response is not the requested batch.
         """
         return self._drive(self._read(ref, timeout))
 
@@ -78,19 +83,19 @@ class BatchClient(Core):
         self,
         ref: str | BatchRef,
         *,
-        timeout: float = WAIT_TIMEOUT,
+        timeout: float | None = None,
         until: Iterable[BatchState] | None = None,
         on_update: Callable[[Batch], object] | None = None,
         stop: threading.Event | None = None,
         resume: str | Mapping[str, Any] | None = None,
     ) -> Batch:
-        """Read a batch until it has ended, at once first, then when there is likely news.
+        """Poll a batch until it has ended: at once first, then when news is likely.
 
         A batch that ended as FAILED is a result, not an exception: see `Batch.raise_for_state`.
 
         Args:
             ref: `vendor:id`, `vendor/account:id`, or a BatchRef.
-            timeout: Seconds for all of it; with `resume` it replaces the checkpoint's deadline if it is given.
+            timeout: Seconds for all of it; default: until the checkpoint's deadline with `resume`, else 900.
             until: States that end the wait besides the terminal ones, such as {BatchState.REQUIRES_ACTION}.
             on_update: Called with the batch at the first reading and at each change; what it raises ends the wait.
             stop: Ends the wait when it is set, within 0.1 s in a pause and with its deadline in a read.
@@ -98,8 +103,8 @@ class BatchClient(Core):
 
         Raises:
             ConfigurationError: The ref or an option cannot work; nothing was sent.
-            APIError: The vendor said no; no later read can fare better.
-            ReadError: No read succeeded for `PollPolicy.give_up_after` seconds, and at least 5 failed.
+            APIError: The vendor answered with an error status, and a later poll cannot help.
+            ReadError: No poll succeeded for `PollPolicy.give_up_after` seconds, and at least 5 failed.
             WaitTimeout: The time is up, or the vendor's Retry-After leads beyond it; with a checkpoint.
             WaitStopped: `stop` was set; with a checkpoint.
         """
@@ -114,7 +119,7 @@ class BatchClient(Core):
 
     def watch(
         self,
-        refs: str | BatchRef | Iterable[str | BatchRef],
+        refs: Refs,
         *,
         timeout: float,
         changes_only: bool = True,
@@ -129,7 +134,7 @@ class BatchClient(Core):
             stop: Ends the watch when it is set.
         """
         schedule = self._schedule(refs, timeout=timeout)
-        return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.READ)
+        return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.ATTEMPT)
 
     def as_completed(
         self, refs: Iterable[str | BatchRef], *, timeout: float, stop: threading.Event | None = None
@@ -160,75 +165,162 @@ class BatchClient(Core):
                 What is still open then has WaitStopped, with its last reading and a checkpoint.
             stop: Ends the wait when it is set.
         """
-        return self._collect(self._schedule(refs, timeout=timeout), check_return_when(return_when), stop)
-
-    def get_many(self, refs: Iterable[str | BatchRef], *, timeout: float) -> dict[BatchRef, Outcome]:
-        """Return one good reading of each ref, or the error that came instead, within `timeout` seconds."""
-        return self._collect(self._schedule(refs, timeout=timeout, until=BatchState), "all", None)
-
-    def _collect(self, schedule: Schedule, return_when: str, stop: threading.Event | None) -> dict[BatchRef, Outcome]:
-        outcomes: dict[BatchRef, Outcome] = {}
+        schedule, found = self._schedule(refs, timeout=timeout), dict[BatchRef, Outcome]()
+        check_return_when(return_when)
         for event in self._events(schedule, stop, EventKind.DONE):
-            outcomes[event.ref] = event.outcome
+            found[event.ref] = event.outcome
             if is_enough(event.outcome, return_when):
                 schedule.stop()
-        return outcomes
+        return found
 
-    def _outcomes(
-        self, schedule: Schedule, stop: threading.Event | None, kind: EventKind
-    ) -> Generator[Outcome, None, None]:
-        with closing(self._events(schedule, stop, kind)) as events:
+    def get_many(self, refs: Iterable[str | BatchRef], *, timeout: float) -> dict[BatchRef, Outcome]:
+        """Read many batches once, each as `get` does; return an Outcome for every distinct ref.
+
+        Args:
+            refs: Any number, of all vendors and accounts; duplicates are read once.
+            timeout: Seconds for all of them together.
+
+        Raises:
+            ConfigurationError: A ref or the timeout cannot work; nothing was sent.
+        """
+        reads, found = self._reads(refs, timeout), dict[BatchRef, Outcome]()
+        for event in self._events(reads, None, EventKind.DONE):
+            found[event.ref] = event.outcome
+        return found
+
+    def follow(
+        self, refs: Iterable[str | BatchRef] = (), *, changes_only: bool = True, stop: threading.Event | None = None
+    ) -> Follow:
+        """Return a wait without an end, to which refs are added and from which they are discarded while it runs.
+
+        Iterating over it yields Outcomes, as `watch` does. A ref leaves it with the Outcome that has its terminal
+        batch, or the error that ends the wait for it; it may be added again.
+
+        Args:
+            refs: The first ones.
+            changes_only: False yields at each reading.
+            stop: Ends the iteration when it is set.
+        """
+        schedule, kind = self._open_schedule(), EventKind.CHANGE if changes_only else EventKind.ATTEMPT
+        following = Follow(schedule, self._outcomes(schedule, stop, kind), self._accounts_of)
+        following.add(refs)
+        return following
+
+    def check(self, *, timeout: float = 15.0) -> list[AccountCheck]:
+        """Ask each account once, for a batch that does not exist: whether its vendor is there and accepts its keys.
+
+        Args:
+            timeout: Seconds for each account.
+        """
+        return [self._drive(check) for check in self._checks(timeout)]
+
+    def _outcomes(self, plan: Plan, stop: threading.Event | None, kind: EventKind) -> Generator[Outcome, None, None]:
+        with closing(self._events(plan, stop, kind)) as events:
             for event in events:
                 if is_wanted(event, kind):
                     yield event.outcome
 
-    def _events(
-        self, schedule: Schedule, stop: threading.Event | None, kind: EventKind
-    ) -> Generator[Event, None, None]:
-        """Perform what the schedule decides, tell all events, and yield those of one kind and the ends.
+    def _events(self, plan: Plan, stop: threading.Event | None, kind: EventKind) -> Generator[Event, None, None]:
+        """Perform a plan, pass on all events, and yield those of one kind and the ends.
 
-        It leaves no thread behind, wherever the caller stops asking.
+        It leaves no thread behind, even if the caller stops early.
         """
-        crew = ThreadCrew(self._transport, self._clock, stop, schedule.in_flight)
+        executor = ThreadExecutor(
+            self._transport, self._clock, stop, plan.in_flight, wakeable=isinstance(plan, OpenSchedule)
+        )
+        plan.wake = executor.wake
         try:
             while True:
-                crew.deliver(schedule.answered)
-                while schedule.events:
-                    event = schedule.events.popleft()
-                    self._tell(event)
+                executor.deliver(plan.take_result)
+                while plan.events:
+                    event = plan.events.popleft()
+                    self._notify(event)
                     if event.kind is kind or event.kind is EventKind.DONE:
                         yield event
                 if stop is not None and stop.is_set():
-                    schedule.stop()
-                while isinstance(step := schedule.step(self._clock.monotonic(), self._clock.utc()), Read):
-                    crew.start(step)
-                if schedule.events:
+                    plan.stop()
+                while True:
+                    step = plan.step(self._clock.monotonic(), self._clock.utc())
+                    if step is None or isinstance(step, Sleep):
+                        break
+                    executor.start(step)
+                if plan.events:
                     continue
                 if step is None:
                     return
-                crew.rest(step.seconds)
+                executor.rest(step.seconds)
         finally:
-            crew.close()
+            executor.close()
 
     def close(self) -> None:
         """Close all connections; a second time does nothing."""
         self._closed = True
         self._transport.close()
 
-    def _drive(self, steps: Generator[Send | Pause, Reply, Batch]) -> Batch:
+    def _drive(self, steps: Generator[SendRequest | Sleep, StepResult, T]) -> T:
         try:
             step = next(steps)
             while True:
-                step = steps.send(self._reply(self._perform(step)))
+                step = steps.send(self._result(self._perform(step)))
         except StopIteration as end:
-            batch: Batch = end.value
-            return batch
+            value: T = end.value
+            return value
 
-    def _perform(self, step: Send | Pause) -> Answer | Failure | None:
-        if isinstance(step, Send):
+    def _perform(self, step: SendRequest | Sleep) -> Response | TransportFailure | None:
+        if isinstance(step, SendRequest):
             return self._transport.send(step, step.deadline - self._clock.monotonic())
         self._clock.sleep(step.seconds)
         return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Follow:
+    """A running wait: `add` and `discard` may be called while another thread iterates over it.
+
+        with client.follow(["gameball:1748392"]) as following:
+            for outcome in following:
+                ...
+
+    Made by `BatchClient.follow`. Closing it ends the wait and leaves the client open; another thread sets `stop`.
+    """
+
+    def __init__(
+        self,
+        schedule: OpenSchedule,
+        outcomes: Generator[Outcome, None, None],
+        accounts_of: Callable[[Refs], Mapping[BatchRef, Account]],
+    ) -> None:
+        self._schedule = schedule
+        self._outcomes = outcomes
+        self._accounts_of = accounts_of
+
+    def add(self, refs: Refs) -> None:
+        """Add refs, to be polled at once in their order; those in the wait already stay as they are.
+
+        Raises:
+            ConfigurationError: The client has no account for a ref; none is added.
+        """
+        self._schedule.add(self._accounts_of(refs))
+        self._schedule.wake()
+
+    def discard(self, refs: Refs) -> None:
+        """Drop refs; an Outcome that was found before may still come."""
+        self._schedule.discard(parse_refs(refs))
+        self._schedule.wake()
+
+    def close(self) -> None:
+        """End the wait."""
+        self._outcomes.close()
+
+    def __iter__(self) -> Generator[Outcome, None, None]:
+        return self._outcomes
 
     def __enter__(self) -> Self:
         return self

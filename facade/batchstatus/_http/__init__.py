@@ -17,7 +17,8 @@ from typing import Any
 
 import httpx
 
-from batchstatus._exchange import Answer, Failure, Request, Send
+from batchstatus._core.account import Request
+from batchstatus._core.read.messages import Response, SendRequest, TransportFailure
 from batchstatus._version import __version__
 
 from ._connections import IDLE, MOST, Connection, Connections, Origin
@@ -52,7 +53,7 @@ class HttpTransport:
         transport._pool._network_backend = DeadlineBackend(self._deadline)  # noqa: SLF001
         return transport
 
-    def send(self, step: Send, timeout: float) -> Answer | Failure:
+    def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return the whole answer, or why there is none within so many seconds."""
         self._deadline.set(timeout)
         if self._connections.enter(os.getpid()):
@@ -73,8 +74,8 @@ class HttpTransport:
             room.release()
 
     def _exchange(
-        self, connection: Connection[httpx.HTTPTransport], url: httpx.URL, step: Send, timeout: float
-    ) -> Answer | Failure | None:
+        self, connection: Connection[httpx.HTTPTransport], url: httpx.URL, step: SendRequest, timeout: float
+    ) -> Response | TransportFailure | None:
         """Return what came of it, or None where the connection was closed while it idled."""
         content: Content | None = None
         drop = [connection.transport]
@@ -101,7 +102,7 @@ class HttpTransport:
             for transport in drop:
                 transport.close()
 
-    def distrust(self) -> None:
+    def discard_idle_connections(self) -> None:
         """Close the connections that are free: one of them has brought what nobody asked for, and may bring more."""
         for transport in self._connections.clear(os.getpid()):
             transport.close()
@@ -126,7 +127,7 @@ class AsyncHttpTransport:
         transport._pool._network_backend = RememberingBackend()  # noqa: SLF001
         return transport
 
-    async def send(self, step: Send, timeout: float) -> Answer | Failure:
+    async def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return the whole answer, or why there is none within so many seconds."""
         loop = asyncio.get_running_loop()
         if self._connections.enter(loop):
@@ -150,8 +151,13 @@ class AsyncHttpTransport:
             room.release()
 
     async def _exchange(
-        self, connection: Connection[httpx.AsyncHTTPTransport], url: httpx.URL, step: Send, end: float, timeout: float
-    ) -> Answer | Failure | None:
+        self,
+        connection: Connection[httpx.AsyncHTTPTransport],
+        url: httpx.URL,
+        step: SendRequest,
+        end: float,
+        timeout: float,
+    ) -> Response | TransportFailure | None:
         """Return what came of it, or None where the connection was closed while it idled."""
         content: Content | None = None
         loop = asyncio.get_running_loop()
@@ -188,7 +194,7 @@ class AsyncHttpTransport:
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
-    def distrust(self) -> None:
+    def discard_idle_connections(self) -> None:
         """Close the connections that are free: one of them has brought what nobody asked for, and may bring more."""
         for transport in self._connections.clear(asyncio.get_running_loop()):
             self._drop(transport)

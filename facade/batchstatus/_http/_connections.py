@@ -16,7 +16,7 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define
 
-from batchstatus._errors import ConfigurationError
+from batchstatus._core.errors import ConfigurationError
 
 MOST = 256
 """Exchanges under way at once in a client; others wait for a connection, within their own deadlines."""

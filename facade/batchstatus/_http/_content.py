@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-from batchstatus._exchange import Answer
+from batchstatus._core.read.messages import Response
 
 ERROR_PAGE = 64 * 1024
 """Bytes of a body that comes with any status but 200; the rest is not read."""
@@ -61,11 +61,11 @@ class Content:
         self._body.clear()  # what is left of it would be no JSON anyway
         return True
 
-    def answer(self) -> Answer:
+    def answer(self) -> Response:
         """Return the whole answer."""
         if self._gzip is not None and not self._gzip.eof and self._wire:
             self._refuse("the body ends within its gzip stream", cut_short=True)
-        return Answer(status=self._status, headers=self._headers, body=bytes(self._body))
+        return Response(status=self._status, headers=self._headers, body=bytes(self._body))
 
     def _refuse(self, reason: str, *, cut_short: bool = False) -> None:
         if not self.is_refusal:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import httpx
 
-from batchstatus._errors import InvalidResponse, RequestTimeout, TransportError
-from batchstatus._exchange import Answer, Failure
+from batchstatus._core.errors import InvalidResponse, RequestTimeout, TransportError
+from batchstatus._core.read.messages import Response, TransportFailure
 
 from ._content import BadContent, Content
 
 
-def outcome_of(content: Content | None, error: Exception, timeout: float) -> Answer | Failure:
+def outcome_of(content: Content | None, error: Exception, timeout: float) -> Response | TransportFailure:
     """Return the refusal that is whole enough, or why there is no answer."""
     if content is not None and content.is_refusal:
         return content.answer()  # the vendor's no stands, even where its body breaks off
     if isinstance(error, BadContent):
-        return Failure(error=InvalidResponse, reason=str(error), status=error.status, cut_short=error.cut_short)
+        return TransportFailure(
+            error=InvalidResponse, reason=str(error), status=error.status, cut_short=error.cut_short
+        )
     cause = _system_error(error)
     detail = f"{cause or error or type(error).__name__}"
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
@@ -28,12 +30,12 @@ def outcome_of(content: Content | None, error: Exception, timeout: float) -> Ans
         reason = f"the proxy refused; check its address and rights ({detail})"
     else:
         reason = f"the connection broke before the answer was whole ({detail})"
-    return Failure(error=TransportError, reason=reason, cause=cause)
+    return TransportFailure(error=TransportError, reason=reason, cause=cause)
 
 
-def too_late(timeout: float) -> Failure:
+def too_late(timeout: float) -> TransportFailure:
     reason = f"no complete answer within {timeout:.3g} s; the vendor or the network is slow, or a firewall is silent"
-    return Failure(error=RequestTimeout, reason=reason)
+    return TransportFailure(error=RequestTimeout, reason=reason)
 
 
 def _system_error(error: BaseException) -> OSError | None:

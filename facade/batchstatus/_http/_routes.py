@@ -11,8 +11,8 @@ from urllib.request import getproxies, proxy_bypass
 
 import httpx
 
-from batchstatus._errors import ConfigurationError
-from batchstatus._url import is_loopback
+from batchstatus._core.errors import ConfigurationError
+from batchstatus._core.urls import is_loopback
 
 from ._connections import Origin
 

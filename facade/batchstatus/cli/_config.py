@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from batchstatus import BatchState, Believe, ConfigurationError, Gameball, RateLimit
+from batchstatus import BatchState, Believe, ConfigurationError, Gameball, RateLimit, account_from_env
 from batchstatus.vendors import VENDORS
 
 from ._exit import MissingKey
@@ -108,19 +108,19 @@ def load(given: Path | None, commands: Collection[str]) -> Settings:
 def accounts(settings: Settings) -> list[Gameball | Believe]:
     """Return the accounts of the environment, and those of the file that have another name."""
     found: list[Any] = [account for vendor in VENDORS.values() if (account := _of_environment(vendor))]
-    taken = {(account.name, account.account) for account in found}
+    taken = {account.account_ref for account in found}
     for account in [_account(settings.path, table) for table in settings.accounts]:
-        if (account.name, account.account) not in taken:
-            taken.add((account.name, account.account))
+        if account.account_ref not in taken:
+            taken.add(account.account_ref)
             found.append(account)
     return found
 
 
 def _of_environment(vendor: Any) -> Any:
     try:
-        return vendor.from_env()
+        return account_from_env(vendor)
     except ConfigurationError as error:
-        names = [f"{vendor.name}_{key}".upper() for key in vendor.KEY_HEADERS]
+        names = vendor.environment_variables().values()
         if all(os.environ.get(name) or os.environ.get(f"{name}_FILE") for name in names):
             raise
         raise MissingKey(str(error)) from None
@@ -137,7 +137,7 @@ def _account(path: Path, table: Mapping[str, Any]) -> Any:
     given = {key: options.pop(key) for key in ("base_url", "allow_insecure", "rate_limit", "states") if key in options}
     name = options.pop("name", None)
     if options:
-        raise ConfigurationError(f"{path}: an account of {vendor.name} has no {', '.join(sorted(options))}")
+        raise ConfigurationError(f"{path}: an account of {vendor.vendor} has no {', '.join(sorted(options))}")
     if "rate_limit" in given:
         try:
             given["rate_limit"] = RateLimit(**given["rate_limit"])
@@ -149,7 +149,7 @@ def _account(path: Path, table: Mapping[str, Any]) -> Any:
         except ValueError as error:
             raise ConfigurationError(f"{path}: {error}; there are {', '.join(BatchState)}") from None
     make: Any = vendor
-    return make(**keys, **given, account=name)
+    return make(**keys, **given, name=name)
 
 
 def _key(path: Path, key: str, options: dict[str, Any]) -> Any:

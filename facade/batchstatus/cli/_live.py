@@ -42,7 +42,7 @@ class LiveTable:
 
     def note(self, event: Event) -> None:
         """Take an event in."""
-        if event.kind not in {EventKind.READ, EventKind.DONE}:
+        if event.kind not in {EventKind.ATTEMPT, EventKind.DONE}:
             return
         if event.batch is not None:
             self._batches[event.ref] = event.batch
@@ -53,7 +53,7 @@ class LiveTable:
         elif event.kind is EventKind.DONE and not isinstance(event.error, WaitError):
             self._errors.pop(event.ref, None)
             self._lost.add(event.ref)
-        elif event.error is not None and event.kind is EventKind.READ:
+        elif event.error is not None and event.kind is EventKind.ATTEMPT:
             self._errors[event.ref] = f"{type(event.error).__name__}: {event.error}"
 
     def draw(self) -> Group:

@@ -142,7 +142,7 @@ class Session:
         from batchstatus.vendors import VENDORS  # noqa: PLC0415
 
         wanted = BatchRef.parse(ref)
-        names = [account.account for account in accounts if account.name == wanted.vendor]
+        names = [account.name for account in accounts if account.vendor == wanted.vendor]
         if wanted.account in names or (wanted.account is None and len(names) == 1):
             return None
         if names:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from batchstatus import Outcome
     from batchstatus.store import Change
 
-MOST_SAID = 20
+MAX_PRINTED = 20
 SCHEMA = 1
 """The version of every JSON object that is printed."""
 
@@ -53,10 +53,10 @@ def say(what: object) -> None:
 
 def say_all(errors: Sequence[BaseException], what: str) -> None:
     """Say errors, of very many the first; `what` says what the others are."""
-    for error in errors[:MOST_SAID]:
+    for error in errors[:MAX_PRINTED]:
         say(error)
-    if len(errors) > MOST_SAID:
-        say(f"{len(errors) - MOST_SAID} more {what}")
+    if len(errors) > MAX_PRINTED:
+        say(f"{len(errors) - MAX_PRINTED} more {what}")
 
 
 def note(what: str) -> None:

@@ -78,7 +78,7 @@ def checks(*, offline: bool) -> Iterator[tuple[str, bool, str, int]]:
         yield "keys", False, str(error), code_of(error)
         return
     for account in accounts:
-        name = account.name if account.account is None else f"{account.name}/{account.account}"
+        name = account.account_ref
         yield f"{name} keys", True, f"present, for {account.base_url}", REACHED
         if not offline:
             yield from _reach(name, account.base_url)
@@ -140,7 +140,7 @@ def _ask(name: str, account: Any) -> tuple[str, bool, str, int]:
 
     async def ask() -> None:
         async with AsyncBatchClient(account) as client:
-            await client.get(BatchRef(account.name, NOBODYS[account.name], account.account), timeout=15)
+            await client.get(BatchRef(account.vendor, account.PROBE_ID, account.name), timeout=15)
 
     try:
         asyncio.run(ask())

@@ -1,6 +1,6 @@
 """The pace of an account, kept in the store: all processes that share the file share its slots.
 
-The rules are those of `batchstatus._pacing.Gate`, by the wall clock, as a monotonic one means nothing elsewhere. No
+The rules are those of `batchstatus._core.pacing.Gate`, by the wall clock, as a monotonic one means nothing elsewhere. No
 slot is booked more than AHEAD seconds ahead, so one that stands further ahead tells that the clock was put back.
 """
 
@@ -16,7 +16,7 @@ from contextlib import suppress
 from attrs import frozen
 
 from batchstatus import RateLimit
-from batchstatus._pacing import LATE, RECOVERY, SLOWEST, spacing
+from batchstatus._core.pacing import LATE, MAX_SLOWNESS, RECOVERY, spacing
 
 from ._link import Link
 
@@ -126,7 +126,7 @@ class StorePace:
             with self._link.transaction() as connection:
                 slots = self._slots(connection, wall)
                 if wall >= slots.closed_until:
-                    self._slowness = min(slots.slowness * 2.0, SLOWEST)
+                    self._slowness = min(slots.slowness * 2.0, MAX_SLOWNESS)
                     self._write(connection, slowness=self._slowness)
                 if wall + pause > slots.closed_until:
                     self._write(connection, closed_until=wall + pause, closed_for=pause)

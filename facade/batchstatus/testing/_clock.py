@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
-from batchstatus._clients.clock import Clock
+from batchstatus._core.clock import Clock
 
 EPOCH = datetime(2025, 1, 27, 12, tzinfo=UTC)
 

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from attrs import field, frozen
 
 from batchstatus import BatchRef, RequestTimeout, TransportError
-from batchstatus._exchange import Answer, Failure
+from batchstatus._core.read.messages import Response, TransportFailure
 
 from ._bodies import SimulatedBatch, body, error_body
 from ._clock import EPOCH
@@ -78,17 +78,19 @@ def step(given: Steplike) -> Step:
     raise ValueError(f"a step is a status word, an HTTP status, a dict, TransportError, or a Step, not {given!r:.80}")
 
 
-def outcome(ref: BatchRef, step: Step, timeout: float) -> Answer | Failure:
+def outcome(ref: BatchRef, step: Step, timeout: float) -> Response | TransportFailure:
     """Return what a transport brings where a read of `ref` meets a step, and has so many seconds."""
     if step.seconds >= timeout:
-        return Failure(error=RequestTimeout, reason=f"no complete answer within {timeout:.3g} s, as the script has it")
+        return TransportFailure(
+            error=RequestTimeout, reason=f"no complete answer within {timeout:.3g} s, as the script has it"
+        )
     if step.error is not None:
-        return Failure(error=step.error, reason="nobody answers, as the script has it")
+        return TransportFailure(error=step.error, reason="nobody answers, as the script has it")
     content = step.payload
     if content is None:
         content = _body(ref, step) if step.status == 200 else error_body(ref.vendor, step.status)
     headers = {} if step.retry_after is None else {"retry-after": step.retry_after}
-    return Answer(status=step.status, headers=headers, body=json.dumps(content).encode())
+    return Response(status=step.status, headers=headers, body=json.dumps(content).encode())
 
 
 def _body(ref: BatchRef, step: Step) -> dict[str, Any]:

@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from batchstatus import AsyncBatchClient, BatchClient, BatchRef, Believe, Gameball
-from batchstatus._exchange import Answer, Failure, Request, Send
+from batchstatus._core.account import Request
+from batchstatus._core.read.messages import Response, SendRequest, TransportFailure
 
 from ._clock import FakeClock
 from ._script import Step, Steplike, outcome, step
@@ -85,7 +86,7 @@ class FakeVendors:
         script = self._scripts.get(path)
         if script is None:
             vendor = BELIEVE if {*request.keys} == {*BELIEVE.KEY_HEADERS.values()} else GAMEBALL
-            return BatchRef(vendor.name, "unscripted"), Step(status=404)
+            return BatchRef(vendor.vendor, "unscripted"), Step(status=404)
         with self._lock:
             self.reads.append((self.clock.now, script.ref))
             script.played += 1
@@ -107,13 +108,13 @@ class FakeTransport:
     def __init__(self, vendors: FakeVendors) -> None:
         self._vendors = vendors
 
-    def send(self, step: Send, timeout: float) -> Answer | Failure:
+    def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return what the next step of the script brings."""
         ref, played = self._vendors.play(step.request)
         self._vendors.clock.sleep(min(played.seconds, timeout))
         return outcome(ref, played, timeout)
 
-    def distrust(self) -> None:
+    def discard_idle_connections(self) -> None:
         """Do nothing."""
 
     def close(self) -> None:
@@ -126,13 +127,13 @@ class AsyncFakeTransport:
     def __init__(self, vendors: FakeVendors) -> None:
         self._vendors = vendors
 
-    async def send(self, step: Send, timeout: float) -> Answer | Failure:
+    async def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return what the next step of the script brings."""
         ref, played = self._vendors.play(step.request)
         await self._vendors.clock.sleep_async(min(played.seconds, timeout))
         return outcome(ref, played, timeout)
 
-    def distrust(self) -> None:
+    def discard_idle_connections(self) -> None:
         """Do nothing."""
 
     async def close(self) -> None:

@@ -1,13 +1,15 @@
-"""One file per vendor; the only direct importers of the generated clients."""
+"""One file per vendor; only these import the generated clients."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ._base import Account
+from batchstatus._core.account import Account
+
 from .believe import Believe
 from .gameball import Gameball
 
-__all__ = ["VENDORS", "Account", "Believe", "Gameball"]
+__all__ = ["VENDORS", "Believe", "Gameball"]
 
-VENDORS: Mapping[str, type[Account]] = {vendor.name: vendor for vendor in (Gameball, Believe)}
+VENDORS: Mapping[str, type[Account]] = {vendor.vendor: vendor for vendor in (Gameball, Believe)}
+"""The account class of each vendor, by the vendor's name in refs."""

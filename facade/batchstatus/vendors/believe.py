@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from batchstatus import _body, _errors
-from batchstatus._batch import BatchState, Counts, ItemFailure
-from batchstatus._exchange import Request
-from batchstatus._meaning import Facts
-from batchstatus._policy import Pace, RateLimit
-from batchstatus._secret import KeySource, Secret
-
-from ._base import Account, keep_unset
+from batchstatus._core import errors
+from batchstatus._core.account import Account, ErrorFields, Request, StatusFields, keep_unset
+from batchstatus._core.keys import KeySource, Secret
+from batchstatus._core.policies import Pace, RateLimit
+from batchstatus._core.read import fields
+from batchstatus._core.values import BatchState, Counts, ItemFailure
 
 if TYPE_CHECKING:
     from batchstatus_raw.believe.models import ExecutionResult, InitResult
@@ -29,7 +27,7 @@ class Believe(Account):
         api_key: The key for the header `x-believe-api-key`, with the scope `burn` or `airdrop` (P-B L15): text, or a
             function that returns the current key (for rotation).
         base_url: Where the API is, without `/v1/...`; must be https, except on loopback.
-        account: The name in refs (`believe/acme:550e8400-...`) where a client has several accounts at Believe.
+        name: The name in refs (`believe/acme:550e8400-...`) where a client has several accounts at Believe.
         rate_limit: How often the key may be used; None: as often as a caller likes (P-B L27).
         states: Further status words and what they mean, compared without case; they win over the built-in ones.
         allow_insecure: Whether a base_url with http is good off loopback too. Keys then travel in the clear.
@@ -38,7 +36,7 @@ class Believe(Account):
         ConfigurationError: A key, URL, account or state cannot work; the message never shows a key.
     """
 
-    name = "believe"
+    vendor = "believe"
     BASE_URL = "https://public.believe.app"
     RATE_LIMIT = RateLimit(10, 1.0)
     KEY_HEADERS: ClassVar[Mapping[str, str]] = {"api_key": "x-believe-api-key"}
@@ -50,24 +48,25 @@ class Believe(Account):
         "EXECUTED": BatchState.SUCCEEDED,
         "FAILED": BatchState.FAILED,
     }
-    ERRORS: ClassVar[Mapping[str, type[_errors.APIError]]] = {  # copies of docs.believe.app (B4, B5, B6)
-        "ERR_UNAUTHORIZED": _errors.AuthenticationError,
-        "ERR_KEY_NOT_FOUND": _errors.AuthenticationError,
-        "ERR_KEY_SCOPES_UNAUTHORIZED": _errors.PermissionDenied,  # 401 or 403: not stated (B6)
-        "ERR_BATCH_NOT_FOUND": _errors.BatchNotFound,
+    ERRORS: ClassVar[Mapping[str, type[errors.APIError]]] = {  # copies of docs.believe.app (B4, B5, B6)
+        "ERR_UNAUTHORIZED": errors.AuthenticationError,
+        "ERR_KEY_NOT_FOUND": errors.AuthenticationError,
+        "ERR_KEY_SCOPES_UNAUTHORIZED": errors.PermissionDenied,  # 401 or 403: not stated (B6)
+        "ERR_BATCH_NOT_FOUND": errors.BatchNotFound,
     }
-    ADVICE: ClassVar[Mapping[type[_errors.APIError], str]] = {
-        _errors.AuthenticationError: "check api_key",
-        _errors.PermissionDenied: "the key needs the scope burn or airdrop",
+    ADVICE: ClassVar[Mapping[type[errors.APIError], str]] = {
+        errors.AuthenticationError: "check api_key",
+        errors.PermissionDenied: "the key needs the scope burn or airdrop",
     }
-    ERROR_CODE = ("error",)  # the spec says int32, it is a string (B4)
+    EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
+    PROBE_ID = "00000000-0000-4000-8000-000000000000"
 
     def __init__(
         self,
         api_key: KeySource,
         *,
         base_url: str | None = None,
-        account: str | None = None,
+        name: str | None = None,
         rate_limit: RateLimit | Pace | None = RATE_LIMIT,
         states: Mapping[str, BatchState] | None = None,
         allow_insecure: bool = False,
@@ -75,18 +74,18 @@ class Believe(Account):
         key = Secret("Believe's api_key", api_key)
         del api_key  # tracebacks with local variables must not show it
         super().__init__(
-            key, base_url=base_url, account=account, rate_limit=rate_limit, states=states, allow_insecure=allow_insecure
+            key, base_url=base_url, name=name, rate_limit=rate_limit, states=states, allow_insecure=allow_insecure
         )
 
-    def built(self, batch_id: str) -> Request:
-        """Return what to send to ask for a batch."""
+    def raw_request(self, batch_id: str) -> Request:
+        """Return the raw client's request for a batch's status."""
         # Here, not at the top: importing the raw client imports httpx.
         from batchstatus_raw.believe.api.flywheel import get_batch_status  # noqa: PLC0415
 
-        return self._request(get_batch_status._get_kwargs(batch_id))
+        return self.authenticate(get_batch_status._get_kwargs(batch_id))
 
-    def facts(self, body: dict[str, Any]) -> Facts:
-        """Return what a body says; the counts are those of the execution, not of the set-up."""
+    def status_fields(self, body: dict[str, Any]) -> StatusFields:
+        """Return the fields of a status body; the counts are those of the execution, not of the set-up."""
         from batchstatus_raw.believe.models import BatchStatusResponse  # noqa: PLC0415
         from batchstatus_raw.believe.types import Unset  # noqa: PLC0415
 
@@ -94,16 +93,20 @@ class Believe(Account):
         _check_results(body)
         model = BatchStatusResponse.from_dict(body)
         execution = model.execute_result or None
-        return Facts(
+        return StatusFields(
             id=model.id,
             status=model.status,
             counts=_counts(execution),
             failures=_failures(model.init_result or None, execution),
             results=_results(execution),
-            created_at=_body.timestamp(model.date_created),
-            updated_at=_body.timestamp(model.date_updated),
+            created_at=fields.timestamp(model.date_created),
+            updated_at=fields.timestamp(model.date_updated),
             raw=model,
         )
+
+    def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
+        """Return the fields of an error body; the spec says that `error` is an int32, it is a string (B4)."""
+        return ErrorFields(code=fields.text(body.get("error")), message=fields.text(body.get("message")))
 
 
 def _check_results(body: Mapping[str, Any]) -> None:
@@ -119,20 +122,20 @@ def _counts(execution: ExecutionResult | None) -> Counts:
     """Return the counts of the execution, absent before its end (P-B L83-85); it may stop before the total."""
     if execution is None:
         return Counts()
-    succeeded, failed = _body.count(execution.total_successful), _body.count(execution.total_failed)
+    succeeded, failed = fields.count(execution.total_successful), fields.count(execution.total_failed)
     processed = succeeded + failed if succeeded is not None and failed is not None else None
-    return Counts(total=_body.count(execution.total), processed=processed, succeeded=succeeded, failed=failed)
+    return Counts(total=fields.count(execution.total), processed=processed, succeeded=succeeded, failed=failed)
 
 
 def _failures(setup: InitResult | None, execution: ExecutionResult | None) -> tuple[ItemFailure, ...]:
     """Return the failed step of each phase: a message and, of the execution, the index it stopped at."""
     found = []
     if setup is not None and setup.failed_tx_msg:
-        found.append(ItemFailure(message=_body.rendering(setup.failed_tx_msg), phase="setup"))
+        found.append(ItemFailure(message=fields.rendering(setup.failed_tx_msg), phase="setup"))
     if execution is not None:
-        index = _body.count(execution.failed_on_transaction_index)
+        index = fields.count(execution.failed_on_transaction_index)
         if execution.failed_tx_msg or index is not None:
-            message = _body.rendering(execution.failed_tx_msg or "the vendor gives no message")
+            message = fields.rendering(execution.failed_tx_msg or "the vendor gives no message")
             found.append(ItemFailure(message=message, index=index, phase="execution"))
     return tuple(found)
 

@@ -9,14 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from batchstatus import _body, _errors
-from batchstatus._batch import BatchState, Counts, ItemFailure
-from batchstatus._exchange import Request
-from batchstatus._meaning import Facts
-from batchstatus._policy import Pace, RateLimit
-from batchstatus._secret import KeySource, Secret
-
-from ._base import Account, keep_unset
+from batchstatus._core import errors
+from batchstatus._core.account import Account, ErrorFields, Request, StatusFields, keep_unset
+from batchstatus._core.keys import KeySource, Secret
+from batchstatus._core.policies import Pace, RateLimit
+from batchstatus._core.read import fields
+from batchstatus._core.values import BatchState, Counts, ItemFailure
 
 if TYPE_CHECKING:
     from batchstatus_raw.gameball.models import BatchStatusResponse
@@ -29,7 +27,7 @@ class Gameball(Account):
         api_key: The key for the header `apikey`: text, or a function that returns the current key (for rotation).
         secret_key: The key for the header `secretkey`, likewise; the status needs both (P-G L68-83).
         base_url: Where the API is, without `/api/...`; must be https, except on loopback.
-        account: The name in refs (`gameball/acme:1748392`) where a client has several accounts at Gameball.
+        name: The name in refs (`gameball/acme:1748392`) where a client has several accounts at Gameball.
         rate_limit: How often the account may be asked; None: as often as a caller likes. That batch reads fall under
             Gameball's limits is inferred (G21); the other one, 30 in a second, is kept by the even spacing.
         states: Further status words and what they mean, compared without case; they win over the built-in ones.
@@ -39,7 +37,7 @@ class Gameball(Account):
         ConfigurationError: A key, URL, account or state cannot work; the message never shows a key.
     """
 
-    name = "gameball"
+    vendor = "gameball"
     BASE_URL = "https://api.gameball.co"
     RATE_LIMIT = RateLimit(360, 30.0)
     KEY_HEADERS: ClassVar[Mapping[str, str]] = {"api_key": "apikey", "secret_key": "secretkey"}
@@ -56,20 +54,21 @@ class Gameball(Account):
         "stopped": BatchState.CANCELLED,  # a stop operation exists (G10)
         "cancelled": BatchState.CANCELLED,  # (G10)
     }
-    ERRORS: ClassVar[Mapping[str, type[_errors.APIError]]] = {  # vendor docs, status-error-codes (G4)
-        "1000": _errors.AuthenticationError,
-        "1001": _errors.AuthenticationError,
-        "1002": _errors.PermissionDenied,
-        "3000": _errors.BadRequest,
-        "4004": _errors.BatchNotFound,
-        "7000": _errors.BatchNotFound,
-        "8000": _errors.PermissionDenied,
+    ERRORS: ClassVar[Mapping[str, type[errors.APIError]]] = {  # vendor docs, status-error-codes (G4)
+        "1000": errors.AuthenticationError,
+        "1001": errors.AuthenticationError,
+        "1002": errors.PermissionDenied,
+        "3000": errors.BadRequest,
+        "4004": errors.BatchNotFound,
+        "7000": errors.BatchNotFound,
+        "8000": errors.PermissionDenied,
     }
-    ADVICE: ClassVar[Mapping[type[_errors.APIError], str]] = {
-        _errors.AuthenticationError: "check api_key and secret_key: Gameball wants both, of the same account",
-        _errors.PermissionDenied: "the account's plan or key does not cover batches",
+    ADVICE: ClassVar[Mapping[type[errors.APIError], str]] = {
+        errors.AuthenticationError: "check api_key and secret_key: Gameball wants both, of the same account",
+        errors.PermissionDenied: "the account's plan or key does not cover batches",
     }
-    ERROR_CODE = ("code", "error")  # the second on some endpoints (G4)
+    EXAMPLE_ID = "1748392"
+    PROBE_ID = "0"
 
     def __init__(
         self,
@@ -77,7 +76,7 @@ class Gameball(Account):
         secret_key: KeySource,
         *,
         base_url: str | None = None,
-        account: str | None = None,
+        name: str | None = None,
         rate_limit: RateLimit | Pace | None = RATE_LIMIT,
         states: Mapping[str, BatchState] | None = None,
         allow_insecure: bool = False,
@@ -87,21 +86,21 @@ class Gameball(Account):
         super().__init__(
             *keys,
             base_url=base_url,
-            account=account,
+            name=name,
             rate_limit=rate_limit,
             states=states,
             allow_insecure=allow_insecure,
         )
 
-    def built(self, batch_id: str) -> Request:
-        """Return what to send to ask for a batch."""
+    def raw_request(self, batch_id: str) -> Request:
+        """Return the raw client's request for a batch's status."""
         # Here, not at the top: importing the raw client imports httpx.
         from batchstatus_raw.gameball.api.batches import get_batch_status  # noqa: PLC0415
 
-        return self._request(get_batch_status._get_kwargs(batch_id))
+        return self.authenticate(get_batch_status._get_kwargs(batch_id))
 
-    def facts(self, body: dict[str, Any]) -> Facts:
-        """Return what a body says, in the spec's shape or in the tutorials'."""
+    def status_fields(self, body: dict[str, Any]) -> StatusFields:
+        """Return the fields of a status body, in the spec's shape or in the tutorials'."""
         from batchstatus_raw.gameball.models import BatchStatusResponse  # noqa: PLC0415
         from batchstatus_raw.gameball.types import Unset  # noqa: PLC0415
 
@@ -111,15 +110,23 @@ class Gameball(Account):
         response = model.additional_properties.get("response") if tutorial else {}
         response = response if isinstance(response, dict) else {}
         pending = self.state_of(str(model.status)) is BatchState.PENDING
-        return Facts(
+        return StatusFields(
             id=None if isinstance(model.batch_id, Unset) or model.batch_id == "" else model.batch_id,
             status=model.status,
             counts=_tutorial_counts(model, pending) if tutorial else _counts(model),
             fraction=_fraction(model.progress),
             failures=_failures(response.get("failed") if tutorial else model.errors),
             results=_items(response.get("successful") if tutorial else model.results),
-            created_at=_body.timestamp(model.additional_properties.get("createdAt")),
+            created_at=fields.timestamp(model.additional_properties.get("createdAt")),
             raw=model,
+        )
+
+    def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
+        """Return the fields of an error body; some endpoints call the code `error` (G4)."""
+        return ErrorFields(
+            code=fields.text(fields.first(body, "code", "error")),
+            message=fields.text(body.get("message")),
+            request_id=fields.text(body.get("requestId")),
         )
 
 
@@ -132,15 +139,15 @@ def _is_tutorial(body: Mapping[str, Any]) -> bool:
 
 def _counts(model: BatchStatusResponse) -> Counts:
     """Return the counts of the spec's shape; that processed includes failed is inferred (G12)."""
-    processed, failed = _body.count(model.processed_items), _body.count(model.failed_items)
+    processed, failed = fields.count(model.processed_items), fields.count(model.failed_items)
     succeeded = None if processed is None or failed is None or failed > processed else processed - failed
-    return Counts(total=_body.count(model.total_items), processed=processed, succeeded=succeeded, failed=failed)
+    return Counts(total=fields.count(model.total_items), processed=processed, succeeded=succeeded, failed=failed)
 
 
 def _tutorial_counts(model: BatchStatusResponse, pending: bool) -> Counts:
     """Return the counts of the tutorials' shape: finishedCount counts successes; a total of 0 is none while pending."""
     total, succeeded, failed = (
-        _body.count(model.additional_properties.get(name)) for name in ("totalCount", "finishedCount", "errorCount")
+        fields.count(model.additional_properties.get(name)) for name in ("totalCount", "finishedCount", "errorCount")
     )
     processed = succeeded + failed if succeeded is not None and failed is not None else None
     return Counts(
@@ -150,7 +157,7 @@ def _tutorial_counts(model: BatchStatusResponse, pending: bool) -> Counts:
 
 def _fraction(progress: object) -> float | None:
     """Return 0 as 0 and a number above 1, up to 100, as a percentage; up to 1 could be either scale (G8)."""
-    value = _body.number(progress)
+    value = fields.number(progress)
     if value == 0:
         return 0.0
     return value / 100 if value is not None and 1 < value <= 100 else None
@@ -163,12 +170,12 @@ def _failures(items: object) -> tuple[ItemFailure, ...]:
 
 def _failure(item: object) -> ItemFailure:
     if not isinstance(item, dict):
-        return ItemFailure(message=_body.rendering(item))
+        return ItemFailure(message=fields.rendering(item))
     return ItemFailure(
-        message=_body.rendering(_body.first(item, "message", "error") or item),
-        code=_body.text(item.get("code")),
-        index=_body.count(item.get("index")),
-        id=_body.text(_body.first(item, "id", "customerId")),  # the second in the tutorials' examples
+        message=fields.rendering(fields.first(item, "message", "error") or item),
+        code=fields.text(item.get("code")),
+        index=fields.count(item.get("index")),
+        id=fields.text(fields.first(item, "id", "customerId")),  # the second in the tutorials' examples
     )
 
 

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import copy
 import hashlib
 import logging
 import os
 import secrets
 import sqlite3
-from collections import Counter
 from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from typing import Any
 
-from batchstatus import AsyncBatchClient, BatchRef, Believe, ConfigurationError, Gameball, Outcome, RateLimit, WaitError
+from batchstatus import (
+    Account,
+    AsyncBatchClient,
+    BatchRef,
+    ConfigurationError,
+    Outcome,
+    RateLimit,
+    WaitError,
+    accounts_by_ref,
+)
 from batchstatus.store import Change, Store
 
 from ._deliveries import Delivery
@@ -50,7 +57,7 @@ class Watcher:
     def __init__(
         self,
         store: Store,
-        accounts: Iterable[Gameball | Believe],
+        accounts: Iterable[Account],
         *,
         deliver: Delivery | None = None,
         in_flight: int = IN_FLIGHT,
@@ -61,7 +68,7 @@ class Watcher:
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._store = store
         self._accounts = paced(store, accounts)
-        self._places = places(self._accounts)
+        self._places = set(accounts_by_ref(self._accounts))
         self._options = options
         self._deliver = deliver
         self._in_flight = in_flight
@@ -190,33 +197,26 @@ def has_ended(outcome: Outcome) -> bool:
     return outcome.unwrap().is_terminal
 
 
-def paced(store: Store, accounts: Iterable[Gameball | Believe]) -> list[Gameball | Believe]:
+def paced(store: Store, accounts: Iterable[Account]) -> list[Account]:
     """Return copies of the accounts whose pace is kept in the store, one for each credential."""
-    found: list[Gameball | Believe] = []
+    found: list[Account] = []
     names: dict[Hashable, str] = {}
     for account in accounts:
         if isinstance(account.rate_limit, RateLimit):
-            limit, account = account.rate_limit, copy.copy(account)  # noqa: PLW2901 (from here on the copy)
             name = names.setdefault(account.credential, credential(account))
-            account.rate_limit = store.pace(name, limit)
-        found.append(account)
+            found.append(account.with_rate_limit(store.pace(name, account.rate_limit)))
+        else:
+            found.append(account)
     return found
 
 
-def credential(account: Gameball | Believe) -> str:
+def credential(account: Account) -> str:
     """Return a name for an account that tells nothing of its keys, the same in every process."""
-    text = "\n".join((account.name, account.account or "", account.base_url))
+    text = "\n".join((account.vendor, account.name or "", account.base_url))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
 
-def places(accounts: Iterable[Gameball | Believe]) -> set[str]:
-    """Return the places of refs that these accounts can read: a vendor's only account needs no name."""
-    found = {f"{account.name}/{account.account}" if account.account else account.name for account in accounts}
-    numbers = Counter(account.name for account in accounts)
-    return found | {name for name, number in numbers.items() if number == 1}
-
-
-def warm_up(accounts: Iterable[Gameball | Believe]) -> None:
+def warm_up(accounts: Iterable[Account]) -> None:
     """Load what a first request needs: a read that is late in its slot comes too close to the next one."""
     for account in accounts:
         try:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ipaddress
 from urllib.parse import urlsplit
 
-from ._errors import ConfigurationError
+from .errors import ConfigurationError
 
 EXAMPLE = "such as 'https://api.example.com'"
 
 
-def checked_base_url(url: object, *, allow_insecure: bool) -> str:
+def check_base_url(url: object, *, allow_insecure: bool) -> str:
     """Return the URL without slashes at its end; raise ConfigurationError where no key may go or no path can follow.
 
     A URL may hold a password or a key where none belongs, so no message shows more of it than scheme and host.

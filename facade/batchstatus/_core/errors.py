@@ -3,16 +3,16 @@
 BatchStatusError
 ├── ConfigurationError (ValueError)    yours: a ref, key, URL or option that cannot work; nothing was sent
 ├── ReadError                          one read of a batch failed
-│   ├── TransportError                 nobody answered: DNS, connection, TLS, protocol
+│   ├── TransportError                 no response: DNS, connection, TLS or HTTP failed
 │   │   └── RequestTimeout (TimeoutError)
-│   ├── APIError                       the vendor said no
+│   ├── APIError                       the vendor answered with an error status
 │   │   ├── AuthenticationError        401
 │   │   ├── PermissionDenied           403
 │   │   ├── BatchNotFound              404, 410
 │   │   ├── BadRequest                 400, 422
 │   │   ├── RateLimited                429
 │   │   └── ServerError                5xx, 408, 425
-│   └── InvalidResponse                the vendor answered what is no such batch
+│   └── InvalidResponse                the response is not the requested batch
 ├── BatchFailed                        by `Batch.raise_for_state`
 └── WaitError                          a wait ended before its batch did
     ├── WaitTimeout (TimeoutError)
@@ -26,11 +26,27 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ._batch import Batch, BatchRef
+    from .values import Batch, BatchRef
 
 
 class BatchStatusError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package.
+
+    Attributes:
+        ref: The batch that the error is about, if it is about one.
+        is_retryable: Whether the same read may succeed later.
+    """
+
+    ref: BatchRef | None = None
+    is_retryable: bool = False
+
+    @property
+    def detail(self) -> str:
+        """The message without the ref."""
+        return str(self.args[0]) if self.args else ""
+
+    def __str__(self) -> str:
+        return f"{self.ref}: {self.detail}" if self.ref is not None else self.detail
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _rebuild, (type(self), self.args, self.__dict__)
@@ -55,22 +71,26 @@ class ReadError(BatchStatusError):
         attempts: HTTP exchanges that this read took, the failed ones included.
     """
 
-    def __init__(self, text: str, *, ref: BatchRef) -> None:
-        super().__init__(text)
+    ref: BatchRef
+
+    def __init__(self, detail: str, *, ref: BatchRef) -> None:
+        super().__init__(detail)
         self.ref = ref
         self.attempts = 1
 
 
 class TransportError(ReadError):
-    """Nobody answered: name resolution, connection, TLS or HTTP itself failed."""
+    """No response: DNS, connection, TLS or HTTP failed."""
+
+    is_retryable = True
 
 
 class RequestTimeout(TransportError, TimeoutError):
-    """No complete answer came within the attempt's deadline or the caller's budget."""
+    """No complete response came within the attempt's deadline or the caller's timeout."""
 
 
 class APIError(ReadError):
-    """The vendor said no.
+    """The vendor answered with an error status.
 
     Attributes:
         status_code: The HTTP status, 400 to 599.
@@ -83,7 +103,7 @@ class APIError(ReadError):
 
     def __init__(
         self,
-        text: str,
+        detail: str,
         *,
         ref: BatchRef,
         status_code: int,
@@ -92,7 +112,7 @@ class APIError(ReadError):
         request_id: str | None = None,
         retry_after: float | None = None,
     ) -> None:
-        super().__init__(text, ref=ref)
+        super().__init__(detail, ref=ref)
         self.status_code = status_code
         self.code = code
         self.message = message
@@ -119,13 +139,17 @@ class BadRequest(APIError):
 class RateLimited(APIError):
     """The vendor wants fewer requests."""
 
+    is_retryable = True
+
 
 class ServerError(APIError):
-    """The vendor could not answer just now; worth another try."""
+    """The vendor could not answer just now."""
+
+    is_retryable = True
 
 
 class InvalidResponse(ReadError):
-    """The vendor answered, but not with this batch.
+    """The response is not the requested batch.
 
     That is: any status that is neither 200 nor 400 to 599, a body that is not JSON, is too large or has the
     wrong shape, or another batch's id.
@@ -133,16 +157,16 @@ class InvalidResponse(ReadError):
     Attributes:
         status_code: The HTTP status.
         request_id: The vendor's id of the exchange, or None.
-        cut_short: Whether the body ends too early; such a read is tried again.
+        cut_short: Whether the body ends too early; only such a read is tried again.
     """
 
     def __init__(
-        self, text: str, *, ref: BatchRef, status_code: int, request_id: str | None = None, cut_short: bool = False
+        self, detail: str, *, ref: BatchRef, status_code: int, request_id: str | None = None, cut_short: bool = False
     ) -> None:
-        super().__init__(text, ref=ref)
+        super().__init__(detail, ref=ref)
         self.status_code = status_code
         self.request_id = request_id
-        self.cut_short = cut_short
+        self.cut_short = self.is_retryable = cut_short
 
 
 class BatchFailed(BatchStatusError):
@@ -163,25 +187,27 @@ class WaitError(BatchStatusError):
     Attributes:
         ref: The batch that was waited for.
         last: The batch as last read, or None; after a wait for many without `raw` and `payload`.
-        reads: Attempts so far, the failed ones included.
+        attempts: HTTP exchanges so far, the failed ones included.
         elapsed: Seconds waited.
         checkpoint: Plain JSON that `wait(resume=...)` takes, in this process or another.
     """
 
+    ref: BatchRef
+
     def __init__(
         self,
-        text: str,
+        detail: str,
         *,
         ref: BatchRef,
         last: Batch | None,
-        reads: int,
+        attempts: int,
         elapsed: float,
         checkpoint: dict[str, Any],
     ) -> None:
-        super().__init__(text)
+        super().__init__(detail)
         self.ref = ref
         self.last = last
-        self.reads = reads
+        self.attempts = attempts
         self.elapsed = elapsed
         self.checkpoint = checkpoint
 
@@ -190,7 +216,7 @@ class WaitTimeout(WaitError, TimeoutError):
     """The wait's time is up, or a Retry-After leads beyond it.
 
     Attributes:
-        retry_after: Seconds after which the vendor wants to be asked again, where that ended the wait; else None.
+        retry_after: Seconds after which the vendor wants to be asked again, if that ended the wait; else None.
     """
 
     retry_after: float | None = None

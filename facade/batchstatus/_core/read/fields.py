@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
-LARGEST_COUNT = 2**63 - 1
-LONGEST_TEXT = 500
+MAX_COUNT = 2**63 - 1
+MAX_TEXT_LENGTH = 500
 
 
 class NotJSON(ValueError):
@@ -72,14 +72,14 @@ def count(value: object) -> int | None:
         value = int(value) if re.fullmatch(r"[0-9]{1,19}", value) else None
     if isinstance(value, float):
         value = int(value) if value.is_integer() else None
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= LARGEST_COUNT:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
         return value
     return None
 
 
 def number(value: object) -> float | None:
     """Return a finite number as a float; None for all else."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST_COUNT:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_COUNT:
         return None
     return float(value)
 
@@ -91,9 +91,9 @@ def text(value: object) -> str | None:
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST_COUNT:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_COUNT:
         value = str(value)
-    return printable(value[:LONGEST_TEXT])[:LONGEST_TEXT] if isinstance(value, str) and value else None
+    return printable(value[:MAX_TEXT_LENGTH])[:MAX_TEXT_LENGTH] if isinstance(value, str) and value else None
 
 
 def printable(value: str) -> str:
@@ -105,7 +105,7 @@ def printable(value: str) -> str:
 
 def rendering(value: object) -> str:
     """Return text as it is and any other JSON value as JSON, at most 500 characters."""
-    return text(value) or printable(json.dumps(value, ensure_ascii=False)[:LONGEST_TEXT])[:LONGEST_TEXT]
+    return text(value) or printable(json.dumps(value, ensure_ascii=False)[:MAX_TEXT_LENGTH])[:MAX_TEXT_LENGTH]
 
 
 def first(mapping: Mapping[str, Any], *names: str) -> Any:

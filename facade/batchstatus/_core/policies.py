@@ -7,15 +7,15 @@ from typing import Any, Protocol, runtime_checkable
 from attrs import field, frozen
 from attrs.validators import optional
 
-from ._errors import ConfigurationError
+from .errors import ConfigurationError
 
-LONGEST = 10**9
+MAX_SECONDS = 10**9
 """Seconds; sockets and timers overflow beyond some hundred years."""
 
 
 def seconds(name: str, value: object) -> float:
     """Return a time span in seconds; raise ConfigurationError unless it is a positive number, of 30 years at most."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= LONGEST:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= MAX_SECONDS:
         shown = repr(value)[:40] if isinstance(value, (float, str)) else type(value).__name__
         raise ConfigurationError(f"{name} must be a positive number of seconds, such as 90.0, not {shown}")
     return float(value)

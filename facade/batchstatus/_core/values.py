@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -12,9 +11,9 @@ import attrs
 from attrs import field, frozen
 from attrs.converters import optional
 
-from ._errors import BatchFailed, BatchStatusError, ConfigurationError
+from .errors import BatchFailed, BatchStatusError, ConfigurationError
 
-LONGEST_ID = 256
+MAX_ID_LENGTH = 256
 ACCOUNT = re.compile(r"[a-z0-9_-]{1,64}")
 VENDOR = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
@@ -37,10 +36,10 @@ class BatchState(StrEnum):
     @property
     def is_terminal(self) -> bool:
         """Whether a batch in this state has ended."""
-        return self in _TERMINAL
+        return self in TERMINAL
 
 
-_TERMINAL = frozenset({BatchState.SUCCEEDED, BatchState.FAILED, BatchState.CANCELLED})
+TERMINAL = frozenset({BatchState.SUCCEEDED, BatchState.FAILED, BatchState.CANCELLED})
 
 
 def _vendor(value: object) -> str:
@@ -51,7 +50,7 @@ def _vendor(value: object) -> str:
 
 def _batch_id(value: object) -> str:
     """Return the id as text; refuse what could change the route of the request."""
-    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**LONGEST_ID:
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_ID_LENGTH:
         value = str(value)
     if not isinstance(value, str):
         raise ConfigurationError(f"a batch id is text or a whole number, not {type(value).__name__}")
@@ -59,14 +58,14 @@ def _batch_id(value: object) -> str:
         raise ConfigurationError(
             f"a batch id is neither empty nor framed by blanks, and holds no control characters: {value!r:.80}"
         )
-    if len(value) > LONGEST_ID:
-        raise ConfigurationError(f"a batch id has at most {LONGEST_ID} characters, not {len(value)}")
+    if len(value) > MAX_ID_LENGTH:
+        raise ConfigurationError(f"a batch id has at most {MAX_ID_LENGTH} characters, not {len(value)}")
     if any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
         raise ConfigurationError(f"a batch id holds no '.' or '..' as a path segment: {value!r:.80}")
     return value
 
 
-def account_name(value: object) -> str:
+def check_account_name(value: object) -> str:
     """Return the name; raise ConfigurationError where it cannot stand in a ref."""
     if isinstance(value, str) and ACCOUNT.fullmatch(value):
         return value
@@ -87,7 +86,7 @@ class BatchRef:
 
     vendor: str = field(converter=_vendor)
     id: str = field(converter=_batch_id)
-    account: str | None = field(default=None, converter=optional(account_name))
+    account: str | None = field(default=None, converter=optional(check_account_name))
 
     @classmethod
     def parse(cls, ref: str | BatchRef) -> BatchRef:
@@ -96,12 +95,17 @@ class BatchRef:
             return ref
         if not isinstance(ref, str) or ":" not in ref:
             raise ConfigurationError(f"a ref is written vendor:id, such as 'gameball:1748392', not {_shown(ref)}")
-        place, _, batch_id = ref.partition(":")
-        vendor, slash, account = place.partition("/")
+        account_ref, _, batch_id = ref.partition(":")
+        vendor, slash, account = account_ref.partition("/")
         return cls(vendor, batch_id, account if slash else None)
 
+    @property
+    def account_ref(self) -> str:
+        """The part before the `:`, which names the account: `believe`, or `believe/acme`."""
+        return f"{self.vendor}/{self.account}" if self.account else self.vendor
+
     def __str__(self) -> str:
-        return f"{self.vendor}/{self.account}:{self.id}" if self.account else f"{self.vendor}:{self.id}"
+        return f"{self.account_ref}:{self.id}"
 
     def __repr__(self) -> str:
         return f"BatchRef({str(self)!r})"
@@ -222,19 +226,3 @@ class Outcome:
 def _shown(value: object) -> str:
     """Return a caller's value for a message; of what is no text only the type, as its repr may be huge or raise."""
     return f"{value!r:.80}" if isinstance(value, str) else type(value).__name__
-
-
-def fold(word: str) -> str:
-    """Return a status word as it is compared: without case and outer blanks."""
-    return word.strip().casefold()
-
-
-def check_states(states: object) -> dict[str, BatchState]:
-    """Return a caller's words and states, ready to compare; raise ConfigurationError where they are not that."""
-    example = "states maps words to states, such as {'PAUSED': BatchState.PENDING}"
-    if not isinstance(states, Mapping):
-        raise ConfigurationError(f"{example}, not {type(states).__name__}")
-    for word, state in states.items():
-        if not isinstance(word, str) or not isinstance(state, BatchState):
-            raise ConfigurationError(f"{example}, not {word!r:.40} to {state!r:.40}")
-    return {fold(word): state for word, state in states.items()}

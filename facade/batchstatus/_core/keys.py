@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Callable, Hashable
-from typing import NoReturn, TypeAlias
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from typing import Any, NoReturn, TypeAlias
+from urllib.parse import quote, quote_plus
 
-from ._errors import ConfigurationError
+from .errors import ConfigurationError
 
 KeySource: TypeAlias = str | Callable[[], str]
 """A key, or a function that returns the current one (asked for every attempt, so that keys can rotate)."""
 
 _SALT = secrets.token_bytes(16)
 
-SHORTEST_TO_HIDE = 12
+MIN_LENGTH_TO_HIDE = 12
 """Characters: a shorter key is found in innocent words too, so it is not searched for."""
 
 
@@ -78,3 +79,35 @@ def _problem(value: object) -> str | None:
     if not (value.isascii() and value.isprintable()):
         return "holds characters that no HTTP header can carry; only printable ASCII is possible"
     return None
+
+
+def hide_in_headers(headers: Mapping[str, str], keys: Iterable[str]) -> Mapping[str, str]:
+    """Return headers without the keys of their request."""
+    keys = [*keys]
+    if is_echoed("".join(text for pair in headers.items() for text in pair).encode(errors="replace"), keys):
+        hidden: Mapping[str, str] = hide_keys(dict(headers), keys)
+        return hidden
+    return headers
+
+
+def hide_keys(value: Any, keys: Iterable[str]) -> Any:
+    """Return a JSON value without the keys of its request: vendors have been seen to echo them."""
+    long = [key for key in keys if len(key) >= MIN_LENGTH_TO_HIDE]
+    spellings = {spelling for key in long for spelling in (key, quote(key, safe=""), quote_plus(key))}
+    return _without(value, sorted(spellings, key=len, reverse=True))
+
+
+def is_echoed(body: bytes, keys: Iterable[str]) -> bool:
+    """Return whether a body may hold a key: as it is, or with JSON's escapes, a URL's, or wide characters."""
+    return any(mark in body for mark in (b"\\", b"%", b"\x00", *(key.encode() for key in keys)))
+
+
+def _without(value: Any, spellings: list[str]) -> Any:
+    if isinstance(value, str):
+        for spelling in spellings:
+            value = value.replace(spelling, "[hidden]")
+    elif isinstance(value, dict):
+        return {_without(name, spellings): _without(item, spellings) for name, item in value.items()}
+    elif isinstance(value, list):
+        return [_without(item, spellings) for item in value]
+    return value

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from math import inf
 
-from ._policy import RateLimit
+from .policies import RateLimit
 
 SHARE_OF_LIMIT = 0.9
-SLOWEST = 16.0
+MAX_SLOWNESS = 16.0
 """How many times its usual spacing a gate takes, at most, while a vendor keeps answering 429."""
 LATE = 0.1
 """Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
@@ -24,7 +24,7 @@ def spacing(limit: RateLimit) -> float:
     return limit.seconds / (limit.requests * SHARE_OF_LIMIT)
 
 
-class OpenGate:
+class NoPace:
     """No pace: every moment before the deadline is a slot."""
 
     def reserve(self, now: float, before: float) -> float | None:
@@ -42,7 +42,7 @@ class OpenGate:
         """Learn nothing."""
 
 
-class Gate:
+class PaceState:
     """Hands out the slots of one account, in the order in which they are asked for."""
 
     __slots__ = ("_closed_until", "_next", "_slowness", "spacing")
@@ -73,7 +73,7 @@ class Gate:
     def refused(self, now: float, pause: float) -> None:
         """Close for `pause` seconds after a 429, and slow down: once for all that were under way together."""
         if now >= self._closed_until:
-            self._slowness = min(self._slowness * 2.0, SLOWEST)
+            self._slowness = min(self._slowness * 2.0, MAX_SLOWNESS)
         self._closed_until = max(self._closed_until, now + pause)
         self._next = max(self._next, self._closed_until)
 

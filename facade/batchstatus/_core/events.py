@@ -1,4 +1,4 @@
-"""What a client tells its observer while it works: enough for telemetry, a progress bar and a log."""
+"""Events that a client passes to its observer: enough for telemetry, a progress bar and a log."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from enum import StrEnum
 
 from attrs import frozen
 
-from ._batch import Batch, BatchRef, BatchState, Outcome
-from ._errors import BatchStatusError
+from .errors import BatchStatusError
+from .values import Batch, BatchRef, BatchState, Outcome
 
 
 class EventKind(StrEnum):
-    """What happened. In the order in which the events of one reading come."""
+    """The kinds of events, in the order in which those of one reading come."""
 
-    READ = "read"
+    ATTEMPT = "attempt"
     """One HTTP exchange is over: with `batch` if it brought a reading, else with `error`."""
     THROTTLE = "throttle"
     """The vendor answered 429: its account's pace is closed for `pause` seconds, for every client, and slower then."""
@@ -24,7 +24,7 @@ class EventKind(StrEnum):
     CHANGE = "change"
     """State, counts or the vendor's word differ from the reading before, or this is the first of a wait."""
     NEEDS_ACTION = "needs_action"
-    """The batch has come to need somebody's approval, and may stay so for ever; once each time it comes to that."""
+    """The batch has come to need an approval, without which it stays as it is; once each time it comes to that."""
     DONE = "done"
     """The call has its answer about this batch: `batch` or `error`. Exactly one for each distinct ref of a call that
     is neither abandoned nor interrupted."""
@@ -32,28 +32,28 @@ class EventKind(StrEnum):
 
 @frozen(kw_only=True)
 class Event:
-    """Something that happened to one batch in one call."""
+    """An event about one batch in one call."""
 
     kind: EventKind
     ref: BatchRef
     batch: Batch | None = None
     error: BatchStatusError | None = None
-    before: BatchState | None = None
+    previous_state: BatchState | None = None
     """The state in the reading before; None at the first."""
     attempts: int = 0
     """HTTP exchanges that this call has had for the batch so far."""
     elapsed: float = 0.0
     """Seconds since the call began."""
-    took: float = 0.0
+    duration: float = 0.0
     """Seconds that the last exchange took."""
     queued: float = 0.0
-    """Seconds that it waited for its turn before that, since it was due: pacing, and reads in flight."""
+    """Seconds from when it was due until it started: pacing, and other exchanges in flight."""
     pause: float | None = None
-    """Seconds until the next exchange about the batch, as planned; None where none follows."""
-    why: str = ""
-    """Why `pause` is so long, for people: not to be parsed."""
+    """Seconds until the next exchange about the batch, as planned; None if none follows."""
+    reason: str = ""
+    """Why `pause` is as long as it is, for people; not to be parsed."""
     remaining: float | None = None
-    """Seconds until the batch ends, as its counts predict; None where they predict nothing."""
+    """Seconds until the batch ends, as its counts predict; None if they predict nothing."""
 
     @property
     def outcome(self) -> Outcome:
@@ -61,11 +61,11 @@ class Event:
         return Outcome(self.ref, self.batch, self.error)
 
     def __str__(self) -> str:
-        """Say it in one line, for people."""
-        text = self._what() + REMARKS[self.kind].format(self, next=self._next())
+        """Return a one-line, human-readable summary."""
+        text = self._subject() + REMARKS[self.kind].format(self, next=self._next())
         return text if text.isprintable() else repr(text)
 
-    def _what(self) -> str:
+    def _subject(self) -> str:
         if self.batch is None:
             return f"{type(self.error).__name__}: {self.error}" if self.error else str(self.ref)
         counts, stands = self.batch.counts, f"{self.ref}: {self.batch.state.name} ({self.batch.vendor_status:.80})"
@@ -74,16 +74,16 @@ class Event:
 
     def _next(self) -> str:
         following = "" if self.pause is None else f", next in {self.pause:.1f} s"
-        return following + (f": {self.why}" if self.why else "")
+        return following + (f": {self.reason}" if self.reason else "")
 
 
 REMARKS = {
-    EventKind.READ: "; read {0.attempts} took {0.took:.3f} s{next}",
-    EventKind.THROTTLE: "; no read of its account for {0.pause:.1f} s, then more slowly",
-    EventKind.RETRY: "; again in {0.pause:.1f} s: {0.why}",
-    EventKind.UNKNOWN_WORD: ": a status word in no table, taken as not ended; `states=` of its account can teach it",
+    EventKind.ATTEMPT: "; attempt {0.attempts} took {0.duration:.3f} s{next}",
+    EventKind.THROTTLE: "; its account is not asked for {0.pause:.1f} s, then more slowly",
+    EventKind.RETRY: "; again in {0.pause:.1f} s: {0.reason}",
+    EventKind.UNKNOWN_WORD: ": unknown status, treated as not terminal; map it with the account's `states=`",
     EventKind.CHANGE: "",
-    EventKind.NEEDS_ACTION: ": somebody has to approve or execute it; it may stay so for ever",
-    EventKind.DONE: "; done after {0.elapsed:.1f} s and {0.attempts} reads",
+    EventKind.NEEDS_ACTION: ": it needs approval or execution at the vendor, and stays so until then",
+    EventKind.DONE: "; done after {0.elapsed:.1f} s and {0.attempts} attempts",
 }
-"""What there is to say of an event besides the batch or the error, for `str.format`."""
+"""The rest of the summary, after the batch or the error, for `str.format`."""

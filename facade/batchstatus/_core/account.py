@@ -1,0 +1,230 @@
+"""An account at a vendor: its address and keys, the request it sends, and what a body of the vendor says.
+
+Each vendor is a subclass, in a file of its own in `batchstatus.vendors`; a third party's subclass works in the same
+places.
+"""
+
+from __future__ import annotations
+
+import copy
+import copyreg
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from attrs import field, frozen
+
+from .errors import APIError, ConfigurationError
+from .keys import Secret
+from .policies import Pace, RateLimit
+from .urls import check_base_url
+from .values import BatchRef, BatchState, Counts, ItemFailure, check_account_name
+
+
+@frozen(kw_only=True)
+class Request:
+    """A GET to send."""
+
+    url: str
+    keys: Mapping[str, str] = field(repr=False)
+    """The headers that authenticate, by name."""
+
+
+@frozen(kw_only=True)
+class StatusFields:
+    """The fields of a status body in our terms, before they are held against the request."""
+
+    id: str | None
+    status: str
+    counts: Counts
+    fraction: float | None = None
+    """The vendor's own progress, from 0.0 to 1.0, if its scale is known."""
+    failures: tuple[ItemFailure, ...] = ()
+    results: tuple[Any, ...] = ()
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+    raw: object
+    """The generated model."""
+
+
+@frozen(kw_only=True)
+class ErrorFields:
+    """The fields of an error body, as text."""
+
+    code: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+
+
+class Account(ABC):
+    """One account at one vendor; the base class of `Gameball` and `Believe`.
+
+    Args:
+        *keys: The keys, in the order of `KEY_HEADERS`.
+        base_url: The API's address; default: `BASE_URL`.
+        name: The name in refs if a client has several accounts at the vendor.
+        rate_limit: How often the account may be asked, or a pace that decides; None for no limit.
+        states: Further status words and their states; they win over `WORDS`.
+        allow_insecure: Whether base_url may be plain http off loopback.
+
+    Raises:
+        ConfigurationError: A key, URL, name, limit or state cannot work; the message never shows a key.
+    """
+
+    vendor: ClassVar[str]
+    """The vendor's name in refs."""
+    BASE_URL: ClassVar[str]
+    KEY_HEADERS: ClassVar[Mapping[str, str]]
+    """The header that carries each key, by the key's parameter name."""
+    WORDS: ClassVar[Mapping[str, BatchState]]
+    """The state that each status word means."""
+    ERRORS: ClassVar[Mapping[str, type[APIError]]]
+    """The error that each of the vendor's codes means, if that is more than its HTTP status says."""
+    ADVICE: ClassVar[Mapping[type[APIError], str]]
+    """What to do about an error."""
+    EXAMPLE_ID: ClassVar[str]
+    """An id in the vendor's form, for messages and help."""
+    PROBE_ID: ClassVar[str]
+    """An id that no batch has: a 404 for it proves that the keys were accepted."""
+
+    # Class attributes, so that the repr of an account that is being refused works in a debugger.
+    base_url: str = ""
+    name: str | None = None
+
+    def __init__(
+        self,
+        *keys: Secret,
+        base_url: str | None,
+        name: str | None,
+        rate_limit: RateLimit | Pace | None,
+        states: Mapping[str, BatchState] | None,
+        allow_insecure: bool,
+    ) -> None:
+        for key in keys:
+            key.check()
+        self._keys = keys
+        self._last: tuple[str, Request] | None = None
+        self.base_url = check_base_url(self.BASE_URL if base_url is None else base_url, allow_insecure=allow_insecure)
+        self.name = None if name is None else check_account_name(name)
+        self.rate_limit = _check_rate_limit(rate_limit)
+        self._states = check_states(self.WORDS) | check_states({} if states is None else states)
+
+    def __repr__(self) -> str:
+        name = f"name={self.name!r}, " if self.name else ""
+        return f"{type(self).__name__}({name}base_url={self.base_url!r}, keys hidden)"
+
+    @classmethod
+    def environment_variables(cls) -> dict[str, str]:
+        """Return the environment variable of each key, by the key's parameter name."""
+        return {key: f"{cls.vendor}_{key}".upper() for key in cls.KEY_HEADERS}
+
+    @property
+    def account_ref(self) -> str:
+        """The part of a ref that names the account: `believe`, or `believe/acme`."""
+        return f"{self.vendor}/{self.name}" if self.name else self.vendor
+
+    @property
+    def credential(self) -> Hashable:
+        """What is equal for accounts that a vendor counts as one; it tells nothing about their keys."""
+        return self.vendor, *(key.identity() for key in self._keys)
+
+    def with_rate_limit(self, rate_limit: RateLimit | Pace | None) -> Self:
+        """Return a copy of the account with another rate limit, or a pace of the caller's own."""
+        changed = copy.copy(self)
+        changed.rate_limit = _check_rate_limit(rate_limit)
+        return changed
+
+    def state_of(self, word: str) -> BatchState:
+        """Return the state that a status word means; UNKNOWN if it is in no table."""
+        return self._states.get(fold(word), BatchState.UNKNOWN)
+
+    def request(self, batch_id: str) -> Request:
+        """Return the request for a batch's status; the last one is kept, since a wait asks for it again and again."""
+        last = self._last
+        if last is not None and last[0] == batch_id:
+            return last[1]
+        made = self.raw_request(batch_id)
+        if not any(key.rotates for key in self._keys):
+            self._last = (batch_id, made)
+        return made
+
+    @abstractmethod
+    def raw_request(self, batch_id: str) -> Request:
+        """Return the raw client's request, with this account's origin and keys: see `authenticate`."""
+
+    @abstractmethod
+    def status_fields(self, body: dict[str, Any]) -> StatusFields:
+        """Return the fields of a status body without nulls, by way of the generated model."""
+
+    @abstractmethod
+    def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
+        """Return the fields of an error body."""
+
+    def authenticate(self, raw: Mapping[str, Any]) -> Request:
+        """Return the request that the raw client's builder describes, with this account's origin and keys."""
+        keys = {header: key.reveal() for header, key in zip(self.KEY_HEADERS.values(), self._keys, strict=True)}
+        return Request(url=self.base_url + raw["url"], keys=keys)
+
+
+def _check_rate_limit(rate_limit: object) -> RateLimit | Pace | None:
+    if rate_limit is None or isinstance(rate_limit, (RateLimit, Pace)):
+        return rate_limit
+    raise ConfigurationError(f"rate_limit is a RateLimit(requests, seconds), a Pace or None, not {rate_limit!r:.80}")
+
+
+def fold(word: str) -> str:
+    """Return a status word as it is compared: without case and outer blanks."""
+    return word.strip().casefold()
+
+
+def check_states(states: object) -> dict[str, BatchState]:
+    """Return a caller's words and states, ready to compare; raise ConfigurationError if they are not that."""
+    example = "states maps words to states, such as {'PAUSED': BatchState.PENDING}"
+    if not isinstance(states, Mapping):
+        raise ConfigurationError(f"{example}, not {type(states).__name__}")
+    for word, state in states.items():
+        if not isinstance(word, str) or not isinstance(state, BatchState):
+            raise ConfigurationError(f"{example}, not {word!r:.40} to {state!r:.40}")
+    return {fold(word): state for word, state in states.items()}
+
+
+def accounts_by_ref(accounts: Iterable[Account]) -> dict[str, Account]:
+    """Return accounts by the part of a ref that names them; a vendor's only account needs no name.
+
+    Raises:
+        ConfigurationError: One is not an account, or two have the same name.
+    """
+    found: dict[str, Account] = {}
+    of_vendor: dict[str, list[Account]] = {}
+    for account in accounts:
+        if not isinstance(account, Account):
+            raise ConfigurationError(f"an account is an instance of Account, not {type(account).__name__}")
+        if account.account_ref in found:
+            raise ConfigurationError(f"two accounts at {account.vendor} have the same name; give each name='...'")
+        found[account.account_ref] = account
+        of_vendor.setdefault(account.vendor, []).append(account)
+    return {vendor: only for vendor, (only, *others) in of_vendor.items() if not others} | found
+
+
+def account_for(ref: BatchRef, accounts: Mapping[str, Account]) -> Account:
+    """Return the account that reads a ref, of those that `accounts_by_ref` has sorted.
+
+    Raises:
+        ConfigurationError: There is none, or the ref does not say which of several.
+    """
+    if (found := accounts.get(ref.account_ref)) is not None:
+        return found
+    there = {account.account_ref: None for account in accounts.values() if account.vendor == ref.vendor}
+    if there:
+        names = ", ".join(f"{name}:..." for name in there)
+        raise ConfigurationError(f"{ref}: which account? Refs at {ref.vendor} are written {names}")
+    vendors = ", ".join(sorted({account.vendor for account in accounts.values()}))
+    raise ConfigurationError(f"{ref}: no account at {ref.vendor!r}, only at {vendors or 'no vendor'}")
+
+
+@functools.cache
+def keep_unset(unset: type) -> None:
+    """Let a raw model's mark for absent fields survive pickling and copying: it is compared by identity."""
+    copyreg.pickle(unset, lambda _: "UNSET")

@@ -1,0 +1,162 @@
+"""One read: when to send, and whether to try again. No I/O, no clock.
+
+A read is a generator: it yields SendRequest and Sleep and is sent StepResults, so that the sync and the async driver
+follow the same decisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+
+import attrs
+
+from batchstatus._core.account import Account, Request
+from batchstatus._core.errors import (
+    APIError,
+    BatchStatusError,
+    ConfigurationError,
+    InvalidResponse,
+    RateLimited,
+    ReadError,
+    RequestTimeout,
+)
+from batchstatus._core.events import Event, EventKind
+from batchstatus._core.policies import Pace, RetryPolicy
+from batchstatus._core.values import Batch, BatchRef
+
+from .messages import SendRequest, Sleep, StepResult
+from .response import parse_response
+
+
+def read_with_retries(
+    account: Account,
+    ref: BatchRef,
+    *,
+    pace: Pace,
+    policy: RetryPolicy,
+    started: float,
+    now: float,
+    timeout: float,
+    random: Callable[[], float],
+    notify: Callable[[Event], None],
+) -> Generator[SendRequest | Sleep, StepResult, Batch]:
+    """Read one batch within `timeout` seconds of `started` (monotonic): queueing, attempts and pauses together.
+
+    `now` may be later than `started` if other reads of the same call came first.
+    """
+    due, deadline = started, started + timeout
+    event = Event(kind=EventKind.ATTEMPT, ref=ref)
+    last_error: ReadError | None = None
+    attempt = 0
+    try:
+        while True:
+            attempt += 1
+            slot = yield from _wait_for_slot(pace, now, deadline)
+            if slot is None:
+                raise last_error or no_slot(ref, timeout)
+            now = slot
+            request = build_request(account, ref)
+            result = yield SendRequest(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
+            now = result.monotonic
+            event = Event(
+                kind=EventKind.ATTEMPT,
+                ref=ref,
+                attempts=attempt,
+                elapsed=now - started,
+                duration=now - slot,
+                queued=slot - due,
+            )
+            try:
+                batch = parse_response(account, ref, request, result)
+            except ReadError as error:
+                last_error = error
+            else:
+                pace.accepted()
+                batch = attrs.evolve(batch, attempts=attempt, elapsed=now - started)
+                event = attrs.evolve(event, batch=batch)
+                notify(event)
+                notify(attrs.evolve(event, kind=EventKind.DONE))
+                return batch
+            last_error.attempts = attempt
+            closed = update_pace(pace, last_error, now, policy)
+            pause, reason = pause_after(last_error, attempt, policy, random)
+            if pause is not None and now + pause >= deadline:
+                pause, reason = None, "the time is up before another attempt"
+            event = attrs.evolve(event, error=last_error, pause=pause, reason=reason)
+            for each in failure_events(event, closed):
+                notify(each)
+            if pause is None:
+                raise last_error
+            due = now = (yield Sleep(pause)).monotonic
+    except BatchStatusError as error:
+        notify(attrs.evolve(event, kind=EventKind.DONE, error=error, pause=None))
+        raise
+
+
+def _wait_for_slot(pace: Pace, now: float, deadline: float) -> Generator[Sleep, StepResult, float | None]:
+    """Wait for a slot; return when it is used, or None if none comes before the deadline."""
+    while True:
+        wait = pace.reserve(now, deadline)
+        if wait is None:
+            return None
+        slot = now + wait
+        if wait:
+            now = (yield Sleep(wait)).monotonic
+        if pace.begin(slot, now):
+            return now
+
+
+def build_request(account: Account, ref: BatchRef) -> Request:
+    """Return what to send; raise ReadError if the caller's own function has no key at the moment."""
+    try:
+        return account.request(ref.id)
+    except ConfigurationError:
+        raise
+    except Exception as error:
+        raise ReadError(f"cannot get the account's key ({type(error).__name__})", ref=ref) from error
+
+
+def failure_events(event: Event, closed: float | None) -> Iterator[Event]:
+    """Yield the events for a failed attempt."""
+    yield event
+    if closed is not None:
+        yield attrs.evolve(event, kind=EventKind.THROTTLE, pause=closed, reason="the vendor answered 429")
+    if event.pause is not None:
+        yield attrs.evolve(event, kind=EventKind.RETRY)
+
+
+def no_slot(ref: BatchRef, timeout: float) -> RequestTimeout:
+    """Return the error for a read that its account's pace leaves no time for."""
+    text = f"nothing was sent: the pace of its account has no slot left within {timeout:.3g} s"
+    return RequestTimeout(f"{text}; give it a longer timeout, or spread the reads", ref=ref)
+
+
+def update_pace(pace: Pace, error: BatchStatusError, now: float, policy: RetryPolicy) -> float | None:
+    """Update the pace after a failed attempt; return the pause in seconds if a 429 closed it."""
+    if isinstance(error, RateLimited):
+        closed = bounded_retry_after(error, policy) or policy.first_delay
+        pace.refused(now, closed)
+        return closed
+    if isinstance(error, (APIError, InvalidResponse)):  # a failed transport or a missing key says nothing about it
+        pace.accepted()
+    return None
+
+
+def pause_after(
+    error: ReadError, attempt: int, policy: RetryPolicy, random: Callable[[], float]
+) -> tuple[float | None, str]:
+    """Return the seconds until the next attempt, or None if there is none; and the reason."""
+    if not error.is_retryable:
+        return None, "a retry cannot help"
+    if attempt >= policy.attempts:
+        return None, f"all {policy.attempts} attempts have failed"
+    backoff, asked = policy.backoff(attempt, random()), bounded_retry_after(error, policy)
+    if asked is not None and asked > backoff:
+        return asked, "the vendor asks for it"
+    return backoff, f"attempt {attempt} of {policy.attempts} has failed"
+
+
+def bounded_retry_after(error: BatchStatusError, policy: RetryPolicy) -> float | None:
+    """Return Retry-After if it is within `max_retry_after`."""
+    asked = error.retry_after if isinstance(error, APIError) else None
+    return None if asked is None or asked > policy.max_retry_after else asked

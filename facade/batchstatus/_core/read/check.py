@@ -1,0 +1,45 @@
+"""Whether an account can be read: one request that needs no batch. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import timedelta
+
+from attrs import frozen
+
+from batchstatus._core.account import Account
+from batchstatus._core.errors import BadRequest, BatchNotFound, BatchStatusError
+
+from .many import Read
+from .messages import Response, SendRequest, Sleep, StepResult
+from .response import http_date
+
+
+@frozen(kw_only=True)
+class AccountCheck:
+    """What one request found out about an account."""
+
+    account: Account
+    error: BatchStatusError | None
+    """Why the account cannot be read; None if the vendor accepted its keys."""
+    clock_offset: float | None
+    """Seconds that this machine's clock is ahead of the vendor's, which tells whole seconds; None if it does not."""
+
+
+def check_account(account: Account, read: Read) -> Generator[SendRequest | Sleep, StepResult, AccountCheck]:
+    """Perform the read of a batch that does not exist: a 404 or 400 for it proves that the keys were accepted."""
+    offset: float | None = None
+    problem: BatchStatusError | None = None
+    try:
+        step = next(read)
+        while True:
+            result = yield step
+            if isinstance(result.outcome, Response):
+                date = http_date(result.outcome.headers.get("date", ""))
+                offset = None if date is None else (result.utc - date) / timedelta(seconds=1)
+            step = read.send(result)
+    except (StopIteration, BatchNotFound, BadRequest):
+        pass
+    except BatchStatusError as error:
+        problem = error
+    return AccountCheck(account=account, error=problem, clock_offset=offset)

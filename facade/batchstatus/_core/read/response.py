@@ -1,0 +1,201 @@
+"""Parse a response into a Batch or an error. Pure: no I/O, no clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import attrs
+
+from batchstatus._core import errors
+from batchstatus._core.account import Account, ErrorFields, Request, StatusFields
+from batchstatus._core.errors import APIError, InvalidResponse, ReadError
+from batchstatus._core.keys import hide_in_headers, hide_keys, is_echoed
+from batchstatus._core.values import Batch, BatchRef
+
+from . import fields
+from .messages import Response, StepResult, TransportFailure
+
+CLASSES: Mapping[int, type[APIError]] = {
+    400: errors.BadRequest,
+    401: errors.AuthenticationError,
+    403: errors.PermissionDenied,
+    404: errors.BatchNotFound,
+    408: errors.ServerError,
+    410: errors.BatchNotFound,
+    422: errors.BadRequest,
+    425: errors.ServerError,
+    429: errors.RateLimited,
+}
+"""What an HTTP status means; any 5xx is a ServerError, any other 4xx a plain APIError."""
+
+ADVICE: Mapping[type[APIError], str] = {
+    errors.BatchNotFound: "check the id, and that the batch belongs to this key's account",
+    errors.BadRequest: "check the id's form",
+    errors.RateLimited: "ask less often, or see which other clients use the same account",
+    errors.ServerError: "try again later",
+}
+"""What to do about an error, unless the vendor's own table says more."""
+
+REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
+
+
+def parse_response(account: Account, ref: BatchRef, request: Request, result: StepResult) -> Batch:
+    """Return the batch that a response describes; raise the ReadError that it amounts to."""
+    outcome = result.outcome
+    if isinstance(outcome, TransportFailure):
+        raise error_from_failure(ref, request, outcome)
+    assert outcome is not None, "a driver answers SendRequest with a Response or a TransportFailure"
+    headers = hide_in_headers(outcome.headers, request.keys.values())
+    response = outcome if headers is outcome.headers else attrs.evolve(outcome, headers=headers)
+    if response.status != 200:
+        raise error_from_response(account, ref, request, response, result.utc)
+    problem: ValueError | None = None
+    try:
+        payload = decode_body(request, response)
+        found = validate(account, ref, payload)
+    except ValueError as error:
+        problem = error
+    if problem is not None:  # raised outside the except block, so that nothing that holds the body stays behind it
+        cut_short = isinstance(problem, fields.NotJSON) and problem.cut_short
+        text, number = f"HTTP 200, but {problem}", request_id(response)
+        del problem
+        raise InvalidResponse(text, ref=ref, status_code=200, request_id=number, cut_short=cut_short)
+    return Batch(
+        ref=ref,
+        state=account.state_of(found.status),
+        vendor_status=found.status,
+        counts=found.counts,
+        progress=progress(found),
+        failures=found.failures,
+        results=found.results,
+        created_at=found.created_at,
+        updated_at=found.updated_at,
+        read_at=result.utc,
+        raw=found.raw,
+        payload=payload,
+        request_id=request_id(response),
+    )
+
+
+def decode_body(request: Request, response: Response) -> Any:
+    """Return the body's JSON value, without keys that the vendor echoes; raise NotJSON."""
+    payload = fields.decode(response.body)
+    if not is_echoed(response.body, request.keys.values()):
+        return payload
+    try:
+        return hide_keys(payload, request.keys.values())
+    except RecursionError:
+        del payload
+    raise fields.NotJSON("the body is nested too deep")
+
+
+def validate(account: Account, ref: BatchRef, payload: object) -> StatusFields:
+    """Return the fields of a body that has a status and is about the requested batch; raise ValueError."""
+    if not isinstance(payload, dict):
+        raise ValueError(f"the body is a JSON {type(payload).__name__}, not an object")
+    try:
+        found = account.status_fields(fields.without_nulls(payload))
+    except KeyError as error:
+        message = account.error_fields(payload).message
+        problem = f"the body has no {error}" + (f"; it says: {message}" if message else "")
+    except (TypeError, ValueError, AttributeError, RecursionError) as error:
+        problem = f"the body does not have the shape of the vendor's spec ({type(error).__name__})"
+    else:
+        if not isinstance(found.status, str) or not found.status.strip():
+            raise ValueError("the body has no status word")
+        answered = found.id if isinstance(found.id, str) else fields.text(found.id)
+        if found.id is not None and not same_id(ref.id, answered):
+            raise ValueError(f"the body is about another batch: {fields.rendering(found.id):.80}")
+        return found
+    raise ValueError(problem)
+
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+def same_id(asked: str, answered: str | None) -> bool:
+    """Return whether two ids are the same text; UUIDs are compared without case."""
+    if answered is not None and UUID.fullmatch(asked) and UUID.fullmatch(answered):
+        return asked.casefold() == answered.casefold()
+    return asked == answered
+
+
+def progress(found: StatusFields) -> float | None:
+    """Return the share that is done; the vendor's own number counts only if it gives no counts."""
+    total, processed = found.counts.total, found.counts.processed
+    if total is None or processed is None:
+        return found.fraction
+    return min(processed / total, 1.0) if total else None
+
+
+def error_from_failure(ref: BatchRef, request: Request, failure: TransportFailure) -> ReadError:
+    """Return the error for an exchange that brought no usable response."""
+    text = f"{fields.text(hide_keys(failure.reason, request.keys.values()))}"
+    if issubclass(failure.error, InvalidResponse):
+        return failure.error(text, ref=ref, status_code=failure.status, cut_short=failure.cut_short)
+    error = failure.error(text, ref=ref)
+    error.__cause__ = failure.cause
+    return error
+
+
+def error_from_response(
+    account: Account, ref: BatchRef, request: Request, response: Response, now: datetime
+) -> APIError | InvalidResponse:
+    """Return the error for any status but 200."""
+    if not 400 <= response.status <= 599:
+        text = f"HTTP {response.status} instead of a batch; check base_url, and any proxy before the vendor"
+        return InvalidResponse(text, ref=ref, status_code=response.status, request_id=request_id(response))
+    try:
+        body = decode_body(request, response)
+        found = account.error_fields(fields.without_nulls(body)) if isinstance(body, dict) else ErrorFields()
+    except (fields.NotJSON, RecursionError):
+        found = ErrorFields()
+    cls = error_class(account, response.status, found.code)
+    says = ": ".join(filter(None, [found.code, found.message]))
+    advice = account.ADVICE.get(cls) or ADVICE.get(cls)
+    return cls(
+        f"HTTP {response.status}" + (f", {says}" if says else "") + (f" ({advice})" if advice else ""),
+        ref=ref,
+        status_code=response.status,
+        code=found.code,
+        message=found.message,
+        request_id=found.request_id or request_id(response),
+        retry_after=retry_after(response, now),
+    )
+
+
+def error_class(account: Account, status: int, code: str | None) -> type[APIError]:
+    """Return the error class of a status and a vendor's code; a code decides only if a retry cannot help."""
+    cls = CLASSES.get(status) or (errors.ServerError if status >= 500 else APIError)
+    if cls in (errors.ServerError, errors.RateLimited) or code is None:
+        return cls
+    return account.ERRORS.get(code, cls)
+
+
+def request_id(response: Response) -> str | None:
+    """Return the vendor's id of the exchange, if a header has it."""
+    return fields.text(fields.first(response.headers, *REQUEST_ID_HEADERS))
+
+
+def retry_after(response: Response, now: datetime) -> float | None:
+    """Return the seconds that Retry-After asks for: up to 9 digits, or a date, held against the response's own Date."""
+    value = response.headers.get("retry-after", "").strip()
+    if re.fullmatch(r"[0-9]{1,9}", value):
+        return float(value)
+    moment = http_date(value)
+    if moment is None:
+        return None
+    return max((moment - (http_date(response.headers.get("date", "")) or now)) / timedelta(seconds=1), 0.0)
+
+
+def http_date(value: str) -> datetime | None:
+    """Return the time of an HTTP date, aware; None for anything else."""
+    try:
+        moment = parsedate_to_datetime(value[:64])
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Waiting: when to poll which batch next, and what ends a wait."""

@@ -1,0 +1,84 @@
+"""The open batches of one account. Of those that are due, the one read longest ago goes first.
+
+If more are due than the pace allows, that spreads lateness evenly: mean lateness is that of a plain round. Longest
+overdue first would be 10 % later with 300 batches, since the young ones, with their short intervals, push in.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from batchstatus._core.account import Account
+from batchstatus._core.policies import Pace
+
+from .progress import BatchProgress
+
+NEVER = 10.0**9
+"""Seconds: a batch that was never read sorts as if it was read so long ago."""
+
+
+class Queue:
+    """The open batches of one account that are not in flight."""
+
+    __slots__ = ("_added", "_booked", "_due", "_later", "account", "pace", "slot")
+
+    def __init__(self, account: Account, pace: Pace) -> None:
+        self.account = account
+        self.pace = pace
+        self.slot: float | None = None
+        """When the batch goes for which a slot is booked."""
+        self._booked: tuple[float, float, BatchProgress] | None = None
+        self._added = 0
+        self._due: list[tuple[float, float, BatchProgress]] = []
+        """A heap: when each was last read, when it was due, and the batch."""
+        self._later: list[tuple[float, BatchProgress]] = []
+        """A heap: when each is due, and the batch."""
+
+    def add_unread(self, progress: BatchProgress, now: float) -> None:
+        """Add a batch that was never read: due at once, before all that were, in the order in which they come."""
+        heapq.heappush(self._due, (self._unread_key(), now, progress))
+
+    def _unread_key(self) -> float:
+        """Return a heap key that sorts before every time of a reading, and after the unread batches before it."""
+        self._added += 1
+        return self._added - NEVER
+
+    def add(self, progress: BatchProgress, due: float) -> None:
+        """Add a batch that is due at a time."""
+        heapq.heappush(self._later, (due, progress))
+
+    def next_due(self, now: float) -> float | None:
+        """Return when the next batch is due; None without one."""
+        while self._later and (self._later[0][0] <= now or self._later[0][1].is_discarded):
+            due, progress = heapq.heappop(self._later)
+            if not progress.is_discarded:
+                heapq.heappush(self._due, (progress.read_at, due, progress))
+        while self._due and self._due[0][2].is_discarded:
+            heapq.heappop(self._due)
+        if self._due:
+            return self._due[0][1]
+        return self._later[0][0] if self._later else None
+
+    def book(self, slot: float) -> None:
+        """Give a slot to the batch that is due and was read longest ago."""
+        self.slot, self._booked = slot, heapq.heappop(self._due)
+
+    def cancel(self) -> None:
+        """Take the slot back: its batch is due as before."""
+        assert self._booked is not None
+        heapq.heappush(self._due, self._booked)
+        self.slot = self._booked = None
+
+    def depart(self) -> tuple[float, BatchProgress]:
+        """Return the batch whose slot has come, and when it was due, and forget it."""
+        assert self._booked is not None
+        _, due, progress = self._booked
+        self.slot = self._booked = None
+        return due, progress
+
+    def take(self) -> BatchProgress | None:
+        """Return any batch, and forget it; None without one."""
+        if self._booked is not None:
+            return self.depart()[1]
+        left = self._due or self._later
+        return left.pop()[-1] if left else None

@@ -25,7 +25,7 @@ from batchstatus import (
     TransportError,
 )
 from batchstatus import _http as http
-from batchstatus._http import _connections as connections
+from batchstatus._http import pool as connections
 from raw_server import HANG_UP, RawServer, elapsed, response, serving
 
 KEY = "test-connections-key"

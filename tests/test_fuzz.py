@@ -33,7 +33,7 @@ from batchstatus import (
 )
 from batchstatus._core.read.messages import Response, StepResult
 from batchstatus._core.read.response import parse_response
-from batchstatus._http._content import ERROR_PAGE, BadContent, Content
+from batchstatus._http.body import ERROR_PAGE, BadContent, Content
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .read.messages import Response, SendRequest, TransportFailure
+from batchstatus._core.read.messages import Response, SendRequest, TransportFailure
 
 
 class Transport(Protocol):

@@ -18,9 +18,9 @@ from attrs import define
 
 from batchstatus._core.errors import ConfigurationError
 
-MOST = 256
+MAX_CONNECTIONS = 256
 """Exchanges under way at once in a client; others wait for a connection, within their own deadlines."""
-IDLE = 90.0
+MAX_IDLE_SECONDS = 90.0
 """Seconds: an idle connection outlives the longest gap between two reads of a wait (30 s)."""
 
 T = TypeVar("T")
@@ -39,32 +39,32 @@ class Connection(Generic[T]):
     idle_since: float = 0.0
 
 
-class Connections(Generic[T]):
+class ConnectionPool(Generic[T]):
     """The free connections of one client.
 
     They belong to one process and, if async, to one event loop. In another they are forgotten, not closed: their
     sockets may still serve where they came from.
     """
 
-    def __init__(self, make: Callable[[Origin], T], home: object) -> None:
+    def __init__(self, make: Callable[[Origin], T], owner: object) -> None:
         self._make = make
         self._closed = False
         self._pid = os.getpid()
-        self._forget(home)
+        self._forget(owner)
 
-    def _forget(self, home: object) -> None:
-        self._home = home
+    def _forget(self, owner: object) -> None:
+        self._owner = owner
         self._free: dict[Origin, deque[Connection[T]]] = {}
         self._lock = threading.Lock()
 
-    def enter(self, home: object) -> bool:
+    def rebind(self, owner: object) -> bool:
         """Return whether this process or event loop is another than before, where nothing can be used again."""
-        if home == self._home:
+        if owner == self._owner:
             return False
-        self._forget(home)
+        self._forget(owner)
         return True
 
-    def take(self, origin: Origin) -> Connection[T]:
+    def acquire(self, origin: Origin) -> Connection[T]:
         """Return the connection to an origin that was used last, or a new one."""
         with self._lock:
             if self._closed:
@@ -74,30 +74,30 @@ class Connections(Generic[T]):
                 return free.pop()
         return Connection(self._make(origin), origin)
 
-    def fresh(self, connection: Connection[T]) -> Connection[T]:
+    def connect(self, connection: Connection[T]) -> Connection[T]:
         """Return a new connection to where another leads."""
         return Connection(self._make(connection.origin), connection.origin)
 
-    def give_back(self, connection: Connection[T], home: object) -> list[T]:
+    def release(self, connection: Connection[T], owner: object) -> list[T]:
         """Take back a connection that is fit for another exchange; return those that are to be closed now."""
         connection.used, connection.idle_since = True, time.monotonic()
         with self._lock:
-            if self._closed or home != self._home:
+            if self._closed or owner != self._owner:
                 return [connection.transport]
             self._free.setdefault(connection.origin, deque()).append(connection)
             return [old.transport for free in self._free.values() for old in _expired(free)]
 
-    def close(self, home: object) -> list[T]:
+    def close(self, owner: object) -> list[T]:
         """Give out nothing any more; return the free connections that are to be closed here."""
         self._closed = True
-        return self.clear(home)
+        return self.clear(owner)
 
-    def clear(self, home: object) -> list[T]:
+    def clear(self, owner: object) -> list[T]:
         """Forget the free connections, and return those that are to be closed here."""
         with self._lock:
             free = [connection.transport for free in self._free.values() for connection in free]
             self._free.clear()
-            return free if home == self._home else []
+            return free if owner == self._owner else []
 
     def __del__(self, warn: Any = warnings.warn, getpid: Any = os.getpid) -> None:
         if getattr(self, "_free", None) and not self._closed and getpid() == self._pid:
@@ -106,6 +106,6 @@ class Connections(Generic[T]):
 
 def _expired(free: deque[Connection[T]]) -> list[Connection[T]]:
     now, expired = time.monotonic(), []
-    while free and now - free[0].idle_since > IDLE:
+    while free and now - free[0].idle_since > MAX_IDLE_SECONDS:
         expired.append(free.popleft())
     return expired

@@ -7,10 +7,10 @@ import httpx
 from batchstatus._core.errors import InvalidResponse, RequestTimeout, TransportError
 from batchstatus._core.read.messages import Response, TransportFailure
 
-from ._content import BadContent, Content
+from .body import BadContent, Content
 
 
-def outcome_of(content: Content | None, error: Exception, timeout: float) -> Response | TransportFailure:
+def error_outcome(content: Content | None, error: Exception, timeout: float) -> Response | TransportFailure:
     """Return the refusal that is whole enough, or why there is no answer."""
     if content is not None and content.is_refusal:
         return content.answer()  # the vendor's no stands, even where its body breaks off

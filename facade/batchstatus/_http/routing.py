@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
+import os
 import ssl
 import threading
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
+import certifi
 import httpx
 
 from batchstatus._core.errors import ConfigurationError
 from batchstatus._core.urls import is_loopback
 
-from ._connections import Origin
+from .pool import Origin
 
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
@@ -23,8 +26,8 @@ class Routes:
     """How to reach an origin: the TLS context, made at first use, and the proxy."""
 
     def __init__(self, verify: bool | str | ssl.SSLContext, proxy: str | None) -> None:
-        self._verify = _checked_verify(verify)
-        self._proxy = None if proxy is None else _checked_proxy(proxy, "proxy")
+        self._verify = _check_verify(verify)
+        self._proxy = None if proxy is None else _check_proxy(proxy, "proxy")
         self._context: ssl.SSLContext | None = None
         self._lock = threading.Lock()
 
@@ -32,8 +35,9 @@ class Routes:
         """Return the options of httpx's transports."""
         scheme, host, _ = origin
         proxy = self._proxy or _environment_proxy(scheme, host)
-        # Without TLS any context will do; httpx would load the certificates of its own.
-        return {"verify": self._tls() if "https" in {scheme, (proxy or "")[:5]} else NO_TLS, "proxy": proxy}
+        needs_tls = scheme == "https" or (proxy or "").startswith("https")
+        # Without TLS any context will do; httpx would load certificates of its own.
+        return {"verify": self._tls() if needs_tls else NO_TLS, "proxy": proxy}
 
     def _tls(self) -> ssl.SSLContext:
         with self._lock:
@@ -46,19 +50,37 @@ def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
     try:
         if isinstance(verify, str):
             return ssl.create_default_context(cafile=verify)
+        if verify is True:
+            return _trusted_context()
         return httpx.create_ssl_context(verify=verify)
     except OSError as error:  # ssl.SSLError is one
         reason = error.strerror or type(error).__name__
     raise ConfigurationError(f"the certificates of verify=, SSL_CERT_FILE or SSL_CERT_DIR cannot be loaded: {reason}")
 
 
-def _checked_verify(verify: bool | str | ssl.SSLContext) -> bool | str | ssl.SSLContext:
+def _trusted_context() -> ssl.SSLContext:
+    """Return a context that trusts SSL_CERT_FILE, or SSL_CERT_DIR, or the system's store, or else certifi's bundle."""
+    if file := os.environ.get("SSL_CERT_FILE"):
+        return ssl.create_default_context(cafile=file)
+    if folder := os.environ.get("SSL_CERT_DIR"):
+        if not any(Path(each).is_dir() for each in folder.split(os.pathsep)):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        return ssl.create_default_context(capath=folder)
+    context = ssl.create_default_context()
+    # Certificates in a folder are loaded when they are needed, so their number says nothing there.
+    system = ssl.get_default_verify_paths().capath
+    if not context.cert_store_stats()["x509_ca"] and not (system and any(Path(system).iterdir())):
+        context.load_verify_locations(cafile=certifi.where())
+    return context
+
+
+def _check_verify(verify: bool | str | ssl.SSLContext) -> bool | str | ssl.SSLContext:
     if isinstance(verify, str) and not Path(verify).is_file():
-        raise ConfigurationError(f"verify names {verify!r:.200}, which is no file; give the path of a CA bundle")
+        raise ConfigurationError(f"verify names {verify!r:.200}, which is not a file; give the path of a CA bundle")
     return verify
 
 
-def _checked_proxy(proxy: str, source: str) -> str:
+def _check_proxy(proxy: str, source: str) -> str:
     """Return the proxy's URL; raise ConfigurationError, which does not show it: it may hold a password."""
     try:
         scheme = httpx.Proxy(proxy).url.scheme
@@ -78,4 +100,4 @@ def _environment_proxy(scheme: str, host: str) -> str | None:
     if not proxy or is_loopback(host) or proxy_bypass(host):
         return None
     source = f"{scheme}_proxy or all_proxy in the environment"
-    return _checked_proxy(proxy if "://" in proxy else f"http://{proxy}", source)
+    return _check_proxy(proxy if "://" in proxy else f"http://{proxy}", source)

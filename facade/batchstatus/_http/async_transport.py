@@ -1,0 +1,120 @@
+"""One exchange over HTTP in the calling task."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+
+import httpx
+
+from batchstatus._core.read.messages import Response, SendRequest, TransportFailure
+
+from .body import BadContent, Content
+from .deadline import RememberingBackend
+from .errors import error_outcome, too_late
+from .leftovers import is_clean
+from .pool import MAX_CONNECTIONS, Connection, ConnectionPool, Origin
+from .request import ERROR_BODY_TIME, ONE_CONNECTION, STALE, get_message, parse_url
+from .routing import Routes
+
+
+class AsyncHttpTransport:
+    """Performs exchanges in the calling task; any number of tasks of one event loop at a time may share it."""
+
+    def __init__(self, *, verify: bool | str | ssl.SSLContext = True, proxy: str | None = None) -> None:
+        self._routes = Routes(verify, proxy)
+        self._pool = ConnectionPool(self._make, None)
+        self._room = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._closing: set[asyncio.Task[None]] = set()
+
+    def _make(self, origin: Origin) -> httpx.AsyncHTTPTransport:
+        transport = httpx.AsyncHTTPTransport(limits=ONE_CONNECTION, **self._routes.to(origin))
+        transport._pool._network_backend = RememberingBackend()  # noqa: SLF001
+        return transport
+
+    async def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
+        """Return the whole response, or why there is none within `timeout` seconds."""
+        loop = asyncio.get_running_loop()
+        if self._pool.rebind(loop):
+            self._room, self._closing = asyncio.Semaphore(MAX_CONNECTIONS), set()
+        end, room = loop.time() + timeout, self._room
+        try:
+            async with asyncio.timeout_at(end):
+                await room.acquire()
+        except TimeoutError:
+            return too_late(timeout)
+        try:
+            url = parse_url(step.request.url)
+            connection = self._pool.acquire((url.scheme, url.host, url.port))
+            outcome = await self._exchange(connection, url, step, end, timeout)
+            if outcome is None:
+                outcome = await self._exchange(self._pool.connect(connection), url, step, end, timeout)
+            return outcome or too_late(timeout)
+        except httpx.InvalidURL as error:
+            return error_outcome(None, error, timeout)
+        finally:
+            room.release()
+
+    async def _exchange(
+        self,
+        connection: Connection[httpx.AsyncHTTPTransport],
+        url: httpx.URL,
+        step: SendRequest,
+        end: float,
+        timeout: float,
+    ) -> Response | TransportFailure | None:
+        """Return the outcome, or None if the other side had closed the connection while it idled."""
+        content: Content | None = None
+        loop = asyncio.get_running_loop()
+        drop = [connection.transport]
+        try:
+            async with asyncio.timeout_at(end) as limit:
+                response = await connection.transport.handle_async_request(
+                    get_message(step.request).build(url, timeout)
+                )
+                try:
+                    content = Content(response.status_code, response.headers.multi_items(), step.max_body)
+                    if content.is_refusal:
+                        limit.reschedule(min(end, loop.time() + ERROR_BODY_TIME))
+                    async for chunk in response.stream:  # type: ignore[union-attr]
+                        if content.feed(chunk):
+                            break
+                        if loop.time() >= end:  # a flood leaves the loop no time for it
+                            raise TimeoutError
+                    answer = content.answer()
+                finally:
+                    await response.aclose()
+            if is_clean(connection.transport):
+                drop = self._pool.release(connection, loop)
+            return answer
+        except (httpx.HTTPError, BadContent, TimeoutError) as error:
+            if content is None and connection.used and isinstance(error, STALE):
+                return None
+            return error_outcome(content, error, timeout)
+        finally:
+            for transport in drop:
+                self._drop(transport)
+
+    def _drop(self, transport: httpx.AsyncHTTPTransport) -> None:
+        """Close a connection in a task of its own, which a cancelled caller cannot cancel with it."""
+        task = asyncio.get_running_loop().create_task(_close(transport))
+        self._closing.add(task)
+        task.add_done_callback(self._closing.discard)
+
+    def discard_idle_connections(self) -> None:
+        """Close idle connections: one delivered unsolicited data and may deliver more."""
+        for transport in self._pool.clear(asyncio.get_running_loop()):
+            self._drop(transport)
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for transport in self._pool.close(asyncio.get_running_loop()):
+            self._drop(transport)
+        await asyncio.gather(*self._closing)
+
+
+async def _close(transport: httpx.AsyncHTTPTransport) -> None:
+    with contextlib.suppress(httpx.HTTPError, OSError):
+        await transport.aclose()
+        await transport._pool._network_backend.forget()  # type: ignore[attr-defined]  # noqa: SLF001

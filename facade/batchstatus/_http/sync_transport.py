@@ -1,0 +1,103 @@
+"""One exchange over HTTP in the calling thread."""
+
+from __future__ import annotations
+
+import os
+import ssl
+import threading
+
+import httpx
+
+from batchstatus._core.read.messages import Response, SendRequest, TransportFailure
+
+from .body import BadContent, Content
+from .deadline import Deadline, DeadlineBackend
+from .errors import error_outcome, too_late
+from .leftovers import is_clean
+from .pool import MAX_CONNECTIONS, Connection, ConnectionPool, Origin
+from .request import ERROR_BODY_TIME, ONE_CONNECTION, STALE, Message, get_message, parse_url
+from .routing import Routes
+
+
+class HttpTransport:
+    """Performs exchanges in the calling thread; any number of threads may share it."""
+
+    def __init__(self, *, verify: bool | str | ssl.SSLContext = True, proxy: str | None = None) -> None:
+        self._routes = Routes(verify, proxy)
+        self._deadline = Deadline()
+        self._pool = ConnectionPool(self._make, os.getpid())
+        self._room = threading.Semaphore(MAX_CONNECTIONS)
+
+    def _make(self, origin: Origin) -> httpx.HTTPTransport:
+        transport = httpx.HTTPTransport(limits=ONE_CONNECTION, **self._routes.to(origin))
+        # httpx has no parameter for it, and its own timeouts bound each socket operation, never the sum of them.
+        transport._pool._network_backend = DeadlineBackend(self._deadline)  # noqa: SLF001
+        return transport
+
+    def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
+        """Return the whole response, or why there is none within `timeout` seconds."""
+        return self.exchange(get_message(step.request), step.max_body, timeout)
+
+    def exchange(self, message: Message, max_body: int, timeout: float) -> Response | TransportFailure:
+        """Send a message; return the whole response, or why there is none within `timeout` seconds."""
+        self._deadline.set(timeout)
+        if self._pool.rebind(os.getpid()):
+            self._room = threading.Semaphore(MAX_CONNECTIONS)
+        room = self._room
+        if not room.acquire(timeout=timeout):
+            return too_late(timeout)
+        try:
+            url = parse_url(message.url)
+            connection = self._pool.acquire((url.scheme, url.host, url.port))
+            outcome = self._attempt(connection, message, url, max_body, timeout)
+            if outcome is None:
+                outcome = self._attempt(self._pool.connect(connection), message, url, max_body, timeout)
+            return outcome or too_late(timeout)
+        except httpx.InvalidURL as error:
+            return error_outcome(None, error, timeout)
+        finally:
+            room.release()
+
+    def _attempt(
+        self,
+        connection: Connection[httpx.HTTPTransport],
+        message: Message,
+        url: httpx.URL,
+        max_body: int,
+        timeout: float,
+    ) -> Response | TransportFailure | None:
+        """Return the outcome, or None if the other side had closed the connection while it idled."""
+        content: Content | None = None
+        drop = [connection.transport]
+        try:
+            response = connection.transport.handle_request(message.build(url, timeout))
+            try:
+                content = Content(response.status_code, response.headers.multi_items(), max_body)
+                if content.is_refusal:
+                    self._deadline.shorten(ERROR_BODY_TIME)
+                for chunk in response.stream:  # type: ignore[union-attr]
+                    if content.feed(chunk):
+                        break
+                answer = content.answer()
+            finally:
+                response.close()
+            if is_clean(connection.transport):
+                drop = self._pool.release(connection, os.getpid())
+            return answer
+        except (httpx.HTTPError, BadContent) as error:
+            if content is None and connection.used and isinstance(error, STALE):
+                return None
+            return error_outcome(content, error, timeout)
+        finally:
+            for transport in drop:
+                transport.close()
+
+    def discard_idle_connections(self) -> None:
+        """Close idle connections: one delivered unsolicited data and may deliver more."""
+        for transport in self._pool.clear(os.getpid()):
+            transport.close()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for transport in self._pool.close(os.getpid()):
+            transport.close()

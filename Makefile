@@ -11,7 +11,7 @@ help:  ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
 
 demo: $(READY)  ## Watch twelve batches of both vendors move to their ends, over a simulator
-	$(BIN)/python -m batchstatus.testing.demo
+	$(BIN)/python -m batchstatus.testing.simulator.demo
 
 test: $(READY)  ## Run the tests; offline, but for the package registry
 	$(BIN)/pytest -q -n $(WORKERS)

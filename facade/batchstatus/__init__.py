@@ -4,8 +4,9 @@ with BatchClient(Believe(api_key=...)) as client:
     batch = client.get("believe:550e8400-e29b-41d4-a716-446655440000")
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ._lazy import lazy_names
 
 if TYPE_CHECKING:
     from ._clients.async_client import AsyncBatchClient, AsyncFollow
@@ -42,44 +43,6 @@ if TYPE_CHECKING:
     from ._core.values import Batch, BatchRef, BatchState, Counts, ItemFailure, Outcome
     from ._version import __version__
     from .vendors import Believe, Gameball
-
-_MODULES = {
-    "_clients.async_client": ("AsyncBatchClient", "AsyncFollow"),
-    "_clients.environment": ("account_from_env", "accounts_from_env", "key_from_file"),
-    "_clients.sync_client": ("BatchClient", "Follow"),
-    "_core.account": ("Account", "ErrorFields", "Request", "StatusFields", "account_for", "accounts_by_ref"),
-    "_core.clock": ("Clock",),
-    "_core.errors": (
-        "APIError",
-        "AuthenticationError",
-        "BadRequest",
-        "BatchFailed",
-        "BatchNotFound",
-        "BatchStatusError",
-        "ConfigurationError",
-        "InvalidResponse",
-        "PermissionDenied",
-        "RateLimited",
-        "ReadError",
-        "RequestTimeout",
-        "ServerError",
-        "TransportError",
-        "WaitError",
-        "WaitStopped",
-        "WaitTimeout",
-    ),
-    "_core.events": ("Event", "EventKind"),
-    "_core.keys": ("KeySource", "Secret"),
-    "_core.pacing": ("PaceState",),
-    "_core.policies": ("Pace", "PollPolicy", "RateLimit", "RetryPolicy"),
-    "_core.read.check": ("AccountCheck",),
-    "_core.read.messages": ("Response", "SendRequest", "TransportFailure"),
-    "_core.transport": ("AsyncTransport", "Transport"),
-    "_core.values": ("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure", "Outcome"),
-    "_version": ("__version__",),
-    "vendors": ("Believe", "Gameball"),
-}
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
 __all__ = [
     "APIError",
@@ -139,15 +102,43 @@ __all__ = [
     "key_from_file",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # PEP 562: no module is loaded before one of its names is used.
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return __all__
+# Nothing is loaded before it is used.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "_clients.async_client": ("AsyncBatchClient", "AsyncFollow"),
+        "_clients.environment": ("account_from_env", "accounts_from_env", "key_from_file"),
+        "_clients.sync_client": ("BatchClient", "Follow"),
+        "_core.account": ("Account", "ErrorFields", "Request", "StatusFields", "account_for", "accounts_by_ref"),
+        "_core.clock": ("Clock",),
+        "_core.errors": (
+            "APIError",
+            "AuthenticationError",
+            "BadRequest",
+            "BatchFailed",
+            "BatchNotFound",
+            "BatchStatusError",
+            "ConfigurationError",
+            "InvalidResponse",
+            "PermissionDenied",
+            "RateLimited",
+            "ReadError",
+            "RequestTimeout",
+            "ServerError",
+            "TransportError",
+            "WaitError",
+            "WaitStopped",
+            "WaitTimeout",
+        ),
+        "_core.events": ("Event", "EventKind"),
+        "_core.keys": ("KeySource", "Secret"),
+        "_core.pacing": ("PaceState",),
+        "_core.policies": ("Pace", "PollPolicy", "RateLimit", "RetryPolicy"),
+        "_core.read.check": ("AccountCheck",),
+        "_core.read.messages": ("Response", "SendRequest", "TransportFailure"),
+        "_core.transport": ("AsyncTransport", "Transport"),
+        "_core.values": ("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure", "Outcome"),
+        "_version": ("__version__",),
+        "vendors": ("Believe", "Gameball"),
+    },
+)

@@ -1,4 +1,4 @@
-"""One gate per credential in this process, whichever client asks."""
+"""One pace per credential in this process, whichever client asks."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from collections.abc import Hashable
 from weakref import WeakKeyDictionary
 
 from batchstatus._core.clock import Clock
-from batchstatus._core.pacing import NoPace, PaceState, spacing
+from batchstatus._core.pacing import NoPace, PaceState
 from batchstatus._core.policies import Pace, RateLimit
 
 log = logging.getLogger("batchstatus")
 
 
 class SharedPace:
-    """A gate that any number of threads may use."""
+    """A pace that any number of threads may use: see `PaceState`, whose rules it follows."""
 
-    def __init__(self, spacing: float) -> None:
-        self._gate = PaceState(spacing)
+    def __init__(self, state: PaceState) -> None:
+        self._state = state
         self._lock = threading.Lock()
 
     def reserve(self, now: float, before: float) -> float | None:
@@ -51,30 +51,31 @@ class SharedPace:
 
 
 _lock = threading.Lock()
-_gates: WeakKeyDictionary[Clock, dict[Hashable, SharedPace]] = WeakKeyDictionary()
-"""By clock, since a gate's times are those of one clock; all real clients share one."""
+_paces: WeakKeyDictionary[Clock, dict[Hashable, SharedPace]] = WeakKeyDictionary()
+"""By clock, since the times of a pace are those of one clock; all real clients share one."""
 
 
 def pace_for(name: str, credential: Hashable, limit: RateLimit | Pace | None, clock: Clock) -> Pace:
-    """Return the gate of a credential, or the caller's own.
+    """Return the pace of a credential, or the caller's own.
 
-    Where two clients set different limits, the slower one holds for both.
+    If two clients set different limits, the slower one holds for both.
     """
     if not isinstance(limit, RateLimit):
         return NoPace() if limit is None else limit
+    state = PaceState.of_limit(limit)
     with _lock:
-        gates = _gates.setdefault(clock, {})
-        gate = gates.setdefault(credential, SharedPace(spacing(limit)))
-        differ = gate.slow_down_to(spacing(limit))
+        paces = _paces.setdefault(clock, {})
+        pace = paces.setdefault(credential, SharedPace(state))
+        differ = pace.slow_down_to(state.spacing)
     if differ:
         log.warning("%s: two clients set different rate limits for one credential; the slower one holds", name)
-    return gate
+    return pace
 
 
 def _forget() -> None:
     global _lock  # noqa: PLW0603 (a lock held by another thread at the fork would stay locked in the child)
     _lock = threading.Lock()
-    _gates.clear()
+    _paces.clear()
 
 
 if hasattr(os, "register_at_fork"):

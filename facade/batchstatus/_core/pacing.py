@@ -8,20 +8,84 @@ from __future__ import annotations
 
 from math import inf
 
+from attrs import define
+
 from .policies import RateLimit
 
 SHARE_OF_LIMIT = 0.9
 MAX_SLOWNESS = 16.0
-"""How many times its usual spacing a gate takes, at most, while a vendor keeps answering 429."""
+"""How many times its usual spacing a pace takes, at most, while a vendor keeps answering 429."""
 LATE = 0.1
 """Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
 RECOVERY = 0.95
-"""What is left of that after each answer that is no 429: half of it after 14 answers."""
+"""What is left of the slowness after each answer but a 429: half of it after 14 answers."""
+MAX_AHEAD = 60.0
+"""Seconds ahead that a pace on a wall clock books at most; a slot further ahead shows that the clock was set back."""
+DRIFT = 0.01
+"""Seconds by which the two clocks of a machine may drift apart in a pause."""
 
 
-def spacing(limit: RateLimit) -> float:
-    """Return the seconds between two slots."""
-    return limit.seconds / (limit.requests * SHARE_OF_LIMIT)
+@define
+class PaceState:
+    """The pacing rules of one account, behind every Pace. It is plain data: a Pace keeps it wherever it likes.
+
+    All times are seconds of one clock, which the keeper of the state chooses.
+    """
+
+    spacing: float
+    """Seconds between two slots."""
+    last: float = -inf
+    """The slot that was booked last, or the time of a later use."""
+    slowness: float = 1.0
+    """By how much the spacing is multiplied after 429s, from 1.0 to 16.0."""
+    closed_until: float = -inf
+    """Until when a 429 has closed the account."""
+    closed_for: float = 0.0
+    """Seconds that this 429 has asked for."""
+
+    @classmethod
+    def of_limit(cls, limit: RateLimit) -> PaceState:
+        """Return the state of an account that was never asked."""
+        return cls(limit.seconds / (limit.requests * SHARE_OF_LIMIT))
+
+    def next_slot(self, now: float) -> float:
+        """Return when the next slot is."""
+        return max(now, self.last + self.spacing * self.slowness, self.closed_until)
+
+    def reserve(self, now: float, before: float) -> float | None:
+        """Book the next slot and return the seconds until it; None, and no booking, if it is not before `before`."""
+        slot = self.next_slot(now)
+        if slot >= before:
+            return None
+        self.last = slot
+        return slot - now
+
+    def begin(self, slot: float, now: float) -> bool:
+        """Use a booked slot; return False if it is void, since a 429 has closed the account meanwhile."""
+        if now < self.closed_until:
+            return False
+        # Not of the slowed spacing: until the next slot is booked, the slowness may be gone.
+        if now - slot > LATE * self.spacing:
+            self.last = max(self.last, now)
+        return True
+
+    def refused(self, now: float, pause: float) -> None:
+        """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together."""
+        if now >= self.closed_until:
+            self.slowness = min(self.slowness * 2.0, MAX_SLOWNESS)
+        if now + pause > self.closed_until:
+            self.closed_until, self.closed_for = now + pause, pause
+
+    def accepted(self) -> None:
+        """Any response but a 429: recover towards the normal rate."""
+        self.slowness = max(self.slowness * RECOVERY, 1.0)
+
+    def repair(self, now: float) -> None:
+        """Undo the effects of a wall clock that was set back: nothing stands further ahead than it can."""
+        if self.last > now + MAX_AHEAD + DRIFT:
+            self.last = -inf
+        if self.closed_until > now + self.closed_for + MAX_AHEAD:
+            self.closed_until = now + self.closed_for
 
 
 class NoPace:
@@ -31,52 +95,12 @@ class NoPace:
         """Return no wait."""
         return 0.0 if now < before else None
 
-    def begin(self, slot: float, now: float) -> bool:  # noqa: ARG002 (a gate's signature)
-        """Every slot stands."""
+    def begin(self, slot: float, now: float) -> bool:  # noqa: ARG002 (the protocol's signature)
+        """Every slot is valid."""
         return True
 
     def refused(self, now: float, pause: float) -> None:
-        """Learn nothing."""
+        """Change nothing."""
 
     def accepted(self) -> None:
-        """Learn nothing."""
-
-
-class PaceState:
-    """Hands out the slots of one account, in the order in which they are asked for."""
-
-    __slots__ = ("_closed_until", "_next", "_slowness", "spacing")
-
-    def __init__(self, spacing: float) -> None:
-        self.spacing = spacing
-        self._next = -inf
-        self._closed_until = -inf
-        self._slowness = 1.0
-
-    def reserve(self, now: float, before: float) -> float | None:
-        """Book the next slot and return the seconds until it; where that is not before `before`, book none: None."""
-        slot = max(now, self._next)
-        if slot >= before:
-            return None
-        self._next = slot + self.spacing * self._slowness
-        return slot - now
-
-    def begin(self, slot: float, now: float) -> bool:
-        """Use a booked slot; return False where it stands no longer, as a 429 has closed the gate meanwhile."""
-        if now < self._closed_until:
-            return False
-        spacing = self.spacing * self._slowness
-        if now - slot > LATE * spacing:
-            self._next = max(self._next, now + spacing)
-        return True
-
-    def refused(self, now: float, pause: float) -> None:
-        """Close for `pause` seconds after a 429, and slow down: once for all that were under way together."""
-        if now >= self._closed_until:
-            self._slowness = min(self._slowness * 2.0, MAX_SLOWNESS)
-        self._closed_until = max(self._closed_until, now + pause)
-        self._next = max(self._next, self._closed_until)
-
-    def accepted(self) -> None:
-        """Any other answer: the vendor is content, so speed up again."""
-        self._slowness = max(self._slowness * RECOVERY, 1.0)
+        """Change nothing."""

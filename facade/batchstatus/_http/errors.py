@@ -25,7 +25,7 @@ def error_outcome(content: Content | None, error: Exception, timeout: float) -> 
     if isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
         reason = f"the request cannot be sent as HTTP ({type(error).__name__})"
     elif isinstance(error, httpx.ConnectError):
-        reason = f"cannot connect; check base_url, the network and the proxy ({detail})"
+        reason = f"cannot connect; check the address, the network and the proxy ({detail})"
     elif isinstance(error, httpx.ProxyError):
         reason = f"the proxy refused; check its address and rights ({detail})"
     else:

@@ -10,7 +10,7 @@ def main() -> None:
     try:
         import click  # noqa: F401, PLC0415
 
-        from ._app import run  # noqa: PLC0415
+        from .app import run  # noqa: PLC0415
     except ModuleNotFoundError as error:
         if error.name != "click":
             raise

@@ -1,0 +1,134 @@
+"""The commands and their options; what a command does is loaded when it runs."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from batchstatus._version import __version__
+
+from .context import SESSION
+from .exit_codes import BROKEN_PIPE, FAULT, INTERRUPTED, code_of
+from .options import options
+from .output import say
+from .signals import code_of_signal, heed
+
+COMMANDS = {
+    "status": "Read batches once.",
+    "wait": "Wait until batches have ended.",
+    "watch": "Show batches as they change.",
+    "track": "Say which batches to follow, and list them.",
+    "run": "Follow what is tracked, and deliver each change.",
+    "history": "Show the changes of a batch.",
+    "events": "Show the changes of all batches.",
+    "doctor": "Check keys, endpoints, clock, versions and the store.",
+    "simulate": "Serve both vendors' APIs on loopback.",
+    "completion": "Print the completion script of a shell.",
+}
+
+
+class Commands(click.Group):
+    """The group of all commands; each is a module of its own, loaded only if it runs."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
+        """Return the names in the order in which a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 (click's signature)
+        """Load a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"{__package__}.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Return the command; name the nearest one where there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib  # noqa: PLC0415
+
+            near = difflib.get_close_matches(args[0], COMMANDS, 1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
+            raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a signal that it does not answer itself ends it in a word."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            say("interrupted")
+            return code_of_signal(error)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
+        """List the commands without loading them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+JSON = re.compile(r"(^|\0)(-o\0?|--output[\0=])json(\0|$)")
+EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 ended otherwise, 2 usage, 3 unknown batch,
+4 key missing or refused, 5 vendor unreachable or not understood, 8 still open, 124 timed out, 130 and 143 signals,
+141 nobody reads stdout."""
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@options
+@click.version_option(__version__, prog_name="batchstatus")
+def app() -> None:
+    """Know when a batch at Gameball or Believe has ended."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; return its exit code."""
+    SESSION.reset(arguments)
+    if JSON.search("\0".join(arguments)):  # so that errors in the arguments are JSON, too
+        SESSION.given["output"] = "json"
+    _open_streams()
+    heed()
+    try:
+        code: Any = app.main(arguments, prog_name="batchstatus", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.Abort:  # Ctrl-C before the command has begun
+        return INTERRUPTED
+    except SystemExit:  # so click ends where the reader of stdout has left, as with `| head`
+        return BROKEN_PIPE
+    except click.ClickException as error:
+        say(error) if SESSION.output == "json" else error.show()
+        if where := _where_it_is_set(error):
+            say(f"that is set {where}")
+        return code_of(error)
+    except Exception as error:  # noqa: BLE001 (a user sees one line, whatever happens)
+        say(error)
+        if isinstance(error, OSError):  # stdout may be what fails: what it holds back is lost anyway
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return code_of(error, FAULT)
+    return code if isinstance(code, int) else 0
+
+
+def _where_it_is_set(error: click.ClickException) -> str:
+    """Return where a wrong value comes from, if nobody has typed it."""
+    if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None or not error.param.name:
+        return ""
+    source = error.ctx.get_parameter_source(error.param.name)
+    if source is ParameterSource.DEFAULT_MAP and SESSION.settings is not None:
+        return f"in the environment or in {SESSION.settings.path}"
+    return "in the environment" if source is ParameterSource.ENVIRONMENT else ""
+
+
+def _open_streams() -> None:
+    """Have all three streams, closed ones as empty ones; characters that one cannot show are written as escapes."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115 (until the end)
+        elif mode == "w":
+            stream.reconfigure(errors="backslashreplace")

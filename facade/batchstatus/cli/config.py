@@ -1,0 +1,164 @@
+"""The configuration file, and the accounts: those of the environment first, then those of the file."""
+
+from __future__ import annotations
+
+import os
+import stat
+import tomllib
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+
+from batchstatus import BatchState, Believe, ConfigurationError, Gameball, RateLimit, account_from_env
+from batchstatus.vendors import VENDORS
+
+from .exit_codes import MissingKey
+from .params import FORMATS
+
+EXAMPLE = """
+output = "table"
+
+[wait]
+timeout = "2h"
+
+[[account]]
+vendor = "believe"
+name = "acme"                          # refs: believe/acme:ID; without it believe:ID
+api_key_file = "/run/secrets/believe"  # or api_key = "..."
+"""
+
+
+def default_path() -> Path:
+    """Return where the configuration file is looked for."""
+    base = Path(os.environ.get("XDG_CONFIG_HOME") or "")
+    if not base.is_absolute():  # as XDG wants it
+        base = Path("~/.config")
+        with suppress(RuntimeError):  # nobody knows the home folder: then there is no file
+            base = base.expanduser()
+    return base / "batchstatus" / "config.toml"
+
+
+@frozen
+class Settings:
+    """What the configuration file says."""
+
+    path: Path
+    accounts: list[dict[str, Any]] = field(factory=list)
+    common: dict[str, str] = field(factory=dict)
+    """`output` and `store`."""
+    commands: dict[str, dict[str, Any]] = field(factory=dict)
+    """Options of commands: {"wait": {"timeout": "2h"}}."""
+
+    def of(self, command: Sequence[str], options: Collection[str], siblings: Collection[str]) -> dict[str, Any]:
+        """Return what the file says of the options of a command, such as ["track", "add"] with its siblings."""
+        table: Any = self.commands
+        if unknown := self.commands.get(command[0], {}).keys() - siblings if len(command) > 1 else None:
+            raise ConfigurationError(
+                f"{self.path}: {command[0]} has no {', '.join(sorted(unknown))}; there are {', '.join(siblings)}"
+            )
+        for name in command:
+            table = table.get(name, {})
+            if not isinstance(table, dict):
+                raise ConfigurationError(f"{self.path}: what is set for {' '.join(command)} is a table{EXAMPLE}")
+        values = {name.replace("-", "_"): value for name, value in table.items()}
+        if unknown := values.keys() - options:
+            there = f"there are {', '.join(sorted(options))}" if options else "there is none to set"
+            raise ConfigurationError(
+                f"{self.path}: {' '.join(command)} has no option {', '.join(sorted(unknown))}; {there}"
+            )
+        return values
+
+
+def load(given: Path | None, commands: Collection[str]) -> Settings:
+    """Read the configuration file; raise ConfigurationError where it says what cannot be."""
+    path = given or default_path()
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        if given is not None:
+            raise ConfigurationError(f"--config: there is no file {given}") from None
+        return Settings(path)
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is no valid TOML: {error}") from None
+    accounts = tables.pop("account", [])
+    if not isinstance(accounts, list) or not all(isinstance(account, dict) for account in accounts):
+        raise ConfigurationError(f"{path}: accounts are written{EXAMPLE}")
+    common: dict[str, Any] = {name: tables.pop(name) for name in ("output", "store") if name in tables}
+    if not all(isinstance(value, str) for value in common.values()) or common.get("output", "auto") not in FORMATS:
+        raise ConfigurationError(f"{path}: output is one of {', '.join(FORMATS)}, store a path")
+    if unknown := tables.keys() - set(commands):
+        raise ConfigurationError(
+            f"{path}: no setting {', '.join(sorted(unknown))}; there are account, output, store, and a table "
+            f"for each of {', '.join(commands)}"
+        )
+    if not all(isinstance(table, dict) for table in tables.values()):
+        raise ConfigurationError(f"{path}: what is set for a command is a table; settings are written{EXAMPLE}")
+    secrets = any(key.endswith("_key") for account in accounts for key in account) or "deliver" in tables.get("run", {})
+    if secrets and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(f"{path} holds secrets that others can read: chmod 600 {path}")
+    return Settings(path, accounts, common, tables)
+
+
+def accounts(settings: Settings) -> list[Gameball | Believe]:
+    """Return the accounts of the environment, and those of the file that have another name."""
+    found: list[Any] = [account for vendor in VENDORS.values() if (account := _of_environment(vendor))]
+    taken = {account.account_ref for account in found}
+    for account in [_account(settings.path, table) for table in settings.accounts]:
+        if account.account_ref not in taken:
+            taken.add(account.account_ref)
+            found.append(account)
+    return found
+
+
+def _of_environment(vendor: Any) -> Any:
+    try:
+        return account_from_env(vendor)
+    except ConfigurationError as error:
+        names = vendor.environment_variables().values()
+        if all(os.environ.get(name) or os.environ.get(f"{name}_FILE") for name in names):
+            raise
+        raise MissingKey(str(error)) from None
+
+
+def _account(path: Path, table: Mapping[str, Any]) -> Any:
+    options = dict(table)
+    vendor = VENDORS.get(str(options.pop("vendor", "")))
+    if vendor is None:
+        raise ConfigurationError(
+            f"{path}: vendor is one of {', '.join(sorted(VENDORS))}; accounts are written{EXAMPLE}"
+        )
+    keys = {key: _key(path, key, options) for key in vendor.KEY_HEADERS}
+    given = {key: options.pop(key) for key in ("base_url", "allow_insecure", "rate_limit", "states") if key in options}
+    name = options.pop("name", None)
+    if options:
+        raise ConfigurationError(f"{path}: an account of {vendor.vendor} has no {', '.join(sorted(options))}")
+    if "rate_limit" in given:
+        try:
+            given["rate_limit"] = RateLimit(**given["rate_limit"])
+        except TypeError:
+            raise ConfigurationError(f"{path}: rate_limit is written {{requests = 5, seconds = 1.0}}") from None
+    if isinstance(states := given.get("states"), dict):
+        try:
+            given["states"] = {word: BatchState(state) for word, state in states.items()}
+        except ValueError as error:
+            raise ConfigurationError(f"{path}: {error}; there are {', '.join(BatchState)}") from None
+    make: Any = vendor
+    return make(**keys, **given, name=name)
+
+
+def _key(path: Path, key: str, options: dict[str, Any]) -> Any:
+    inline, file = options.pop(key, None), options.pop(f"{key}_file", None)
+    if (inline is None) == (file is None):
+        raise ConfigurationError(f"{path}: give either {key} or {key}_file")
+    if inline is not None:
+        return inline
+    try:
+        return Path(file).expanduser().read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except (OSError, UnicodeDecodeError, TypeError):
+        raise ConfigurationError(f"{path}: {key}_file names a file that cannot be read") from None

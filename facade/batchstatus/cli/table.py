@@ -1,0 +1,211 @@
+"""What a person sees of batches: a table, a line for each change, a summary."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import click
+from attrs import frozen
+from rich.console import Console
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from batchstatus import Batch, BatchRef, BatchState, Counts
+
+from .context import SESSION
+from .params import plain, spoken
+
+if TYPE_CHECKING:
+    from batchstatus.service.store import Change, Tracked
+
+STYLES = {
+    BatchState.PENDING: "dim",
+    BatchState.REQUIRES_ACTION: "bold black on yellow",
+    BatchState.RUNNING: "cyan",
+    BatchState.SUCCEEDED: "green",
+    BatchState.FAILED: "bold red",
+    BatchState.CANCELLED: "magenta",
+    BatchState.UNKNOWN: "bold yellow",
+}
+NOT_READ = "not read yet"
+MOST_BAD, MOST_MESSAGES = 20, 3
+"""How many batches with failures are named after all, and how many messages of each."""
+WIDE = 118
+"""Columns from which on ids are shown whole and remarks have room."""
+
+
+@frozen
+class Row:
+    """What the table says of one batch."""
+
+    ref: BatchRef
+    state: str
+    style: str
+    word: str
+    """The vendor's own."""
+    counts: Counts
+    progress: float | None
+    remark: str
+
+    @classmethod
+    def of_batch(cls, batch: Batch, left: float | None = None) -> Row:
+        """Return the row of a reading; `left` are the seconds that the counts predict."""
+        remark = remark_on(batch.state, batch.counts.failed, [failure.message for failure in batch.failures])
+        if not remark and not batch.is_terminal and left is not None and left > 0:
+            remark = f"{spoken(left)} left"
+        return cls(
+            batch.ref, batch.state.name, STYLES[batch.state], batch.vendor_status, batch.counts, batch.progress, remark
+        )
+
+    @classmethod
+    def of_tracked(cls, tracked: Tracked) -> Row:
+        """Return the row of what is tracked: what is wrong with it, and its labels."""
+        state, counts = tracked.state, tracked.counts
+        refused = tracked.ended and tracked.error is not None
+        name = "REFUSED" if refused else state.name if state else NOT_READ
+        style = STYLES[BatchState.FAILED] if refused else STYLES[state] if state else "dim"
+        share = counts.processed / counts.total if counts.total and counts.processed is not None else None
+        labels = " ".join(f"{name}={value}" for name, value in tracked.labels.items())
+        error = (tracked.error or "").removeprefix(f"{tracked.ref}: ")
+        remark = "  ".join(filter(None, [error or remark_on(state, counts.failed, []), labels]))
+        return cls(tracked.ref, name, style, tracked.vendor_status or "", counts, share, remark)
+
+    @classmethod
+    def of_unread(cls, ref: BatchRef) -> Row:
+        """Return the row of a batch that was not read yet."""
+        return cls(ref, NOT_READ, "dim", "", Counts(), None, "")
+
+
+def remark_on(state: BatchState | None, failed: int | None, messages: Sequence[str]) -> str:
+    """Return what a person has to know besides: that somebody is to act, or how many items failed and why the first."""
+    if state is BatchState.REQUIRES_ACTION:
+        return "needs approval"
+    return ": ".join([*([f"{failed} failed"] if failed else []), *messages[:1]])
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return where to draw, with colours unless they are not wanted; what is no terminal has room for all."""
+    drawn = Console(no_color=SESSION.no_color, stderr=stderr, highlight=False)
+    if not drawn.is_terminal and "COLUMNS" not in os.environ:
+        drawn.width = 200
+    elif drawn.width < 1:
+        drawn.width = 80  # a width that is set stays: it is not set where a terminal may be made wider
+    return drawn
+
+
+def short(ref: BatchRef, most: int) -> str:
+    """Return a ref that fits: of a long one the beginning and the end."""
+    text = str(ref)
+    return text if len(text) <= most else f"{text[: most - 7]}…{text[-6:]}"
+
+
+def number(counts: Counts, progress: float | None = None) -> str:
+    """Return how far a batch is: `50/200`, or `25%`."""
+    if counts.total and counts.processed is not None:
+        return f"{counts.processed}/{counts.total}"
+    return "" if progress is None else f"{progress:.0%}"
+
+
+def table(rows: Sequence[Row], screen: Console) -> Table:
+    """Return the table of batches; a narrow one leaves the vendor's word out."""
+    wide = screen.width >= WIDE
+    refs = [short(row.ref, 46 if wide else 26) for row in rows]
+    made = Table(box=None, expand=screen.is_terminal, padding=(0, 1), pad_edge=False, header_style="bold")
+    made.add_column("BATCH", no_wrap=True, min_width=max(map(len, refs), default=0))
+    made.add_column("STATE", no_wrap=True, min_width=len("REQUIRES_ACTION"))
+    if wide:
+        made.add_column("VENDOR'S WORD", no_wrap=True, overflow="ellipsis", max_width=14)
+    made.add_column("DONE", no_wrap=True, min_width=12 if wide else 8)
+    made.add_column("", no_wrap=True, min_width=9, justify="right")
+    made.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
+    for ref, row in zip(refs, rows, strict=True):
+        made.add_row(
+            Text(ref),
+            Text(row.state, style=row.style),
+            *([Text(plain(row.word), style="dim")] if wide else []),
+            ""
+            if row.progress is None
+            else ProgressBar(1.0, row.progress, width=12 if wide else 8, complete_style=row.style),
+            Text(number(row.counts, row.progress)),
+            Text(plain(row.remark)),
+        )
+    return made
+
+
+def print_table(rows: Sequence[Row]) -> None:
+    """Print the table of batches, if there are any."""
+    if rows:
+        screen = console()
+        screen.print(table(rows, screen))
+
+
+def print_failures(batches: Collection[Batch]) -> None:
+    """Print why batches ended badly, each message once for each batch, where it is no data."""
+    bad = [batch for batch in batches if batch.is_terminal and batch.failures]
+    screen = console(stderr=True)
+    for batch in bad[:MOST_BAD]:
+        messages = Counter(failure.message for failure in batch.failures).most_common()
+        told = [f"{many} x {message}" if many > 1 else message for message, many in messages[:MOST_MESSAGES]]
+        more = [f"and {len(messages) - MOST_MESSAGES} other messages"] if len(messages) > MOST_MESSAGES else []
+        line = Text(f"{batch.ref}: ", style="red").append(plain("; ".join([*told, *more])), style="default")
+        screen.print(line, soft_wrap=True)
+    if len(bad) > MOST_BAD:
+        screen.print(Text(f"… and {len(bad) - MOST_BAD} more with failures", style="dim"))
+
+
+def print_change(change: Change) -> None:
+    """Print a change as a line: when, which batch, its state, how far it is, what is wrong."""
+    screen, at, said = console(), change.at.astimezone(), change.batch
+    most = 46 if screen.width >= WIDE else 26
+    when = f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%m-%d %H:%M}"
+    line = Text(f"{when:<11}  {short(change.ref, most):<{most}}  ")
+    if said is None:
+        line.append("REFUSED          ", style=STYLES[BatchState.FAILED])
+        rest = (change.error or "").removeprefix(f"{change.ref}: ")
+    else:
+        state, counts = BatchState(said["state"]), Counts(**said["counts"])
+        line.append(state.name, style=STYLES[state]).append(" " * (len("REQUIRES_ACTION") + 2 - len(state.name)))
+        messages = [failure["message"] for failure in said["failures"]]
+        rest = "  ".join(filter(None, [number(counts), remark_on(state, counts.failed, messages)]))
+    line.append(plain(rest))
+    if screen.is_terminal:
+        screen.print(line, no_wrap=True, overflow="ellipsis")
+    else:
+        click.echo(line.plain.rstrip())
+
+
+def summary(batches: Collection[Batch], total: int, *, errors: int = 0, rest: float | None = None) -> Text:
+    """Return what became of `total` batches, in a line.
+
+    Args:
+        batches: Those that were read.
+        total: How many there are.
+        errors: How many of them could not be read.
+        rest: Seconds until the last end, as the counts predict.
+    """
+    ended = [batch for batch in batches if batch.is_terminal]
+    partly = sum(batch.state is BatchState.SUCCEEDED and batch.has_failures for batch in ended)
+    bad = sum(batch.state is not BatchState.SUCCEEDED for batch in ended)
+    waiting = sum(batch.state is BatchState.REQUIRES_ACTION for batch in batches)
+    line = Text(f"{len(ended)} of {total} ended", style="bold")
+    for many, text, style in (
+        (bad, f"{bad} failed or cancelled", STYLES[BatchState.FAILED]),
+        (partly, f"{partly} with failed items", STYLES[BatchState.FAILED]),
+        (waiting, f"{waiting} need{'s' if waiting == 1 else ''} approval", STYLES[BatchState.REQUIRES_ACTION]),
+        (errors, f"{errors} could not be read", STYLES[BatchState.UNKNOWN]),
+    ):
+        if many:
+            line.append(" · ").append(text, style=style)
+    if rest is not None and rest > 0:
+        line.append(f" · about {spoken(rest)} left by the counts", style="dim")
+    return line
+
+
+def print_summary(batches: Collection[Batch], total: int, *, errors: int) -> None:
+    """Print what became of `total` batches, where it is no data."""
+    console(stderr=True).print(summary(batches, total, errors=errors))

@@ -1,0 +1,130 @@
+"""Delivers what is in the outbox: several changes at a time, each again and again until it has arrived."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import sqlite3
+import time
+
+from .deliveries import Delivery, DeliveryFailed
+from .store import Change, Store
+from .tasks import LOOK, first, hand_over, insist
+
+FIRST_PAUSE = 1.0
+LONGEST_PAUSE = 60.0
+"""Seconds between two attempts to deliver a change; it doubles from the one to the other."""
+JITTER = 0.25
+FAREWELL = 5.0
+"""Seconds that deliveries under way have when the watcher is to stop."""
+ENDLESS = 120.0
+"""Seconds after which a delivery counts as failed that neither succeeds nor fails."""
+
+log = logging.getLogger("batchstatus")
+
+
+class Outbox:
+    """The deliveries of one watcher."""
+
+    def __init__(self, store: Store, owner: str, deliver: Delivery | None, in_flight: int) -> None:
+        self._store = store
+        self._owner = owner
+        self._deliver = deliver
+        self._in_flight = in_flight
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._wake = asyncio.Event()
+        self._failures = 0
+        """How many deliveries have failed since the last that did not."""
+        self._quiet_until = 0.0
+        """Until when to leave a receiver alone that takes nothing."""
+
+    def wake(self) -> None:
+        """Look at once: something was stored."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until told to stop, and let what is under way end."""
+        if self._deliver is None:
+            return
+        try:
+            while not stop.is_set():
+                self._wake.clear()
+                if not await self._begin(time.time(), self._room()):
+                    await first(self._wake.wait(), stop.wait(), seconds=LOOK)
+            if self._tasks:
+                await asyncio.wait([*self._tasks], timeout=FAREWELL)
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def empty(self) -> None:
+        """Try everything once."""
+        if self._deliver is None:
+            return
+        await insist("what is due", self._store.retry_now)
+        now = time.time()
+        while await self._begin(now, self._in_flight) or self._tasks:
+            await asyncio.wait([*self._tasks], return_when=asyncio.FIRST_COMPLETED)
+
+    def _room(self) -> int:
+        """Return how many deliveries may be under way now: one to try where nothing arrives any more, or none."""
+        if self._failures < self._in_flight:
+            return self._in_flight
+        return int(time.monotonic() >= self._quiet_until)
+
+    async def _begin(self, now: float, room: int) -> bool:
+        """Begin deliveries until so many are under way; return whether there may be more of them to begin."""
+        room -= len(self._tasks)
+        if room <= 0:
+            return False
+        try:
+            due = await asyncio.to_thread(self._store.undelivered, now, room, owner=self._owner)
+        except (sqlite3.Error, OSError) as error:
+            log.warning("the store does not tell what to deliver: %s", error)
+            return False
+        for change in due:
+            task = asyncio.create_task(self._attempt(change))
+            self._tasks.add(task)
+            task.add_done_callback(self._over)
+        return len(due) == room
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self.wake()
+
+    async def _attempt(self, change: Change) -> None:
+        try:
+            async with asyncio.timeout(ENDLESS):
+                assert self._deliver is not None
+                await hand_over(self._deliver, change)
+        except Exception as error:  # noqa: BLE001 (a delivery is the caller's: whatever it raises, it is tried again)
+            self._tell(change, error)
+            self._learn(time.monotonic())
+            until = time.time() + pause_after(change.attempts)
+            reason = f"{type(error).__name__}: {error}"
+            await insist("a failed delivery", self._store.postpone, change.id, until, reason)
+        else:
+            if self._failures:
+                log.info("%s is delivered: deliveries succeed again", change.id)
+            self._failures, self._quiet_until = 0, 0.0
+            await insist("a delivery", self._store.delivered, change.id)
+
+    def _learn(self, now: float) -> None:
+        """Take a failure in: as many as may be under way tell that the receiver is down; pauses follow from there."""
+        if now >= self._quiet_until:  # else it was under way when the pause began
+            self._failures += 1
+            if self._failures >= self._in_flight:
+                self._quiet_until = now + pause_after(self._failures - self._in_flight)
+
+    def _tell(self, change: Change, error: Exception) -> None:
+        refused = isinstance(error, DeliveryFailed) and error.is_refusal
+        loud = not self._failures or (refused and change.attempts == 0)
+        level = logging.WARNING if loud else logging.DEBUG
+        log.log(level, "%s is not delivered, and will be tried again: %s: %s", change.id, type(error).__name__, error)
+
+
+def pause_after(failures: int) -> float:
+    """Return the seconds until the next attempt; `failures` counts those before the last."""
+    pause = min(FIRST_PAUSE * 2.0 ** min(failures, 30), LONGEST_PAUSE)
+    return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)

@@ -1,0 +1,7 @@
+"""Tracked batches, every change of theirs that was seen, and an outbox: one SQLite file that processes share."""
+
+from .pace import StorePace
+from .records import Change, Tracked
+from .store import Store, default_path
+
+__all__ = ["Change", "Store", "StorePace", "Tracked", "default_path"]

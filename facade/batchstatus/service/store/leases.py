@@ -1,0 +1,153 @@
+"""Who reads what: each open ref has one watcher at a time, and what a dead one had goes to the others at once.
+
+A watcher holds a lock on a file of its own next to the store; the kernel lets go of it however the process ends. Its
+lease is for a process that hangs, and for systems that have no such locks.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from batchstatus import ConfigurationError
+
+from .tracking import tell_watchers
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+CLOCK = 60.0
+"""Seconds: a lease that ends later than it can tells that the clock was put back."""
+SLACK = 4
+"""A watcher gives refs up once it has a 4th more than its share, as each that moves is read once more."""
+OPEN = "tracked AND NOT ended"
+CLAIMED = f"SELECT ref FROM refs WHERE watcher = ? AND {OPEN} ORDER BY coalesce(read_at, 0), n"
+AT_PLACES = "(:places = 'null' OR place IN (SELECT value FROM json_each(:places)))"
+
+
+class Locks:
+    """The files that tell who is alive."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._held: dict[str, int] = {}
+
+    def hold(self, name: str) -> None:
+        """Be alive under a name, until `drop` or the end of the process."""
+        if fcntl is None or (name in self._held and self._file(name).exists()):
+            return
+        self.drop(name)
+        file = os.open(self._file(name), os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(file)
+            raise ConfigurationError(f"another watcher of this store is named {name}") from None
+        self._held[name] = file
+
+    def drop(self, name: str) -> None:
+        """Be alive under a name no more."""
+        if (file := self._held.pop(name, None)) is not None:
+            os.close(file)
+            self._file(name).unlink(missing_ok=True)
+
+    def is_free(self, name: str) -> bool:
+        """Return whether the process that had this name has ended, and clear its file away."""
+        if fcntl is None or name in self._held:
+            return False
+        try:
+            file = os.open(self._file(name), os.O_RDWR)
+        except OSError as error:
+            return isinstance(error, FileNotFoundError)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._file(name).unlink(missing_ok=True)
+        except OSError:
+            return False
+        finally:
+            os.close(file)
+        return True
+
+    def close(self) -> None:
+        """Drop all names."""
+        for name in [*self._held]:
+            self.drop(name)
+
+    def _file(self, name: str) -> Path:
+        if not NAME.fullmatch(name):
+            raise ConfigurationError(f"a watcher's name is 1 to 100 of A-Z, a-z, 0-9, '_', '.', '-': {name!r:.80}")
+        return self._path.with_name(f"{self._path.name}.{name}.lock")
+
+
+def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: float) -> bool:
+    """Prolong a watcher's lease, and bury the dead; return whether there is something to claim, or to give up."""
+    now = time.time()
+    update = "UPDATE watchers SET until = ?, seconds = ? WHERE name = ? RETURNING places, seen"
+    found = connection.execute(update, (now + seconds, seconds, name)).fetchone()
+    _bury(connection, locks, name, now)
+    if found is None:
+        return True
+    places, seen = found
+    free = f"SELECT EXISTS (SELECT 1 FROM refs WHERE watcher IS NULL AND {OPEN} AND {AT_PLACES})"
+    return bool(seen != _version(connection) or connection.execute(free, {"places": places}).fetchone()[0])
+
+
+def claim(
+    connection: sqlite3.Connection, locks: Locks, name: str, *, places: Iterable[str] | None, seconds: float
+) -> None:
+    """Take a fair share of the open refs of some places."""
+    now = time.time()
+    values = {
+        "name": name,
+        "until": now + seconds,
+        "seconds": seconds,
+        "places": json.dumps(None if places is None else sorted(set(places))),
+    }
+    locks.hold(name)
+    renewal = "UPDATE watchers SET until = :until, seconds = :seconds, places = :places WHERE name = :name"
+    if not connection.execute(renewal, values).rowcount:
+        connection.execute("INSERT INTO watchers VALUES (:name, :until, :seconds, :places, 0)", values)
+        tell_watchers(connection)
+    _bury(connection, locks, name, now)
+    (sharing,) = connection.execute("SELECT count(*) FROM watchers WHERE places = :places", values).fetchone()
+    (found,) = connection.execute(f"SELECT count(*) FROM refs WHERE {OPEN} AND {AT_PLACES}", values).fetchone()
+    (held,) = connection.execute(f"SELECT count(*) FROM refs WHERE watcher = :name AND {OPEN}", values).fetchone()
+    share = -(-found // sharing)
+    if held > share + share // SLACK:
+        values["number"] = held - share
+        newest = f"SELECT n FROM refs WHERE watcher = :name AND {OPEN} ORDER BY n DESC LIMIT :number"
+        connection.execute(f"UPDATE refs SET watcher = NULL WHERE n IN ({newest})", values)
+        tell_watchers(connection)
+    elif held < share:
+        values["number"] = share - held
+        oldest = f"SELECT n FROM refs WHERE watcher IS NULL AND {OPEN} AND {AT_PLACES} ORDER BY n LIMIT :number"
+        connection.execute(f"UPDATE refs SET watcher = :name WHERE n IN ({oldest})", values)
+    values["version"] = _version(connection)
+    connection.execute("UPDATE watchers SET seen = :version WHERE name = :name", values)
+
+
+def release(connection: sqlite3.Connection, name: str) -> None:
+    """Give up all that a watcher has."""
+    if connection.execute("DELETE FROM watchers WHERE name = ?", (name,)).rowcount:
+        tell_watchers(connection)
+
+
+def _bury(connection: sqlite3.Connection, locks: Locks, name: str, now: float) -> None:
+    others = connection.execute("SELECT name, until, seconds FROM watchers WHERE name != ?", (name,)).fetchall()
+    for other, until, seconds in others:
+        if not now < until < now + seconds + CLOCK or locks.is_free(other):
+            connection.execute("DELETE FROM watchers WHERE name = ?", (other,))
+            tell_watchers(connection)
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("SELECT version FROM work").fetchone()[0]
+    return version

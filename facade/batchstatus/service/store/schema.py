@@ -1,0 +1,176 @@
+"""The store's file: how it is made, brought up to date, and told from other files."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from contextlib import ExitStack, closing, suppress
+from pathlib import Path
+
+from batchstatus import ConfigurationError
+
+APPLICATION_ID = 0x62737473
+"""Stands in the file's header, so that no other program's database is taken for a store."""
+OLDEST_SQLITE = (3, 37, 0)
+"""STRICT tables."""
+PATIENCE = 10.0
+"""Seconds to wait for another process that writes."""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        """
+        CREATE TABLE watchers (
+            name TEXT PRIMARY KEY,
+            until REAL NOT NULL,
+            seconds REAL NOT NULL,
+            places TEXT NOT NULL,
+            seen INTEGER NOT NULL
+        ) STRICT
+        """,
+        """
+        CREATE TABLE refs (
+            n INTEGER PRIMARY KEY,
+            ref TEXT NOT NULL UNIQUE,
+            place TEXT NOT NULL,
+            labels TEXT NOT NULL,
+            tracked INTEGER NOT NULL DEFAULT 1,
+            ended INTEGER NOT NULL DEFAULT 0,
+            reading TEXT,
+            error TEXT,
+            sequence INTEGER NOT NULL DEFAULT 0,
+            added_at REAL NOT NULL,
+            changed_at REAL,
+            read_at REAL,
+            watcher TEXT REFERENCES watchers ON DELETE SET NULL
+        ) STRICT
+        """,
+        "CREATE INDEX open_refs ON refs (watcher, place) WHERE tracked AND NOT ended",
+        "CREATE INDEX watched_refs ON refs (watcher) WHERE watcher IS NOT NULL",
+        """
+        CREATE TABLE changes (
+            n INTEGER PRIMARY KEY AUTOINCREMENT,
+            ref INTEGER NOT NULL REFERENCES refs,
+            sequence INTEGER NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('change', 'ended')),
+            at REAL NOT NULL,
+            batch TEXT,
+            error TEXT,
+            UNIQUE (ref, sequence)
+        ) STRICT
+        """,
+        "CREATE INDEX changes_by_time ON changes (at)",
+        """
+        CREATE TABLE outbox (
+            change INTEGER PRIMARY KEY REFERENCES changes,
+            ref INTEGER NOT NULL REFERENCES refs,
+            due REAL NOT NULL DEFAULT 0,
+            attempts INTEGER NOT NULL DEFAULT 0,
+            reason TEXT,
+            watcher TEXT REFERENCES watchers ON DELETE SET NULL,
+            sent_at REAL
+        ) STRICT
+        """,
+        "CREATE INDEX unsent ON outbox (due) WHERE sent_at IS NULL",
+        "CREATE INDEX unsent_of_ref ON outbox (ref, change) WHERE sent_at IS NULL",
+        "CREATE INDEX unsent_of_watcher ON outbox (watcher) WHERE watcher IS NOT NULL",
+        """
+        CREATE TABLE paces (
+            credential TEXT PRIMARY KEY,
+            spacing REAL NOT NULL,
+            last REAL NOT NULL,
+            slowness REAL NOT NULL,
+            closed_until REAL NOT NULL,
+            closed_for REAL NOT NULL
+        ) STRICT
+        """,
+        "CREATE TABLE work (version INTEGER NOT NULL) STRICT",
+        "INSERT INTO work VALUES (1)",
+        f"PRAGMA application_id = {APPLICATION_ID}",
+    ),
+)
+"""What leads from each `user_version` to the next; what was released once is never edited."""
+
+
+def connect(path: Path, *, synchronous: str = "FULL", patience: float = PATIENCE) -> sqlite3.Connection:
+    """Return a connection to a file that is there, without implicit transactions, for threads that take turns."""
+    uri = f"{path.as_uri()}?mode=rw"
+    with ExitStack() as stack:
+        connection = sqlite3.connect(uri, timeout=patience, isolation_level=None, check_same_thread=False, uri=True)
+        stack.callback(connection.close)
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"PRAGMA synchronous = {synchronous}")
+        stack.pop_all()
+        return connection
+
+
+def prepare(path: Path) -> None:
+    """Make the store if there is none, readable by its owner alone, and bring it up to date.
+
+    Raises:
+        ConfigurationError: The file cannot be opened, is something else, or was written by a newer version.
+    """
+    if sqlite3.sqlite_version_info < OLDEST_SQLITE:
+        raise ConfigurationError(f"a store needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Only a new file, which nobody has a lock on: closing one drops all locks that this process has on it.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
+            raise ConfigurationError(f"the store {path} cannot be opened: it is no file that may be read and written")
+        with closing(connect(path)) as connection:
+            _check(connection, path)
+            _use_wal(connection, path)
+            _migrate(connection, path)
+    except OSError as error:
+        raise ConfigurationError(f"the store {path} cannot be opened: {error.strerror or error}") from error
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(f"{path} cannot be used as a store: {error}") from error
+
+
+def version_of(connection: sqlite3.Connection) -> int:
+    """Return the number of migrations that the file has been through."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    version = version_of(connection)
+    if application != APPLICATION_ID and (application or tables or version):
+        raise ConfigurationError(f"{path} is another program's database, not a store: name another file")
+    if version > len(MIGRATIONS):
+        raise ConfigurationError(
+            f"{path} was written by a newer batchstatus (its version is {version}, this one knows {len(MIGRATIONS)}): "
+            "upgrade batchstatus, or name another file"
+        )
+
+
+def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
+    """Switch the file to WAL, once; SQLite does not wait for other processes there by itself."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()
+        except sqlite3.OperationalError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+            continue
+        if mode != "wal":
+            raise ConfigurationError(f"{path} is on a file system without shared memory: name a file on a local disk")
+        return
+
+
+def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+    if version_of(connection) == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    _check(connection, path)
+    for version in range(version_of(connection), len(MIGRATIONS)):
+        for statement in MIGRATIONS[version]:
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {version + 1}")
+    connection.execute("COMMIT")

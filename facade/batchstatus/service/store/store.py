@@ -1,0 +1,249 @@
+"""Batches to follow, every change of theirs that was seen, and an outbox: one SQLite file that processes share.
+
+    with Store() as store:
+        store.track(["gameball:1748392"], labels={"campaign": "spring"})
+
+`batchstatus.service` reads what a store tracks. No key ever comes into the file.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from batchstatus import Batch, BatchRef, ConfigurationError, RateLimit
+
+from . import leases, outbox, tracking
+from .connection import Link
+from .pace import StorePace
+from .records import TRACKED, Change, Tracked, tracked
+from .schema import prepare, version_of
+
+__all__ = ["Change", "Store", "StorePace", "Tracked", "default_path"]
+
+PACE_PATIENCE = 0.25
+"""Seconds that the event loop of a watcher waits at most for another process that writes."""
+
+COUNTS = {
+    "tracked": "SELECT count(*) FROM refs WHERE tracked",
+    "open": "SELECT count(*) FROM refs WHERE tracked AND NOT ended",
+    "unclaimed": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND watcher IS NULL",
+    "troubled": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND error IS NOT NULL",
+    "changes": "SELECT count(*) FROM changes",
+    "outbox": "SELECT count(*) FROM outbox",
+    "undelivered": "SELECT count(*) FROM outbox WHERE sent_at IS NULL",
+    "failed_deliveries": "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND attempts",
+    "watchers": "SELECT count(*) FROM watchers",
+}
+
+
+def default_path() -> Path:
+    """Return where the store is where nobody says otherwise: in the XDG folder for state.
+
+    Raises:
+        ConfigurationError: Nobody knows the home folder.
+    """
+    state = Path(os.environ.get("XDG_STATE_HOME") or "")
+    if not state.is_absolute():  # as XDG wants it
+        try:
+            state = Path.home() / ".local" / "state"
+        except RuntimeError as error:
+            raise ConfigurationError(f"where is the store? {error}: name it, or set HOME") from None
+    return state / "batchstatus" / "store.sqlite3"
+
+
+class Store:
+    """A store, for any number of threads; a forked child opens one of its own.
+
+    A change stands on the disk when the call that stores it returns, power failures included.
+
+    Args:
+        path: The file, made if there is none; default: `default_path()`. It has to be on a local disk.
+
+    Raises:
+        ConfigurationError: The file cannot be opened, is no store, or was written by a newer version.
+        sqlite3.OperationalError: By any call, where the disk is full or another process keeps the file to itself.
+    """
+
+    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+        self.path = default_path() if path is None else Path(path).absolute()
+        prepare(self.path)
+        self._changes = Link(self.path, synchronous="FULL")
+        self._work = Link(self.path, synchronous="NORMAL")
+        self._paces = Link(self.path, synchronous="NORMAL", patience=PACE_PATIENCE)
+        self._locks = leases.Locks(self.path)
+
+    def track(self, refs: Iterable[str | BatchRef], labels: Mapping[str, str] | None = None) -> int:
+        """Follow the batches from now on; return how many were not followed before.
+
+        Labels are added to those that a ref has. A ref that the vendor has refused is tried anew once it was
+        untracked in between.
+        """
+        parsed, labels = [*map(BatchRef.parse, refs)], _checked(labels)
+        with self._changes.transaction() as connection:
+            return tracking.track(connection, parsed, labels)
+
+    def untrack(self, refs: Iterable[str | BatchRef]) -> int:
+        """Follow the batches no more; return how many were followed. Their history stays."""
+        parsed = [*map(BatchRef.parse, refs)]
+        with self._changes.transaction() as connection:
+            return tracking.untrack(connection, parsed)
+
+    def tracked(self, *, labels: Mapping[str, str] | None = None, open_only: bool = False) -> list[Tracked]:
+        """Return what is followed, in the order in which it was added: all with these labels, or the open ones."""
+        only = " AND NOT ended" if open_only else ""
+        rows = self._work.rows(f"SELECT {TRACKED} FROM refs WHERE tracked{only} ORDER BY added_at, n")
+        wanted = _checked(labels).items()
+        return [found for found in map(tracked, rows) if wanted <= found.labels.items()]
+
+    def observe(self, batch: Batch) -> Change | None:
+        """Store a reading; return the change that it is, now in the outbox too, or None where it is none."""
+        return next(iter(self.observe_all([batch])), None)
+
+    def observe_all(self, batches: Iterable[Batch]) -> list[Change]:
+        """Store readings, all or none; return the changes among them."""
+        with self._work.transaction() as connection:
+            new = [batch for batch in batches if tracking.differs(connection, batch)]
+        if not new:
+            return []
+        with self._changes.transaction() as connection:
+            found = [tracking.observe(connection, batch) for batch in new]
+        return [change for change in found if change is not None]
+
+    def refuse(self, ref: str | BatchRef, error: BaseException | str) -> Change | None:
+        """Store that the vendor has refused a batch for good; return the change, of the kind "ended"."""
+        with self._changes.transaction() as connection:
+            return tracking.refuse(connection, BatchRef.parse(ref), str(error))
+
+    def trouble(self, ref: str | BatchRef, error: BaseException | str) -> None:
+        """Note what keeps a batch from being read, for `Tracked.error`; the next reading takes it back."""
+        with self._work.transaction() as connection:
+            tracking.trouble(connection, BatchRef.parse(ref), str(error))
+
+    def history(self, ref: str | BatchRef) -> list[Change]:
+        """Return all changes of a batch, oldest first; of one that is no longer followed, too."""
+        with self._work.turn() as connection:
+            return tracking.history(connection, BatchRef.parse(ref))
+
+    def changes(self, *, since: datetime | None = None, after: str | None = None, limit: int = 1_000) -> list[Change]:
+        """Return changes in the order in which they were stored.
+
+        Args:
+            since: Only those that were stored then or later.
+            after: Only those that came after the change with this id: how to go on.
+            limit: The first so many.
+        """
+        with self._work.turn() as connection:
+            return tracking.changes(connection, since, after, limit)
+
+    def undelivered(self, now: float | None = None, limit: int = 100, *, owner: str | None = None) -> list[Change]:
+        """Return what is to be delivered by now (seconds since 1970), of each batch the oldest.
+
+        Args:
+            now: Default: the present.
+            limit: The first so many.
+            owner: A watcher that has a claim; what is returned is then its own until `delivered` or `postpone`.
+        """
+        now = time.time() if now is None else now
+        with self._work.turn() as connection:
+            found = outbox.undelivered(connection, now, limit)
+        if owner is None or not found:
+            return found
+        with self._work.transaction() as connection:
+            return outbox.take(connection, now, limit, owner)
+
+    def delivered(self, id: str) -> None:  # noqa: A002 (the field's name)
+        """Note that a change has arrived."""
+        with self._work.transaction() as connection:
+            outbox.delivered(connection, id)
+
+    def postpone(self, id: str, until: float, reason: str) -> None:  # noqa: A002 (the field's name)
+        """Note that a delivery has failed, and why; it is due again then (seconds since 1970).
+
+        That is within an hour: a later time is taken for a clock that was put back.
+        """
+        with self._work.transaction() as connection:
+            outbox.postpone(connection, id, until, reason)
+
+    def retry_now(self) -> None:
+        """Have all that is undelivered due at once, whenever it was put off to."""
+        with self._work.transaction() as connection:
+            connection.execute("UPDATE outbox SET due = 0 WHERE sent_at IS NULL AND due != 0")
+
+    def claim(self, owner: str, seconds: float = 30.0, places: Iterable[str] | None = None) -> list[BatchRef]:
+        """Take a fair share of the open refs for a watcher; return all that it has now, longest unread first.
+
+        Args:
+            owner: The watcher's name, which no other living one may have.
+            seconds: For how long, unless it renews its lease.
+            places: What it has accounts for: "believe", "believe/acme"; default: anything.
+        """
+        with self._work.transaction() as connection:
+            leases.claim(connection, self._locks, owner, places=places, seconds=seconds)
+        return [BatchRef.parse(ref) for (ref,) in self._work.rows(leases.CLAIMED, [owner])]
+
+    def renew(self, owner: str, seconds: float = 30.0) -> bool:
+        """Prolong a watcher's lease; return whether it is to `claim` again, as refs or watchers have come or gone."""
+        with self._work.transaction() as connection:
+            return leases.renew(connection, self._locks, owner, seconds)
+
+    def release(self, owner: str) -> None:
+        """Give up all that a watcher has, for others to take."""
+        self._locks.drop(owner)  # first: where the store takes nothing just now, the others see it all the same
+        with self._work.transaction() as connection:
+            leases.release(connection, owner)
+
+    def places(self) -> set[str]:
+        """Return where the open refs are: "believe", "believe/acme"."""
+        return {place for (place,) in self._work.rows("SELECT DISTINCT place FROM refs WHERE tracked AND NOT ended")}
+
+    def pace(self, credential: str, limit: RateLimit) -> StorePace:
+        """Return a pace that all processes share which ask this store for it, for `rate_limit=` of an account.
+
+        Args:
+            credential: A name for the account that tells nothing of its keys; it is stored.
+            limit: What the vendor takes from it.
+        """
+        return StorePace(self._paces, credential, limit)
+
+    def counts(self) -> dict[str, int]:
+        """Return how much is in the store."""
+        with self._work.turn() as connection:
+            return {name: connection.execute(query).fetchone()[0] for name, query in COUNTS.items()}
+
+    def check(self) -> dict[str, Any]:
+        """Return whether the file is sound ("ok"), its version, and how much is in it; it reads the whole file."""
+        with self._work.turn() as connection:
+            faults = [fault for (fault,) in connection.execute("PRAGMA integrity_check") if fault != "ok"]
+            for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
+                faults.append(f"{table}: row {row} has no {parent}")
+            version = version_of(connection)
+        sound = "; ".join(faults) or "ok"
+        return {"path": str(self.path), "integrity_check": sound, "version": version, **self.counts()}
+
+    def close(self) -> None:
+        """Close the file and give up what this process has claimed; a second time does nothing."""
+        self._locks.close()
+        for link in (self._changes, self._work, self._paces):
+            link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _checked(labels: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the labels; raise ConfigurationError where they are none."""
+    labels = {} if labels is None else labels
+    if not isinstance(labels, Mapping) or not all(isinstance(text, str) for pair in labels.items() for text in pair):
+        raise ConfigurationError(f"labels map text to text, such as {{'campaign': 'spring'}}, not {labels!r:.80}")
+    return dict(labels)

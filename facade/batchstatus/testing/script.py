@@ -1,0 +1,103 @@
+"""What a scripted vendor answers: a script's steps, and the answers that they are."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+from attrs import field, frozen
+
+from batchstatus import BatchRef, RequestTimeout, Response, TransportError, TransportFailure
+
+from .fake_clock import EPOCH
+from .simulator.model import SimulatedBatch, simulated_vendors
+
+
+@frozen(kw_only=True)
+class Step:
+    """One answer of a script; `reading`, `refusal` and `failure` make them."""
+
+    word: str = ""
+    counts: Mapping[str, int] = field(factory=dict)
+    status: int = 200
+    payload: Any = None
+    retry_after: str | None = None
+    error: type[TransportError] | None = None
+    seconds: float = 0.0
+    """How long the answer takes."""
+
+
+def reading(word: str, *, seconds: float = 0.0, **counts: int) -> Step:
+    """Return an answer with a batch in the vendor's own shape.
+
+    Args:
+        word: The vendor's status word, of whatever table.
+        seconds: How long the answer takes.
+        **counts: `total`, `processed`, `failed`; without them, counts that go with the word.
+    """
+    if unknown := counts.keys() - {"total", "processed", "failed"}:
+        raise TypeError(f"counts are total, processed and failed, not {', '.join(sorted(unknown))}")
+    return Step(word=word, counts=counts, seconds=seconds)
+
+
+def refusal(status: int, *, retry_after: float | str | None = None, payload: Any = None, seconds: float = 0.0) -> Step:
+    """Return an answer with an error status.
+
+    Args:
+        status: The HTTP status.
+        retry_after: The header Retry-After: seconds, or a date as text.
+        payload: The JSON value of the body; default: the vendor's error body for the status.
+        seconds: How long the answer takes.
+    """
+    asked = f"{retry_after:.0f}" if isinstance(retry_after, (int, float)) else retry_after
+    return Step(status=status, retry_after=asked, payload=payload, seconds=seconds)
+
+
+def failure(error: type[TransportError] = TransportError, *, seconds: float = 0.0) -> Step:
+    """Return no answer but a failed exchange: TransportError or RequestTimeout."""
+    return Step(error=error, seconds=seconds)
+
+
+Steplike: TypeAlias = Step | str | int | dict[str, Any] | type[TransportError]
+
+
+def step(given: Steplike) -> Step:
+    """Return the step that its short form stands for; raise ValueError where it stands for none."""
+    if isinstance(given, Step):
+        return given
+    if isinstance(given, str):
+        return Step(word=given)
+    if isinstance(given, dict):
+        return Step(payload=given)
+    if isinstance(given, int) and not isinstance(given, bool):
+        return Step(status=given)
+    if isinstance(given, type) and issubclass(given, TransportError):
+        return Step(error=given)
+    raise ValueError(f"a step is a status word, an HTTP status, a dict, TransportError, or a Step, not {given!r:.80}")
+
+
+def outcome(ref: BatchRef, step: Step, timeout: float) -> Response | TransportFailure:
+    """Return what a transport brings where a read of `ref` meets a step, and has so many seconds."""
+    if step.seconds >= timeout:
+        return TransportFailure(
+            error=RequestTimeout, reason=f"no complete answer within {timeout:.3g} s, as the script has it"
+        )
+    if step.error is not None:
+        return TransportFailure(error=step.error, reason="nobody answers, as the script has it")
+    content = step.payload
+    if content is None:
+        content = _body(ref, step) if step.status == 200 else simulated_vendors()[ref.vendor].error_body(step.status)
+    headers = {} if step.retry_after is None else {"retry-after": step.retry_after}
+    return Response(status=step.status, headers=headers, body=json.dumps(content).encode())
+
+
+def _body(ref: BatchRef, step: Step) -> dict[str, Any]:
+    total, failed = step.counts.get("total", 8), step.counts.get("failed", 0)
+    batch = SimulatedBatch(vendor=ref.vendor, id=ref.id, status=step.word, total=total, failed=failed)
+    vendor = simulated_vendors()[ref.vendor]
+    _, share = vendor.phase(batch, 0.0)
+    processed = step.counts.get("processed")
+    if processed is not None:
+        share = processed / total if total else 0.0
+    return vendor.status_body(batch, step.word, share, EPOCH)

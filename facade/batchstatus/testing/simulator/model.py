@@ -1,0 +1,182 @@
+"""Simulated batches, the quirks that can be switched on, and what a simulated vendor has to know.
+
+Each vendor has a file of its own beside this one; it is found by the vendor's name.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
+from enum import Enum
+from typing import Any, ClassVar
+
+from attrs import frozen
+
+from batchstatus import Account, BatchState
+from batchstatus.vendors import VENDORS
+
+PENDING_SHARE = 0.2
+"""Of a batch's time it is pending for this share."""
+
+
+class Quirk(Enum):
+    """What a vendor may do differently from its page; each can be switched on for one batch or for all."""
+
+    TUTORIAL_SHAPE = "Gameball: the tutorials' body with their words and explicit nulls, no id (G10, G13, G25)"
+    EMPTY_OBJECT = "Gameball: {} is a valid 200 (G6)"
+    NUMERIC_ID = "Gameball: the id as a number, as creation returns it (G14)"
+    PROGRESS_FRACTION = "Gameball: no counts, and progress from 0 to 1 (G8)"
+    PROGRESS_PERCENT = "Gameball: no counts, and progress from 0 to 100 (G8)"
+    LONG_RESULTS = "Gameball: 1,000 results at once (G26)"
+    OTHER_ERROR_SHAPE = "Gameball: an error body of `error`, the HTTP status, and `message` (G4)"
+    TEXT_CODE = "Gameball: the error code as text (G4)"
+    INTEGER_CODE = "Believe: the error code as the spec has it, an integer (B4)"
+    SCOPE_IS_401 = "Believe: the scope error with 401 instead of 403 (B6)"
+    ONLY_UUIDS = "Believe: 400 for an id that is no UUID (B8)"
+    NUMERIC_INDEX = "Believe: batchIndex and vaultIndex as numbers (B10, B11)"
+    UPPER_CASE_ID = "Believe: the UUID echoed in upper case (B13)"
+    SETUP_FAILED = "Believe: FAILED by its set-up, without an execution (B16)"
+    CONTRADICTION = "Counts that contradict each other (G12, B24)"
+    FLOAT_COUNTS = "Counts as numbers with a decimal point (G7, B12)"
+    TEXT_COUNTS = "Counts as text (G7, B12)"
+    NULLS = "Absent fields as null (G22, B17)"
+    MISSING_FIELDS = "Nothing but id and status (G6, B18)"
+    RETRY_AFTER = "A Retry-After with each 429 and 503 (G21, B7)"
+    OUTAGE = "503 for every read (G4, B9)"
+    HTML_ERRORS = "Errors as HTML pages (G4, B9)"
+
+
+@frozen(kw_only=True)
+class Words:
+    """A vendor's words for the three phases of a batch that goes well."""
+
+    pending: str
+    running: str
+    succeeded: str
+
+
+@frozen(kw_only=True)
+class SimulatedBatch:
+    """A batch that stands still in one status, or moves through its phases as time passes."""
+
+    vendor: str
+    id: str
+    status: str | None
+    ends: str | None = None
+    seconds: float = 10.0
+    total: int = 8
+    failed: int = 0
+    quirks: frozenset[Quirk] = frozenset()
+    added: float = 0.0
+
+
+@frozen(kw_only=True)
+class Query:
+    """A request to a simulated vendor, as far as it matters for the answer."""
+
+    id: str
+    headers: Mapping[str, str]
+    """Names in lower case."""
+    number: int
+    """How many requests there were so far."""
+    known: bool
+    """Whether there is a batch with this id."""
+    quirks: frozenset[Quirk]
+    is_over_limit: Callable[[str], bool]
+    """Whether one request more with this key is too many."""
+
+
+class SimulatedVendor(ABC):
+    """What a simulated vendor answers."""
+
+    name: ClassVar[str]
+    PATH: ClassVar[str]
+    """The route of a batch's status, with `{batch_id:path}` for the id."""
+    KEYS: ClassVar[Mapping[str, str]]
+    """The keys that it accepts, by the parameter of the account's class."""
+    LIMITS: ClassVar[tuple[tuple[int, float], ...]]
+    """Requests, and the seconds in which a key may send so many."""
+    WORDS: ClassVar[Words]
+    OPTIONAL: ClassVar[tuple[str, ...]]
+    """The fields that Quirk.NULLS sends as null, unless they are there."""
+    SAMPLES: ClassVar[tuple[dict[str, Any], ...]]
+    """Batches of each kind that a table has to show: arguments of `Simulator.add`."""
+
+    @abstractmethod
+    def new_id(self, number: int) -> str:
+        """Return an id in the vendor's form."""
+
+    @abstractmethod
+    def body(self, batch: SimulatedBatch, status: str, share: float, epoch: datetime) -> dict[str, Any]:
+        """Return the status body of a batch with a status word and the share of it that is done, 0.0 to 1.0."""
+
+    @abstractmethod
+    def error_body(self, status: int) -> dict[str, Any]:
+        """Return the error body that goes with an HTTP status."""
+
+    @abstractmethod
+    def refuse(self, query: Query) -> tuple[int, dict[str, Any]] | None:
+        """Return the status and the error body of a request that gets no batch; None for one that does."""
+
+    def words(self, quirks: Collection[Quirk]) -> Words:  # noqa: ARG002 (a vendor may have others for a quirk)
+        """Return the words of a batch that goes well."""
+        return self.WORDS
+
+    def phase(self, batch: SimulatedBatch, now: float) -> tuple[str, float]:
+        """Return the status word of a batch and the share that is done, 0.0 to 1.0."""
+        words = self.words(batch.quirks)
+        if batch.status is not None:
+            state = self._any_account.state_of(batch.status)
+            shares = {BatchState.PENDING: 0.0, BatchState.SUCCEEDED: 1.0, BatchState.FAILED: 1.0}
+            return batch.status, shares.get(state, 0.5)
+        share = min((now - batch.added) / batch.seconds, 1.0) if batch.seconds > 0 else 1.0
+        if share < PENDING_SHARE:
+            return words.pending, 0.0
+        return (words.running, share) if share < 1.0 else (batch.ends or words.succeeded, 1.0)
+
+    def status_body(self, batch: SimulatedBatch, status: str, share: float, epoch: datetime) -> dict[str, Any]:
+        """Return the status body, with the quirks that all vendors share."""
+        body = self.body(batch, status, share, epoch)
+        if Quirk.MISSING_FIELDS in batch.quirks:
+            body = {key: body[key] for key in ("id", "batchId", "status") if key in body}
+        if Quirk.NULLS in batch.quirks:
+            body = {**dict.fromkeys(self.OPTIONAL), **body}
+        return body
+
+    @functools.cached_property
+    def _any_account(self) -> Account:
+        return self.account(None)
+
+    def account(self, url: str | None, **options: Any) -> Account:
+        """Return an account whose keys this vendor accepts; None for the vendor's own address."""
+        make: Callable[..., Account] = VENDORS[self.name]
+        return make(**self.KEYS, base_url=url, **options)
+
+    def environment(self, url: str) -> dict[str, str]:
+        """Return the environment variables of such an account."""
+        variables = VENDORS[self.name].environment_variables()
+        keys = {variables[key]: value for key, value in self.KEYS.items()}
+        return keys | {f"{self.name}_BASE_URL".upper(): url}
+
+
+@functools.cache
+def simulated_vendors() -> dict[str, SimulatedVendor]:
+    """Return all simulated vendors by name: `VENDOR` of the module beside this one that has the vendor's name."""
+    return {name: importlib.import_module(f"{__package__}.{name}").VENDOR for name in VENDORS}
+
+
+def spell(counts: dict[str, int], quirks: Collection[Quirk]) -> dict[str, Any]:
+    """Return counts as numbers, with a decimal point or as text, as the quirks say."""
+    if Quirk.FLOAT_COUNTS in quirks:
+        return {name: float(value) for name, value in counts.items()}
+    if Quirk.TEXT_COUNTS in quirks:
+        return {name: str(value) for name, value in counts.items()}
+    return dict(counts)
+
+
+def timestamp(moment: datetime) -> str:
+    """Return a time as both vendors write it."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -27,7 +27,7 @@ def test_help_names_every_command_and_the_exit_codes(environ):
 def test_help_loads_nothing_heavy(environ):
     code = """if True:
         import sys
-        from batchstatus.cli._app import run
+        from batchstatus.cli.app import run
         run(["--help"])
         sys.exit(", ".join({"asyncio", "attrs", "httpx", "rich", "sqlite3"} & sys.modules.keys()) or None)"""
     said = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=False)

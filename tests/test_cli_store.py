@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from batchstatus.store import Store
+from batchstatus.service.store import Store
 from batchstatus.testing.simulator import BELIEVE_KEY
 from commandline import COMMAND, config, lines, run, terminal
 

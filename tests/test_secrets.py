@@ -605,7 +605,7 @@ def test_the_demonstration_passes_no_key_to_a_process_and_prints_none(monkeypatc
     for key in (PLANTED, GAMEBALL_KEY, GAMEBALL_SECRET, BELIEVE_KEY):
         assert key not in done.stdout + done.stderr
     recipes = (Path(__file__).parent.parent / "Makefile").read_text(encoding="utf-8")
-    assert "-m batchstatus.testing.demo\n" in recipes
+    assert "-m batchstatus.testing.simulator.demo\n" in recipes
     assert "_KEY" not in recipes
 
 

@@ -32,10 +32,10 @@ from batchstatus import (
     Pace,
     RateLimit,
 )
-from batchstatus.store import Change, Store, StorePace, Tracked, default_path
-from batchstatus.store import _refs as refs_module
-from batchstatus.store._pace import AHEAD
-from batchstatus.store._schema import APPLICATION_ID, MIGRATIONS
+from batchstatus.service.store import Change, Store, StorePace, Tracked, default_path
+from batchstatus.service.store import tracking as refs_module
+from batchstatus.service.store.pace import AHEAD
+from batchstatus.service.store.schema import APPLICATION_ID, MIGRATIONS
 from batchstatus.testing.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -353,7 +353,7 @@ RACE = """
     import sys
     from datetime import datetime, UTC
     from batchstatus import Batch, BatchRef, BatchState, Counts
-    from batchstatus.store import Store
+    from batchstatus.service.store import Store
 
     with Store(sys.argv[1]) as store:
         print("ready", flush=True)
@@ -389,7 +389,7 @@ KILLED = """
     import os, signal, sqlite3, sys
     from datetime import datetime, UTC
     from batchstatus import Batch, BatchRef, BatchState, RateLimit
-    from batchstatus.store import Store
+    from batchstatus.service.store import Store
 
     folder, connect = sys.argv[1], sqlite3.connect
 
@@ -548,7 +548,9 @@ def test_a_store_of_a_newer_version_is_refused(path):
 def test_a_store_is_brought_up_to_date(path, monkeypatch):
     with Store(path) as store:
         store.track(["gameball:1"])
-    monkeypatch.setattr("batchstatus.store._schema.MIGRATIONS", (*MIGRATIONS, ("ALTER TABLE refs ADD new TEXT",)))
+    monkeypatch.setattr(
+        "batchstatus.service.store.schema.MIGRATIONS", (*MIGRATIONS, ("ALTER TABLE refs ADD new TEXT",))
+    )
     for _ in range(2):
         with Store(path) as store:
             assert store.check()["version"] == len(MIGRATIONS) + 1
@@ -560,7 +562,7 @@ def test_a_store_that_another_process_upgrades_meanwhile_is_refused(path, monkey
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
 
-    monkeypatch.setattr("batchstatus.store._schema._use_wal", upgraded)
+    monkeypatch.setattr("batchstatus.service.store.schema._use_wal", upgraded)
     with pytest.raises(ConfigurationError, match="newer batchstatus"):
         Store(path)
 
@@ -568,7 +570,7 @@ def test_a_store_that_another_process_upgrades_meanwhile_is_refused(path, monkey
 def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
     Store(path).close()
     broken = ("ALTER TABLE refs ADD new TEXT", "NONSENSE")
-    monkeypatch.setattr("batchstatus.store._schema.MIGRATIONS", (*MIGRATIONS, broken))
+    monkeypatch.setattr("batchstatus.service.store.schema.MIGRATIONS", (*MIGRATIONS, broken))
     with pytest.raises(ConfigurationError, match=r"cannot be used as a store.*syntax error"):
         Store(path)
     monkeypatch.undo()
@@ -611,7 +613,9 @@ def test_an_sqlite_that_is_too_old_is_named(path, monkeypatch):
         Store(path)
 
 
-TRACKS = "import sys; from batchstatus.store import Store; Store(sys.argv[1]).track([f'gameball:{sys.argv[2]}'])"
+TRACKS = (
+    "import sys; from batchstatus.service.store import Store; Store(sys.argv[1]).track([f'gameball:{sys.argv[2]}'])"
+)
 
 
 def test_processes_may_make_one_store_at_once(path):
@@ -799,7 +803,7 @@ def test_what_a_watcher_releases_others_take(path, store):
 
 HOLDS = """
     import sys
-    from batchstatus.store import Store
+    from batchstatus.service.store import Store
 
     store = Store(sys.argv[1])
     print(len(store.claim(sys.argv[2], seconds=float(sys.argv[3]))), flush=True)
@@ -847,7 +851,7 @@ def test_a_watcher_whose_lease_has_run_out_claims_anew(path, store, monkeypatch)
 
 
 def test_without_locks_a_lease_tells_who_is_alive(path, store, monkeypatch):
-    monkeypatch.setattr("batchstatus.store._watchers.fcntl", None)
+    monkeypatch.setattr("batchstatus.service.store.leases.fcntl", None)
     store.track(["gameball:1"])
     store.claim("dead", seconds=30)
     assert store.claim("me") == []
@@ -858,7 +862,7 @@ def test_without_locks_a_lease_tells_who_is_alive(path, store, monkeypatch):
 
 
 def test_a_lease_that_a_clock_put_back_has_made_endless_ends(store, monkeypatch):
-    monkeypatch.setattr("batchstatus.store._watchers.fcntl", None)
+    monkeypatch.setattr("batchstatus.service.store.leases.fcntl", None)
     store.track(["gameball:1"])
     then = time.time() + 3600
     with monkeypatch.context() as patched:
@@ -1121,7 +1125,7 @@ def test_a_store_that_takes_no_booking_lets_nobody_read(path, store, caplog):
 PACED = """
     import sys
     from batchstatus import BatchClient, Believe
-    from batchstatus.store import Store
+    from batchstatus.service.store import Store
     from batchstatus.testing.simulator import BELIEVE_KEY
 
     path, url, ref = sys.argv[1:]

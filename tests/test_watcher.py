@@ -34,13 +34,13 @@ from batchstatus import (
     PollPolicy,
     ServerError,
 )
-from batchstatus.store import Store
+from batchstatus.service import Watcher, to_stream, to_url
+from batchstatus.service import dispatcher as outbox_module
+from batchstatus.service import watch_set as groups_module
+from batchstatus.service.store import Store
+from batchstatus.service.watch_set import Groups, is_for_good
+from batchstatus.service.watcher import credential, paced, places
 from batchstatus.testing.simulator import Quirk, Simulator
-from batchstatus.watcher import Watcher, to_stream, to_url
-from batchstatus.watcher import _groups as groups_module
-from batchstatus.watcher import _outbox as outbox_module
-from batchstatus.watcher._groups import Groups, is_for_good
-from batchstatus.watcher._watcher import credential, paced, places
 
 BENCH = Path(__file__).parent / "bench"
 

@@ -11,7 +11,7 @@ from batchstatus import Believe, Gameball
 from batchstatus._core.pacing import PaceState, spacing
 from batchstatus._core.read.messages import Response
 from batchstatus._core.wait.queue import Queue
-from batchstatus.testing.simulator import BELIEVE_LIMITS, GAMEBALL_LIMITS
+from batchstatus.testing.simulator.server import BELIEVE_LIMITS, GAMEBALL_LIMITS
 
 BATCHES = 1_000
 JITTER = 0.09

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from _report import Figure
-from batchstatus.cli._app import COMMANDS
+from batchstatus.cli.app import COMMANDS
 
 ROUNDS = 15
 BARE = """

@@ -24,9 +24,9 @@ from typing import Any
 import commandline
 from _report import Figure
 from attrs import define, field
-from batchstatus.store import Store
+from batchstatus.service import IN_FLIGHT
+from batchstatus.service.store import Store
 from batchstatus.testing.simulator import Simulator
-from batchstatus.watcher import IN_FLIGHT
 
 BATCHES = 60
 KILLS = 25

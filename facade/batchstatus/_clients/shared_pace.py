@@ -23,30 +23,30 @@ class SharedPace:
         self._lock = threading.Lock()
 
     def reserve(self, now: float, before: float) -> float | None:
-        """Book the next slot: see `Gate.reserve`."""
+        """Book the next slot."""
         with self._lock:
-            return self._gate.reserve(now, before)
+            return self._state.reserve(now, before)
 
     def begin(self, slot: float, now: float) -> bool:
-        """Use a booked slot: see `Gate.begin`."""
+        """Use a booked slot."""
         with self._lock:
-            return self._gate.begin(slot, now)
+            return self._state.begin(slot, now)
 
     def refused(self, now: float, pause: float) -> None:
-        """Learn of a 429."""
+        """Record a 429."""
         with self._lock:
-            self._gate.refused(now, pause)
+            self._state.refused(now, pause)
 
     def accepted(self) -> None:
-        """Learn of any other answer."""
+        """Record any other response."""
         with self._lock:
-            self._gate.accepted()
+            self._state.accepted()
 
     def slow_down_to(self, spacing: float) -> bool:
         """Take the larger spacing; return whether the two differ."""
         with self._lock:
-            differ = self._gate.spacing != spacing
-            self._gate.spacing = max(self._gate.spacing, spacing)
+            differ = self._state.spacing != spacing
+            self._state.spacing = max(self._state.spacing, spacing)
             return differ
 
 

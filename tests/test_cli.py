@@ -197,7 +197,7 @@ def test_watch_prints_a_line_for_each_change(user, simulator):
     said = run(user, "watch", ref)
     states = [line["state"] for line in lines(said)]
     assert states in (["pending", "requires_action", "succeeded"], ["requires_action", "succeeded"])
-    assert "somebody has to approve" in said.stderr
+    assert "needs approval or execution" in said.stderr
     assert [line["ref"] for line in lines(run(user, "watch", "-o", "json", ref))] == [str(ref)], "lines, too"
     assert run(user, "watch", simulator.add("believe", seconds=0), "-q").stderr == ""
 

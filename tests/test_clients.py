@@ -41,7 +41,7 @@ def test_every_word_of_both_tables_is_read_as_its_state(reader, simulator):
     for vendor in (Gameball, Believe):
         for word, state in vendor.WORDS.items():
             for spelling in (word, word.upper(), word.lower()):
-                batch = client.get(simulator.add(vendor.name, status=spelling))
+                batch = client.get(simulator.add(vendor.vendor, status=spelling))
                 assert (batch.state, batch.vendor_status) == (state, spelling)
 
 
@@ -51,7 +51,7 @@ def test_a_word_in_no_table_is_unknown_and_warned_of_once(reader, simulator, cap
     assert {client.get(ref).state for ref in refs} == {BatchState.UNKNOWN}
     warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
     (message,) = [record.getMessage() for record in warnings]
-    assert message.startswith(f"{refs[0]}: UNKNOWN (ARCHIVED): a status word in no table, taken as not ended; ")
+    assert message.startswith(f"{refs[0]}: UNKNOWN (ARCHIVED): unknown status, treated as not terminal; ")
 
 
 def test_states_teach_a_client_new_words_and_override_old_ones(reader, simulator):
@@ -92,7 +92,7 @@ def test_a_batch_is_read_as_it_moves(reader):
 def test_a_refused_key_says_so_and_what_to_do(reader, simulator, account, cls, says):
     made = account(simulator.url)
     with pytest.raises(cls, match=says) as caught:
-        reader(made).get(simulator.add(made.name))
+        reader(made).get(simulator.add(made.vendor))
     assert "test-" not in str(caught.value)
     assert len(simulator.reads) == 1
 
@@ -125,7 +125,7 @@ def test_a_full_rate_that_is_not_waited_for_is_said(reader):
 def test_nobody_listening_is_a_transport_error_that_says_where_to_look(reader, simulator):
     url = simulator.url
     simulator.stop()
-    with pytest.raises(TransportError, match=r"believe:1: cannot connect; check base_url.*Errno 111") as caught:
+    with pytest.raises(TransportError, match=r"believe:1: cannot connect; check the address.*Errno 111") as caught:
         reader(Believe("test-believe-key", base_url=url), retry=ONCE).get("believe:1")
     assert isinstance(caught.value.__cause__, ConnectionRefusedError)
 
@@ -138,7 +138,7 @@ def test_an_id_reaches_the_vendor_as_it_is(reader, simulator):
 
 
 def test_several_accounts_of_a_vendor_are_told_apart_by_their_names(reader, simulator):
-    first, second = (Believe("test-believe-key", base_url=simulator.url, account=name) for name in ("acme", "globex"))
+    first, second = (Believe("test-believe-key", base_url=simulator.url, name=name) for name in ("acme", "globex"))
     client = reader(first, second)
     ref = simulator.add("believe", status="EXECUTED")
     assert client.get(f"believe/acme:{ref.id}").ref.account == "acme"
@@ -149,7 +149,7 @@ def test_several_accounts_of_a_vendor_are_told_apart_by_their_names(reader, simu
 
 
 def test_the_only_account_of_a_vendor_needs_no_name_in_a_ref(reader, simulator):
-    client = reader(Believe("test-believe-key", base_url=simulator.url, account="acme"))
+    client = reader(Believe("test-believe-key", base_url=simulator.url, name="acme"))
     ref = simulator.add("believe", status="EXECUTED")
     assert client.get(ref).ref == ref
 
@@ -157,7 +157,7 @@ def test_the_only_account_of_a_vendor_needs_no_name_in_a_ref(reader, simulator):
 @pytest.mark.parametrize(
     ("ref", "says"),
     [
-        ("gameball:1", "no account at 'gameball', only at believe; give it Gameball"),
+        ("gameball:1", "no account at 'gameball', only at believe"),
         ("other:1", "no account at 'other', only at believe"),
         ("1748392", "vendor:id"),
         ("believe:..", "path segment"),
@@ -294,4 +294,4 @@ def test_a_client_that_is_closed_while_it_reads_leaves_no_connection_behind(simu
         client.close()
         with pytest.raises((ConfigurationError, TransportError), match=r"closed|broke"):
             reading.result()
-    assert client._transport._connections._free == {}
+    assert client._transport._pool._free == {}

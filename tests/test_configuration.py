@@ -164,7 +164,7 @@ def test_states_that_are_none_are_refused(states):
 
 def test_an_account_name_that_cannot_stand_in_a_ref_is_refused():
     with pytest.raises(ConfigurationError, match="account"):
-        Believe("test-key", account="Acme Inc")
+        Believe("test-key", name="Acme Inc")
 
 
 def test_no_key_shows_in_repr_str_vars_or_pickles():
@@ -214,7 +214,7 @@ def test_a_key_may_stand_in_a_file_that_ends_with_a_line_end(environ, simulator,
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({}, "set BELIEVE_API_KEY, or GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY"),
+        ({}, "set GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY, or BELIEVE_API_KEY"),
         ({"GAMEBALL_API_KEY": PLANTED}, "set GAMEBALL_SECRET_KEY, or GAMEBALL_SECRET_KEY_FILE"),
         ({"GAMEBALL_SECRET_KEY": PLANTED}, "set GAMEBALL_API_KEY"),
         ({"BELIEVE_API_KEY": PLANTED, "BELIEVE_API_KEY_FILE": "key"}, "both BELIEVE_API_KEY and BELIEVE_API_KEY_FILE"),

@@ -24,8 +24,7 @@ from batchstatus import (
     RetryPolicy,
     TransportError,
 )
-from batchstatus import _http as http
-from batchstatus._http import pool as connections
+from batchstatus._http import async_transport, pool, sync_transport
 from raw_server import HANG_UP, RawServer, elapsed, response, serving
 
 KEY = "test-connections-key"
@@ -133,7 +132,7 @@ def test_a_half_read_answer_is_never_read_on(reader):
 
 
 def test_connections_that_idle_for_too_long_are_closed(monkeypatch):
-    monkeypatch.setattr(connections, "IDLE", 0.2)
+    monkeypatch.setattr(pool, "MAX_IDLE_SECONDS", 0.2)
     gate = threading.Barrier(5)
 
     def script(head):
@@ -142,18 +141,19 @@ def test_connections_that_idle_for_too_long_are_closed(monkeypatch):
         return echo(head)
 
     before = sockets()
-    with serving(script) as server, BatchClient(believe(server)) as client, ThreadPoolExecutor(5) as pool:
-        list(pool.map(client.get, [f"believe:{number}" for number in range(5)]))
+    with serving(script) as server, BatchClient(believe(server)) as client, ThreadPoolExecutor(5) as threads:
+        list(threads.map(client.get, [f"believe:{number}" for number in range(5)]))
         assert opened(server) == 5
         time.sleep(0.3)
         client.get("believe:7")
-        free = client._transport._connections._free.values()
+        free = client._transport._pool._free.values()
         assert [len(stack) for stack in free] == [1]
     assert sockets() == before
 
 
 def test_more_reads_than_connections_wait_for_one(monkeypatch):
-    monkeypatch.setattr(http, "MOST", 4)
+    for module in (sync_transport, async_transport):
+        monkeypatch.setattr(module, "MAX_CONNECTIONS", 4)
     under_way, most = 0, 0
     lock = threading.Lock()
 
@@ -181,7 +181,8 @@ def test_more_reads_than_connections_wait_for_one(monkeypatch):
 
 
 def test_a_read_that_gets_no_connection_in_time_says_so(monkeypatch):
-    monkeypatch.setattr(http, "MOST", 1)
+    for module in (sync_transport, async_transport):
+        monkeypatch.setattr(module, "MAX_CONNECTIONS", 1)
     with (
         serving(lambda head: [1.0, *echo(head)]) as server,
         BatchClient(believe(server), retry=ONCE) as client,
@@ -266,7 +267,7 @@ def test_a_thousand_tasks_share_a_client():
 
     with serving(echo) as server:
         assert asyncio.run(main(server)) == list(range(1_000))
-        assert opened(server) <= connections.MOST
+        assert opened(server) <= pool.MAX_CONNECTIONS
 
 
 def test_a_client_that_is_never_closed_says_so():

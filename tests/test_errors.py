@@ -43,7 +43,7 @@ def example(cls):
     if issubclass(cls, errors.ReadError):
         return cls("text", ref=REF)
     if issubclass(cls, errors.WaitError):
-        return cls("text", ref=REF, last=None, reads=3, elapsed=1.5, checkpoint={"ref": "believe:1"})
+        return cls("text", ref=REF, last=None, attempts=3, elapsed=1.5, checkpoint={"ref": "believe:1"})
     return cls("text", batch=None) if cls is errors.BatchFailed else cls("text")
 
 
@@ -62,5 +62,6 @@ def test_every_error_survives_copying_and_pickling_with_all_it_carries(cls, way)
     error.attempts = 3
     twin = way(error)
     assert type(twin) is cls
-    assert str(twin) == str(error) == "text"
+    assert str(twin) == str(error)
+    assert twin.detail == error.detail == "text"
     assert vars(twin) == vars(error)

@@ -84,12 +84,12 @@ def test_failures_are_told_with_their_pauses(reader, clock):
         client = reader(Believe(KEY, base_url=server.url), clock=clock, on_event=events.append)
         client.wait("believe:1")
     assert [event.kind.value for event in events] == [
-        "read",
+        "attempt",
         "retry",
-        "read",
+        "attempt",
         "throttle",
         "retry",
-        "read",
+        "attempt",
         "change",
         "done",
     ]
@@ -105,7 +105,7 @@ def test_a_single_read_is_told_in_the_same_words(reader, clock):
     with serving(scripted(response(b"", "429 Slow", retry_after="7"), response(GOOD))) as server:
         client = reader(Believe(KEY, base_url=server.url), clock=clock, on_event=events.append)
         batch = client.get("believe:1")
-    assert [event.kind.value for event in events] == ["read", "throttle", "retry", "read", "done"]
+    assert [event.kind.value for event in events] == ["attempt", "throttle", "retry", "attempt", "done"]
     assert [event.attempts for event in events] == [1, 1, 1, 2, 2]
     assert events[-1].batch == batch
     assert events[-1].elapsed == 7.0
@@ -170,7 +170,7 @@ def test_the_log_has_a_line_for_each_read_and_each_new_state_and_never_a_body(re
     assert levels.count("INFO") == len(["pending", "processing", "completed"])
     assert levels.count("WARNING") == 0
     assert "refused" not in caplog.text, "the items of a body are no part of the log"
-    assert "; read 1 took 0.000 s, next in 1.0 s: nothing has changed for 0 s" in caplog.text
+    assert "; attempt 1 took 0.000 s, next in 1.0 s: nothing has changed for 0 s" in caplog.text
 
 
 def test_a_line_of_the_log_stays_one_line_whatever_the_vendor_says(reader, clock, caplog):

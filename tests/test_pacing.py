@@ -16,10 +16,11 @@ from batchstatus import (
     Gameball,
     RateLimit,
     RequestTimeout,
+    account_from_env,
 )
 from batchstatus._clients.clock import REAL
 from batchstatus._clients.shared_pace import pace_for
-from batchstatus._core.pacing import PaceState, spacing
+from batchstatus._core.pacing import PaceState
 from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import Quirk, Simulator
 from hypothesis import given
@@ -27,8 +28,8 @@ from hypothesis import strategies as st
 
 
 def test_slots_are_spaced_at_nine_tenths_of_the_limit():
-    assert 1 / spacing(Believe.RATE_LIMIT) == pytest.approx(9.0)
-    assert 1 / spacing(Gameball.RATE_LIMIT) == pytest.approx(10.8)
+    assert 1 / PaceState.of_limit(Believe.RATE_LIMIT).spacing == pytest.approx(9.0)
+    assert 1 / PaceState.of_limit(Gameball.RATE_LIMIT).spacing == pytest.approx(10.8)
 
 
 @given(
@@ -36,7 +37,7 @@ def test_slots_are_spaced_at_nine_tenths_of_the_limit():
     limit=st.builds(RateLimit, st.integers(1, 50), st.floats(0.1, 30)),
 )
 def test_no_window_holds_more_slots_than_the_limit(gaps, limit):
-    gate, now, slots = PaceState(spacing(limit)), 0.0, []
+    gate, now, slots = PaceState(PaceState.of_limit(limit).spacing), 0.0, []
     for gap in gaps:
         now += gap
         slots.append(now + gate.reserve(now, float("inf")))
@@ -116,7 +117,7 @@ def test_a_read_that_gets_no_slot_in_time_is_refused_and_leaves_its_slot_to_othe
         ref = simulator.add("believe")
         client.get(ref)
         for _ in range(3):
-            with pytest.raises(RequestTimeout, match="nothing was sent, as the pace"):
+            with pytest.raises(RequestTimeout, match="nothing was sent: the pace"):
                 client.get(ref, timeout=5)
         client.get(ref, timeout=11)
     assert clock.now == pytest.approx(10.0)
@@ -138,12 +139,12 @@ def test_a_429_is_obeyed_by_every_client_of_the_credential(reader):
 
 def test_one_key_is_one_gate_and_another_key_another():
     def gate(account, clock=REAL):
-        return pace_for(account.name, account.credential, account.rate_limit, clock)
+        return pace_for(account.account_ref, account.credential, account.rate_limit, clock)
 
     def key():
         return "test-pacing-key"
 
-    assert gate(Believe("test-pacing-key")) is gate(Believe("test-pacing-key", account="acme"))
+    assert gate(Believe("test-pacing-key")) is gate(Believe("test-pacing-key", name="acme"))
     assert gate(Believe("test-pacing-key")) is not gate(Believe("test-other-key"))
     assert gate(Believe("test-pacing-key")) is not gate(Believe("test-pacing-key"), FakeClock())
     assert gate(Believe(key)) is gate(Believe(key))
@@ -152,8 +153,8 @@ def test_one_key_is_one_gate_and_another_key_another():
 
 def test_two_accounts_from_the_environment_share_a_gate(monkeypatch):
     monkeypatch.setenv("BELIEVE_API_KEY", "test-environment-key")
-    assert Believe.from_env().credential == Believe("test-environment-key").credential
-    assert "test-environment-key" not in repr(Believe.from_env().credential)
+    assert account_from_env(Believe).credential == Believe("test-environment-key").credential
+    assert "test-environment-key" not in repr(account_from_env(Believe).credential)
 
 
 def test_where_two_clients_differ_the_slower_limit_holds_and_is_warned_of(caplog):

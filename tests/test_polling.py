@@ -28,7 +28,7 @@ def followed(job, end):
     """Return how many reads find the end of a job, and how late; `job(now)` gives its counts."""
     track, now, reads = BatchProgress(REF, 0.0), 0.0, 1
     while now < end:
-        track.seen(reading(**job(now)), now)
+        track.record_poll(reading(**job(now)), now)
         now += next_interval(track, POLL, now)[0]
         reads += 1
     return reads, now - end
@@ -81,7 +81,7 @@ def test_a_gap_keeps_between_floor_and_ceiling_whatever_the_counts_do(samples, h
     track, now = BatchProgress(REF, 0.0), 0.0
     for passed, processed, total in samples:
         now += passed
-        track.seen(reading(processed=processed, total=total), now)
+        track.record_poll(reading(processed=processed, total=total), now)
         gap, why = next_interval(track, POLL, now, hint)
         assert POLL.floor <= gap <= (POLL.ceiling if hint is None else max(hint, POLL.floor))
         assert why
@@ -90,14 +90,14 @@ def test_a_gap_keeps_between_floor_and_ceiling_whatever_the_counts_do(samples, h
 def test_counts_that_go_backwards_begin_the_prediction_anew():
     track = BatchProgress(REF, 0.0)
     for now, processed in ((0.0, 10), (10.0, 90), (20.0, 5), (30.0, 10)):
-        track.seen(reading(total=100, processed=processed), now)
+        track.record_poll(reading(total=100, processed=processed), now)
     assert next_interval(track, POLL, 30.0) == (30.0, "180 s are left by the counts")
 
 
 def test_a_job_that_stands_still_is_read_ever_more_rarely():
     track = BatchProgress(REF, 0.0)
     for now, processed in ((0.0, 0), (10.0, 99)):
-        track.seen(reading(total=100, processed=processed), now)
+        track.record_poll(reading(total=100, processed=processed), now)
     assert next_interval(track, POLL, 11.0)[0] == 1.0
     assert next_interval(track, POLL, 90.0)[0] == 20.0
 
@@ -107,7 +107,7 @@ def test_a_hint_is_obeyed_and_failures_back_off():
     assert next_interval(track, POLL, 0.0, 77.0)[0] == 77.0
     gaps = []
     for _ in range(8):
-        track.missed(TransportError("text", ref=REF), 0.0)
+        track.record_failure(TransportError("text", ref=REF), 0.0)
         gaps.append(next_interval(track, POLL, 0.0)[0])
     assert gaps == [1, 2, 4, 8, 16, 30, 30, 30]
 

@@ -66,7 +66,7 @@ def test_generated_names_are_readable(module):
 @pytest.mark.quirk("G3")
 def test_keys_travel_in_the_headers_of_the_spec():
     for account in (Gameball("test-key", "test-secret"), Believe("test-key")):
-        schemes = patched(account.name)["components"]["securitySchemes"]
+        schemes = patched(account.vendor)["components"]["securitySchemes"]
         assert set(account.request("1").keys) == {scheme["name"] for scheme in schemes.values()}
 
 

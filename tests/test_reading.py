@@ -26,7 +26,7 @@ from batchstatus import (
     TransportError,
 )
 from batchstatus._core.pacing import NoPace
-from batchstatus._core.read.attempts import read
+from batchstatus._core.read.attempts import read_with_retries
 from batchstatus._core.read.messages import Response, SendRequest, StepResult, TransportFailure
 from batchstatus._core.read.response import parse_response
 from hypothesis import given
@@ -59,7 +59,9 @@ def untold(event):
 def play(outcomes, *, policy=RetryPolicy(), timeout=90.0, takes=0.0, random=lambda: 1.0, pace=NoPace()):  # noqa: B008
     """Drive a read by a virtual clock; return its batch or error, and the steps it asked for."""
     now, given, steps = 1000.0, iter(outcomes), []
-    reading = read(BELIEVE, REF, pace=pace, policy=policy, started=now, timeout=timeout, random=random, tell=untold)
+    reading = read_with_retries(
+        BELIEVE, REF, pace=pace, policy=policy, started=now, now=now, timeout=timeout, random=random, notify=untold
+    )
     try:
         step = next(reading)
         while True:
@@ -372,8 +374,16 @@ def test_no_read_outlives_its_budget_or_its_attempts(outcomes, timeout, takes, a
 
 
 def test_a_read_that_overslept_its_budget_sends_nothing_more():
-    reading = read(
-        BELIEVE, REF, pace=NoPace(), policy=RetryPolicy(), started=0.0, timeout=10.0, random=lambda: 1.0, tell=untold
+    reading = read_with_retries(
+        BELIEVE,
+        REF,
+        pace=NoPace(),
+        policy=RetryPolicy(),
+        started=0.0,
+        now=0.0,
+        timeout=10.0,
+        random=lambda: 1.0,
+        notify=untold,
     )
     next(reading)
     reading.send(StepResult(NO_CONNECTION, 1.0, NOW))

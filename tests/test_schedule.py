@@ -33,7 +33,7 @@ from batchstatus._core.read.messages import Response, StepResult, TransportFailu
 from batchstatus._core.wait.checkpoint import load
 from batchstatus._core.wait.queue import Queue
 from batchstatus._core.wait.schedule import ENDING, MAX_ENDED_AT_ONCE, MAX_LAST_POLL, MIN_FAILURES, Schedule, StartPoll
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 START, NOW = 1000.0, datetime(2025, 1, 27, 12, tzinfo=UTC)
@@ -166,11 +166,11 @@ class Watched:
         return wait
 
 
-class WatchedGate(Watched, PaceState):
-    """A gate, watched."""
+class WatchedPace(Watched, PaceState):
+    """A pace, watched."""
 
 
-class WatchedOpenGate(Watched, NoPace):
+class WatchedNoPace(Watched, NoPace):
     """No pace, watched."""
 
 
@@ -211,9 +211,9 @@ class Wait:
         self._under_way, self._closed_until = [], [-math.inf, -math.inf]
         states = {state.value: state for state in BatchState}
         accounts = Gameball(self._key, "test-gameball-secret", states=states), Believe(self._key, states=states)
-        self._paces = [WatchedOpenGate() if spacing is None else WatchedGate(spacing) for spacing in plan.spacings]
+        self._paces = [WatchedNoPace() if spacing is None else WatchedPace(spacing) for spacing in plan.spacings]
         queues = [Queue(account, pace) for account, pace in zip(accounts, self._paces, strict=True)]
-        self.refs = {BatchRef(accounts[account].name, number): account for number, account in enumerate(plan.refs)}
+        self.refs = {BatchRef(accounts[account].vendor, number): account for number, account in enumerate(plan.refs)}
         self.schedule = Schedule(
             {ref: queues[account] for ref, account in self.refs.items()},
             poll=plan.poll,
@@ -259,7 +259,7 @@ class Wait:
         if isinstance(said, Growing):
             said = said.at(now + takes - START)
         attempt = self._attempt(
-            read.track.ref, read.due, at=now, ends=now + takes, said=said, deadline=read.send.deadline
+            read.progress.ref, read.due, at=now, ends=now + takes, said=said, deadline=read.send.deadline
         )
         heapq.heappush(self._under_way, (attempt.ends, len(self.attempts), read, attempt))
 
@@ -368,7 +368,7 @@ DRAWN = {
     "attempt_timeout": st.just(60.0) | st.floats(0.1, 60),
     "stop_at": st.none() | hundredths(60),
     "late": st.just(0.0),
-    "reads_before": st.integers(0, 3),
+    "attempts_before": st.integers(0, 3),
 }
 
 
@@ -477,6 +477,13 @@ def test_each_read_of_a_paced_account_has_a_slot_of_its_own_and_starts_no_earlie
 
 @ENOUGH
 @given(PACED)
+@example(
+    Plan(
+        refs=(0, 0, 1, 1), spacings=(2.0, 2.6875), script=((Refusal(status=429, retry_after=None), 0.89),),
+        keys=("test-schedule-key",), poll=PollPolicy(floor=5.0, ceiling=5.0, give_up_after=1), in_flight=32,
+        timeout=5.0, attempt_timeout=60.0, stop_at=None, late=1.32, attempts_before=0,
+    )
+)  # fmt: skip
 def test_reads_of_a_paced_account_start_hardly_closer_than_its_spacing_even_after_late_ones(plan):
     for attempts, spacing in zip(Wait(plan).by_account(), plan.spacings, strict=True):
         for one, following in itertools.pairwise(attempts):
@@ -621,7 +628,7 @@ def test_a_wait_error_has_the_last_reading_the_number_of_reads_and_a_checkpoint(
         if not isinstance(error, WaitError):
             continue
         assert (error.ref, error.elapsed) == (ref, at - START)
-        assert (error.reads, event.attempts) == (plan.attempts_before + len(made), len(made))
+        assert (error.attempts, event.attempts) == (plan.attempts_before + len(made), len(made))
         assert error.__cause__ is (made[-1].event.error if made else None)
         good = [attempt for attempt in made if attempt.is_good]
         if good:
@@ -632,7 +639,7 @@ def test_a_wait_error_has_the_last_reading_the_number_of_reads_and_a_checkpoint(
         else:
             assert error.last is None
         checkpoint = load(json.dumps(error.checkpoint))
-        assert (checkpoint.ref, checkpoint.reads, checkpoint.until) == (ref, error.reads, set(ENDS))
+        assert (checkpoint.ref, checkpoint.attempts, checkpoint.until) == (ref, error.attempts, set(ENDS))
         assert abs(checkpoint.deadline - utc(wait.deadline)) < timedelta(milliseconds=1)
 
 
@@ -662,8 +669,8 @@ def reason(plan, attempt, fails, deadline):
     """Return how the reason for a pause, or for none, begins, but for a last read."""
     pause, asked, remaining = attempt.event.pause, attempt.retry_after, attempt.event.remaining
     reasons = {
-        "this is what was waited for": attempt.is_end,
-        "no later read can fare better": attempt.is_final_refusal,
+        "this is the state that was waited for": attempt.is_end,
+        "a later poll cannot help": attempt.is_final_refusal,
         "the vendor asks for more time than is left": asked is not None and attempt.ends + asked >= deadline,
         "the time is up": pause is None,
         "the vendor asks for it": asked is not None and abs((pause or 0) - max(asked, plan.poll.floor)) < EPS,
@@ -823,7 +830,7 @@ def test_a_batch_has_one_last_read():
 @pytest.mark.parametrize(
     ("script", "why"),
     [
-        (((Refusal(404, 300), 0.1),), "no later read can fare better"),
+        (((Refusal(404, 300), 0.1),), "a later poll cannot help"),
         (((NO_CONNECTION, 0.1),) * 4 + ((Refusal(503, 300), 0.1),), "none has succeeded for 16 s"),
     ],
     ids=["a refusal", "given up"],

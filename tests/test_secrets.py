@@ -377,7 +377,7 @@ def reader_is_sync(reader):
 @pytest.mark.parametrize("vendor", KEYS)
 def test_no_key_is_in_what_a_caller_makes(vendor):
     for keys in (KEYS[vendor], [lambda key=key: key for key in KEYS[vendor]]):
-        own = account(vendor, None, *keys, account="acme")
+        own = account(vendor, None, *keys, name="acme")
         clients = BatchClient(own), AsyncBatchClient(own)
         things = [
             own,

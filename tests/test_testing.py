@@ -133,7 +133,7 @@ def test_an_answer_takes_its_time(play, fake_vendors):
 def test_accounts_of_ones_own_can_be_used(play, fake_vendors):
     fake_vendors.script("believe/acme:a b/c", "EXECUTED")
     accounts = [
-        Believe("test-acme-key", account="acme", base_url="https://127.0.0.1/some/prefix"),
+        Believe("test-acme-key", name="acme", base_url="https://127.0.0.1/some/prefix"),
         Gameball("test-gameball-key", "test-gameball-secret"),
     ]
     assert play("get", "believe/acme:a b/c", accounts=accounts).state is BatchState.SUCCEEDED

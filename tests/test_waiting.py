@@ -68,7 +68,7 @@ def test_a_wait_can_end_where_somebody_has_to_act_which_is_announced_once(reader
     client.wait(ref)
     warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert len(warnings) == 2  # once in each wait
-    assert "somebody has to approve" in warnings[0]
+    assert "needs approval or execution" in warnings[0]
 
 
 def test_until_takes_one_state_or_its_word_and_refuses_others(reader, moving, clock):
@@ -85,7 +85,7 @@ def test_a_timeout_carries_the_last_batch_and_a_checkpoint_that_goes_on_elsewher
     with pytest.raises(WaitTimeout, match=r"still RUNNING \(processing\) after 50.0 s") as caught:
         reader(*moving.accounts(), clock=clock).wait(ref, timeout=50)
     error = caught.value
-    assert (error.last.state, error.elapsed, error.reads) == (BatchState.RUNNING, 50.0, len(moving.reads))
+    assert (error.last.state, error.elapsed, error.attempts) == (BatchState.RUNNING, 50.0, len(moving.reads))
     assert clock.now == 50.0
     assert error.last.read_at.timestamp() > clock.utc().timestamp() - 3, "the last read is just before the deadline"
     text = json.dumps(error.checkpoint)
@@ -105,7 +105,7 @@ def test_a_checkpoint_keeps_deadline_states_and_reads(reader, moving, clock):
     with pytest.raises(WaitTimeout) as again:
         client.wait(ref, resume=checkpoint)
     assert clock.now == 30.0
-    assert again.value.reads == len(moving.reads)
+    assert again.value.attempts == len(moving.reads)
 
 
 @pytest.mark.parametrize(

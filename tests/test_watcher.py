@@ -480,7 +480,7 @@ def test_a_watcher_needs_an_account_and_room_for_a_delivery(store):
 
 
 def test_the_pace_of_an_account_is_kept_in_the_store_and_the_account_left_as_it_was(store):
-    account = Believe("test-believe-key", account="acme")
+    account = Believe("test-believe-key", name="acme")
     (copy,) = paced(store, [account])
     assert account.rate_limit is Believe.RATE_LIMIT
     assert copy.rate_limit.reserve(time.monotonic(), time.monotonic() + 9) == 0.0
@@ -489,7 +489,7 @@ def test_the_pace_of_an_account_is_kept_in_the_store_and_the_account_left_as_it_
 
 
 def test_accounts_with_one_key_have_one_pace_and_those_without_a_limit_none(store):
-    twins = [Believe("test-believe-key", account=name) for name in ("acme", "globex")]
+    twins = [Believe("test-believe-key", name=name) for name in ("acme", "globex")]
     other, free = Believe("test-other-key"), Gameball("test-a", "test-b", rate_limit=None)
     now = time.monotonic()
     first, second, third, last = paced(store, [*twins, other, free])
@@ -501,11 +501,11 @@ def test_accounts_with_one_key_have_one_pace_and_those_without_a_limit_none(stor
 
 def test_the_name_of_a_pace_tells_nothing_of_the_key():
     assert credential(Believe("test-believe-key")) == credential(Believe("test-other-key"))
-    assert credential(Believe("test-believe-key")) != credential(Believe("test-believe-key", account="acme"))
+    assert credential(Believe("test-believe-key")) != credential(Believe("test-believe-key", name="acme"))
 
 
 def test_a_vendors_only_account_reads_refs_without_its_name():
-    acme, globex = (Believe("test-believe-key", account=name) for name in ("acme", "globex"))
+    acme, globex = (Believe("test-believe-key", name=name) for name in ("acme", "globex"))
     assert places([acme]) == {"believe", "believe/acme"}
     assert places([acme, globex]) == {"believe/acme", "believe/globex"}
     assert places([acme, Believe("test-believe-key")]) == {"believe/acme", "believe"}

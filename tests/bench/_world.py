@@ -30,11 +30,11 @@ class World:
     def request(self, batch_id: str) -> Request:
         return REQUEST
 
-    def facts(self, body: dict[str, Any]) -> StatusFields:
+    def status_fields(self, body: dict[str, Any]) -> StatusFields:
         counts = Counts(total=100, processed=body["p"]) if "p" in body else Counts()
         return StatusFields(id=None, status=body["s"], counts=counts, raw=None)
 
-    def complaint(self, body: Any) -> ErrorFields:
+    def error_fields(self, body: Any) -> ErrorFields:
         return ErrorFields()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from _report import Figure
 from _world import ENDED, RUNNING, World, play, refs, schedule
 from batchstatus import Believe
-from batchstatus._core.pacing import PaceState, spacing
+from batchstatus._core.pacing import PaceState
 from batchstatus._core.wait.progress import BatchProgress
 from batchstatus._core.wait.queue import Queue
 
@@ -20,7 +20,7 @@ CYCLES = 10
 
 def figures() -> Iterator[Figure]:
     for number in (300, 1_000, 3_000, 10_000, 30_000, 100_000):
-        bound = number * spacing(Believe.RATE_LIMIT) / 2 + ANSWER / 2
+        bound = number * PaceState.of_limit(Believe.RATE_LIMIT).spacing / 2 + ANSWER / 2
         yield Figure(
             f"mean lateness under a full pace, {number:>7,} batches, of N/(2R) + half an answer",
             mean(number) / bound,
@@ -30,7 +30,7 @@ def figures() -> Iterator[Figure]:
 
 def mean(number: int) -> float:
     draw = random.Random(number)
-    gap = spacing(Believe.RATE_LIMIT)
+    gap = PaceState.of_limit(Believe.RATE_LIMIT).spacing
     longest, sweep = CYCLES * number * gap, number * gap
     queue = Queue(World(), PaceState(gap))
     wait = schedule(queue, refs(number))
@@ -38,7 +38,7 @@ def mean(number: int) -> float:
     late: list[float] = []
 
     def answer(read, now):
-        ref = read.track.ref
+        ref = read.progress.ref
         if now < ends[ref]:
             return RUNNING
         if now > sweep:  # from the second sweep on

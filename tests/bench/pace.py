@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from _report import Figure
 from _world import ENDED, RUNNING, World, play, refs, schedule
 from batchstatus import Believe, Gameball
-from batchstatus._core.pacing import PaceState, spacing
+from batchstatus._core.pacing import PaceState
 from batchstatus._core.read.messages import Response
 from batchstatus._core.wait.queue import Queue
 from batchstatus.testing.simulator.server import BELIEVE_LIMITS, GAMEBALL_LIMITS
@@ -20,7 +20,7 @@ TOO_MANY = Response(status=429, headers={}, body=b"")
 
 def figures() -> Iterator[Figure]:
     for vendor, limits in ((Believe, BELIEVE_LIMITS), (Gameball, GAMEBALL_LIMITS)):
-        arrivals, refused = arrive(spacing(vendor.RATE_LIMIT), limits)
+        arrivals, refused = arrive(PaceState.of_limit(vendor.RATE_LIMIT).spacing, limits)
         yield Figure(f"{BATCHES} {vendor.name} batches at once: answered 429, of {len(arrivals):,} reads", refused, 0)
         for most, span in limits:
             found = fullest(arrivals, span)

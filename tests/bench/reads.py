@@ -170,11 +170,11 @@ async def together(number: int, read: Callable[[], Awaitable[object]]) -> float:
 
 def account_memory(number: int) -> float:
     """Return the bytes that one account of many takes in a client that has a transport."""
-    with BatchClient(Believe(KEY, account="first")):
+    with BatchClient(Believe(KEY, name="first")):
         gc.collect()
         tracemalloc.start()
         before, _ = tracemalloc.get_traced_memory()
-        client = BatchClient(*[Believe(f"{KEY}-{n}", account=f"account-{n}") for n in range(number)])
+        client = BatchClient(*[Believe(f"{KEY}-{n}", name=f"account-{n}") for n in range(number)])
         gc.collect()
         after, _ = tracemalloc.get_traced_memory()
         tracemalloc.stop()

@@ -5,13 +5,17 @@ What must not pass stands with the error that it has to give; mypy reports an ig
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, assert_type
+from typing import Any, ClassVar, assert_type
 
 from batchstatus import (
+    Account,
+    AccountCheck,
     APIError,
     AsyncBatchClient,
+    AsyncFollow,
+    AsyncTransport,
     AuthenticationError,
     BadRequest,
     Batch,
@@ -22,28 +26,45 @@ from batchstatus import (
     BatchState,
     BatchStatusError,
     Believe,
+    Clock,
     ConfigurationError,
     Counts,
+    ErrorFields,
     Event,
     EventKind,
+    Follow,
     Gameball,
     InvalidResponse,
     ItemFailure,
+    KeySource,
     Outcome,
     Pace,
+    PaceState,
     PermissionDenied,
     PollPolicy,
     RateLimit,
     RateLimited,
     ReadError,
+    Request,
     RequestTimeout,
+    Response,
     RetryPolicy,
+    Secret,
+    SendRequest,
     ServerError,
+    StatusFields,
+    Transport,
     TransportError,
+    TransportFailure,
     WaitError,
     WaitStopped,
     WaitTimeout,
     __version__,
+    account_for,
+    account_from_env,
+    accounts_by_ref,
+    accounts_from_env,
+    key_from_file,
 )
 
 assert_type(__version__, str)
@@ -51,13 +72,16 @@ assert_type(__version__, str)
 
 def accounts(key: str, current: Callable[[], str]) -> tuple[Gameball, Believe]:
     gameball = Gameball(key, current)
-    believe = Believe(current, base_url=None, account="acme", states={"PAUSED": BatchState.PENDING})
+    believe = Believe(current, base_url=None, name="acme", states={"PAUSED": BatchState.PENDING})
     assert_type(gameball, Gameball)
     assert_type(believe, Believe)
     assert_type(believe.base_url, str)
-    assert_type(believe.account, str | None)
-    assert_type(Gameball.from_env(), Gameball | None)
-    assert_type(Believe.from_env(), Believe | None)
+    assert_type(believe.name, str | None)
+    assert_type(believe.vendor, str)
+    assert_type(believe.account_ref, str)
+    assert_type(believe.with_rate_limit(None), Believe)
+    assert_type(account_from_env(Gameball), Gameball | None)
+    assert_type(account_from_env(Believe), Believe | None)
     Gameball(key)  # type: ignore[call-arg]
     Believe(key.encode())  # type: ignore[arg-type]
     Believe(api_key=key, states={"PAUSED": "pending"})  # type: ignore[dict-item]
@@ -199,8 +223,10 @@ def errors(client: BatchClient) -> None:
 
 
 def no_read(error: BatchStatusError) -> None:
-    """Not every error is about a read."""
-    assert error.ref  # type: ignore[attr-defined]
+    """Not every error is about a batch."""
+    assert_type(error.ref, BatchRef | None)
+    assert_type(error.detail, str)
+    assert_type(error.is_retryable, bool)
 
 
 def waits(client: BatchClient, checkpoint: str) -> None:
@@ -255,6 +281,81 @@ def wait_errors(client: BatchClient) -> None:
     except (WaitTimeout, WaitStopped) as error:
         wait: WaitError = error
         assert_type(wait.last, Batch | None)
-        assert_type(wait.reads, int)
+        assert_type(wait.attempts, int)
         assert_type(wait.elapsed, float)
         assert_type(wait.checkpoint, dict[str, Any])
+
+
+def many(client: BatchClient) -> None:
+    with client.follow(["believe:17"], changes_only=False, stop=threading.Event()) as following:
+        assert_type(following, Follow)
+        following.add("gameball:1")
+        following.discard([BatchRef("believe", "17")])
+        for outcome in following:
+            assert_type(outcome, Outcome)
+    for check in client.check(timeout=5.0):
+        assert_type(check, AccountCheck)
+        assert_type(check.account, Account)
+        assert_type(check.error, BatchStatusError | None)
+        assert_type(check.clock_offset, float | None)
+
+
+async def async_many(client: AsyncBatchClient) -> None:
+    async with client.follow(stop=asyncio.Event()) as following:
+        assert_type(following, AsyncFollow)
+        following.add(["gameball:1"])
+        async for outcome in following:
+            assert_type(outcome, Outcome)
+    assert_type(await client.check(), list[AccountCheck])
+
+
+class Mailer(Account):
+    """A third party's vendor."""
+
+    vendor = "mailer"
+    BASE_URL = "https://api.example.com"
+    KEY_HEADERS: ClassVar = {"token": "x-token"}
+    WORDS: ClassVar = {"sent": BatchState.SUCCEEDED}
+    ERRORS: ClassVar = {"gone": BatchNotFound}
+    ADVICE: ClassVar = {BatchNotFound: "check the id"}
+    EXAMPLE_ID = "1"
+    PROBE_ID = "0"
+
+    def __init__(self, token: KeySource) -> None:
+        key = Secret("the token", token)
+        super().__init__(key, base_url=None, name=None, rate_limit=None, states=None, allow_insecure=False)
+
+    def raw_request(self, batch_id: str) -> Request:
+        return self.authenticate({"url": f"/batches/{batch_id}"})
+
+    def status_fields(self, body: dict[str, Any]) -> StatusFields:
+        return StatusFields(id=body["id"], status=body["status"], counts=Counts(), raw=body)
+
+    def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
+        return ErrorFields(code=body.get("code"))
+
+
+class Recorder:
+    """A transport of a caller's own."""
+
+    def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
+        assert_type(step.request, Request)
+        assert_type(step.deadline, float)
+        return Response(status=200, headers={}, body=b"{}")
+
+    def discard_idle_connections(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def doors(clock: Clock, state: PaceState, other: AsyncTransport) -> None:
+    transport: Transport = Recorder()
+    client = BatchClient(Mailer("test-token"), transport=transport, clock=clock)
+    client.get("mailer:1")
+    AsyncBatchClient(Mailer("test-token"), transport=other)
+    own: Pace = state
+    Believe("test-key", rate_limit=own)
+    assert_type(PaceState.of_limit(RateLimit(5)).spacing, float)
+    accounts = accounts_by_ref(accounts_from_env())
+    assert_type(account_for(BatchRef("mailer", "1"), accounts), Account)
+    assert_type(key_from_file("key.txt", "api_key_file"), str)

@@ -76,4 +76,5 @@ def key_from_file(path: str | os.PathLike[str], setting: str) -> str:
             reason = "it is not a path"
     else:
         return text.removesuffix("\n").removesuffix("\r")
+    del path  # tracebacks with local variables must not show it
     raise ConfigurationError(f"{setting} names a file that cannot be read: {reason}")

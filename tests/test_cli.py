@@ -55,7 +55,7 @@ def test_every_command_has_its_help(environ, command):
         (["status"], "no refs: give vendor:id"),
         (["status", "nonsense"], "a ref is"),
         (["status", "other:1"], "no vendor 'other'; there are believe, gameball"),
-        (["wait", "believe:1", "--timeout", "soon"], "is no time: write 90s, 30m, 1h30m or 2d"),
+        (["wait", "believe:1", "--timeout", "soon"], "is not a duration; use 90s, 30m, 1h30m or 2d"),
         (["wait", "believe:1", "--for", "done"], "'done' is not one of"),
         (["status", "believe:1", "--config", "missing.toml"], "there is no file missing.toml"),
     ],
@@ -268,7 +268,7 @@ def test_a_stream_that_does_not_work_brings_no_traceback(user, simulator, comman
     assert said.returncode == code, said.stderr
     assert says in said.stderr
     assert "Traceback" not in said.stderr
-    assert "fault of ours" not in said.stderr
+    assert "internal error" not in said.stderr
 
 
 def test_without_a_home_the_environment_does(user, simulator):
@@ -410,7 +410,7 @@ def test_a_configuration_file_names_several_accounts(environ, simulator):
         ('[[account]]\nvendor = "believe"\napi_key = "test-key"\nrate_limit = {x = 1}\n', 0o600, "{requests = 5"),
         ('[[account]]\nvendor = "believe"\napi_key = "test-key"\nstates = {A = "done"}\n', 0o600, "there are pending"),
         ("account = 7", 0o600, "accounts are written"),
-        ("[[account", 0o600, "no valid TOML"),
+        ("[[account", 0o600, "not valid TOML"),
     ],
 )
 def test_a_configuration_file_that_cannot_work_is_refused(environ, text, mode, says):

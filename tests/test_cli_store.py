@@ -148,7 +148,7 @@ def test_only_what_has_ended_is_removed_with_ended(user, simulator):
     [
         (["track", "add"], "no refs: give vendor:id"),
         (["track", "add", "other:1"], "no vendor 'other'; there are believe, gameball"),
-        (["track", "add", "believe:1", "--label", "spring"], "is no label: write campaign=spring"),
+        (["track", "add", "believe:1", "--label", "spring"], "is not a label; use campaign=spring"),
         (["track", "add", "--from-file", "missing.txt"], "missing.txt cannot be read: No such file"),
         (["track", "add", "believe:1", "--label", "a=\x1b[31m"], "is no label"),
         (["track", "list", "--store", "~nosuch/x"], "--store: "),
@@ -206,7 +206,7 @@ def test_changes_go_to_a_url_with_their_ids_and_again_until_they_arrive(user, si
     assert (service.returncode, out) == (130, "")
     assert [key for key, _ in posts] == [f"{ref}#1"] * 2
     assert posts[1][1]["batch"]["state"] == "succeeded"
-    assert f"{ref}#1 is not delivered, and will be tried again: NotTaken: HTTP 503" in said
+    assert f"{ref}#1 is not delivered, and will be tried again: DeliveryFailed: HTTP 503" in said
     assert "test-secret-path" not in said
 
 
@@ -230,7 +230,7 @@ def test_a_batch_of_an_account_without_a_key_is_told_by_the_code(user, simulator
     store.track([ref, "believe/acme:1"])
     once = run(user, "run", "--once")
     assert (once.returncode, len(lines(once))) == (4, 1)
-    assert "believe/acme:1: which account? Those with keys here are written believe:ID" in once.stderr
+    assert "believe/acme:1: which account? Refs at believe are written believe:..." in once.stderr
     assert run(user, "status", "believe/acme:1").returncode == 4
     store.track(["believe:2"])
     watched = run(user, "watch", "--all")
@@ -248,7 +248,7 @@ def test_a_refusal_is_told_again_by_each_service(user, simulator, store):
                 time.sleep(0.3)
                 service.send_signal(signal.SIGINT)
                 said = service.communicate(timeout=20)[1]
-            assert "is not delivered, and will be tried again: NotTaken: HTTP 404" in said
+            assert "is not delivered, and will be tried again: DeliveryFailed: HTTP 404" in said
             assert "stopped; 0 batches open, 1 change to deliver" in said
 
 
@@ -261,7 +261,7 @@ def test_run_once_tells_by_its_code_what_is_left_undone(user, simulator, store):
     store.track(["gameball:1"])
     gone = run(user | {"GAMEBALL_BASE_URL": "http://127.0.0.1:1"}, "run", "--once", "--timeout", "3s")
     assert gone.returncode == 5
-    assert "gameball:1: still unread after 3" in gone.stderr
+    assert "gameball:1: cannot connect" in gone.stderr
     assert "cannot connect" in gone.stderr
     no_key = {name: value for name, value in user.items() if not name.startswith("GAMEBALL")}
     missing = run(no_key, "run", "--once")
@@ -394,7 +394,7 @@ def test_watch_all_shows_what_is_tracked_and_stores_what_it_sees(user, simulator
     assert [change.batch["state"] for change in store.history(ref)] == [line["state"] for line in lines(said)]
     nothing = run(user, "watch", "--all")
     assert (nothing.returncode, nothing.stdout) == (0, "")
-    assert "nothing is tracked that is open" in nothing.stderr
+    assert "no tracked batch is open" in nothing.stderr
 
 
 def test_doctor_looks_at_the_store_and_makes_none(user, simulator):
@@ -456,13 +456,13 @@ def test_options_of_a_command_come_from_the_file_and_the_environment(user, simul
     [
         ('colour = "red"', 0o600, "no setting colour; there are account, output, store"),
         ('output = "xml"', 0o600, "output is one of auto, table"),
-        ("wait = 3", 0o600, "is a table"),
-        ("[track]\nadd = 3", 0o600, "is a table"),
+        ("wait = 3", 0o600, "a table"),
+        ("[track]\nadd = 3", 0o600, "a table"),
         ("[track.lst]\nopen = true", 0o600, "track has no lst; there are add, list, rm"),
-        ("[track.add]\nlabel = [1]", 0o600, "is no label: write campaign=spring"),
+        ("[track.add]\nlabel = [1]", 0o600, "is not a label; use campaign=spring"),
         ("[wait]\nuntil = 3", 0o600, "wait has no option until; there are any, fail_fast, for, timeout"),
-        ('[wait]\ntimeout = "soon"', 0o600, "is no time: write 90s"),
-        ('[wait]\ntimeout = "soon"', 0o600, "that is set in the environment or in /"),
+        ('[wait]\ntimeout = "soon"', 0o600, "is not a duration; use 90s"),
+        ('[wait]\ntimeout = "soon"', 0o600, "that is set in /"),
         ('[run]\ndeliver = "https://example.com/hook"', 0o644, "chmod 600"),
     ],
 )

@@ -34,7 +34,7 @@ from batchstatus import (
 )
 from batchstatus.service.store import Change, Store, StorePace, Tracked, default_path
 from batchstatus.service.store import tracking as refs_module
-from batchstatus.service.store.pace import AHEAD
+from batchstatus.service.store.pace import MAX_AHEAD
 from batchstatus.service.store.schema import APPLICATION_ID, MIGRATIONS
 from batchstatus.testing.simulator import Simulator
 from hypothesis import given, settings
@@ -126,11 +126,11 @@ def test_labels_are_text(store, labels):
 
 def test_an_untracked_ref_is_neither_told_nor_changed_and_keeps_its_history(store):
     store.track(["gameball:1", "gameball:2"])
-    store.observe(reading("gameball:1"))
+    store.record(reading("gameball:1"))
     assert store.untrack(["gameball:1", "gameball:9"]) == 1
     assert store.untrack(["gameball:1"]) == 0
-    assert store.observe(reading("gameball:1", BatchState.SUCCEEDED)) is None
-    assert store.refuse("gameball:1", "gone") is None
+    assert store.record(reading("gameball:1", BatchState.SUCCEEDED)) is None
+    assert store.record_refusal("gameball:1", "gone") is None
     assert [found.ref.id for found in store.tracked()] == ["2"]
     assert ids(store.history("gameball:1")) == ["gameball:1#1"]
 
@@ -138,18 +138,18 @@ def test_an_untracked_ref_is_neither_told_nor_changed_and_keeps_its_history(stor
 def test_ids_go_on_where_a_ref_is_tracked_again(store):
     """A consumer that drops known ids would drop a second #1."""
     store.track(["gameball:1"], labels={"campaign": "spring"})
-    store.observe(reading("gameball:1"))
+    store.record(reading("gameball:1"))
     store.untrack(["gameball:1"])
     assert store.track(["gameball:1"]) == 1
     assert store.tracked()[0].labels == {}
-    assert store.observe(reading("gameball:1")) is None
-    assert store.observe(reading("gameball:1", processed=4)).id == "gameball:1#2"
+    assert store.record(reading("gameball:1")) is None
+    assert store.record(reading("gameball:1", processed=4)).id == "gameball:1#2"
 
 
 def test_open_are_those_that_have_not_ended(store):
     store.track(["gameball:1", "gameball:2", "gameball:3"])
-    store.observe(reading("gameball:1", BatchState.SUCCEEDED))
-    store.refuse("gameball:2", "gone")
+    store.record(reading("gameball:1", BatchState.SUCCEEDED))
+    store.record_refusal("gameball:2", "gone")
     assert [found.ref.id for found in store.tracked(open_only=True)] == ["3"]
     assert [found.ended for found in store.tracked()] == [True, True, False]
 
@@ -160,7 +160,7 @@ def test_open_are_those_that_have_not_ended(store):
 def test_a_change_is_told_stored_and_in_the_outbox(store):
     store.track(["believe/acme:1"])
     batch = reading("believe/acme:1", processed=2, failures=(ItemFailure(message="no"),), results=({"a": [1, None]},))
-    change = store.observe(batch)
+    change = store.record(batch)
     assert isinstance(change, Change)
     assert (change.id, change.ref, change.sequence) == ("believe/acme:1#1", batch.ref, 1)
     assert (change.kind, change.error, change.batch) == ("change", None, batch.to_dict() | {"results": None})
@@ -170,14 +170,14 @@ def test_a_change_is_told_stored_and_in_the_outbox(store):
 def test_results_are_kept_with_the_end_alone(store):
     """They grow with each change: all of them in each would take a square of them."""
     store.track(["gameball:1"])
-    before = store.observe(reading("gameball:1", processed=2, results=({"a": 1},)))
-    after = store.observe(reading("gameball:1", state=BatchState.SUCCEEDED, results=({"a": 1}, {"a": 2})))
+    before = store.record(reading("gameball:1", processed=2, results=({"a": 1},)))
+    after = store.record(reading("gameball:1", state=BatchState.SUCCEEDED, results=({"a": 1}, {"a": 2})))
     assert (before.batch["results"], after.batch["results"]) == (None, [{"a": 1}, {"a": 2}])
 
 
 def test_what_was_put_off_is_due_at_once_where_somebody_asks(store):
     store.track(["gameball:1"])
-    change = store.observe(reading("gameball:1"))
+    change = store.record(reading("gameball:1"))
     store.postpone(change.id, time.time() + 60, "no")
     assert store.undelivered() == []
     store.retry_now()
@@ -186,7 +186,7 @@ def test_what_was_put_off_is_due_at_once_where_somebody_asks(store):
 
 def test_a_change_is_ready_for_json(store):
     store.track(["gameball:1"])
-    change = store.observe(reading("gameball:1", processed=2, created_at=NOW))
+    change = store.record(reading("gameball:1", processed=2, created_at=NOW))
     said = change.to_dict()
     assert json.loads(json.dumps(said)) == said
     assert said | {"batch": None} == {
@@ -204,8 +204,8 @@ def test_a_change_is_ready_for_json(store):
 
 def test_the_same_reading_again_is_no_change_but_notes_its_time(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1", processed=2))
-    assert store.observe(reading("gameball:1", processed=2, at=5)) is None
+    store.record(reading("gameball:1", processed=2))
+    assert store.record(reading("gameball:1", processed=2, at=5)) is None
     (found,) = store.tracked()
     assert (found.sequence, found.read_at, found.state) == (1, NOW + timedelta(seconds=5), BatchState.RUNNING)
     assert (found.vendor_status, found.counts) == ("processing", Counts(total=8, processed=2))
@@ -222,44 +222,44 @@ def test_the_same_reading_again_is_no_change_but_notes_its_time(store):
 )
 def test_state_counts_and_word_make_a_change(store, other):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1", processed=2))
-    assert store.observe(other).id == "gameball:1#2"
+    store.record(reading("gameball:1", processed=2))
+    assert store.record(other).id == "gameball:1#2"
 
 
 def test_the_end_comes_once_and_nothing_after_it(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
-    assert store.observe(reading("gameball:1", BatchState.FAILED)).kind == "ended"
-    assert store.observe(reading("gameball:1", BatchState.SUCCEEDED)) is None
-    assert store.observe(reading("gameball:1")) is None
-    assert store.refuse("gameball:1", "gone") is None
+    store.record(reading("gameball:1"))
+    assert store.record(reading("gameball:1", BatchState.FAILED)).kind == "ended"
+    assert store.record(reading("gameball:1", BatchState.SUCCEEDED)) is None
+    assert store.record(reading("gameball:1")) is None
+    assert store.record_refusal("gameball:1", "gone") is None
     assert store.tracked()[0].state is BatchState.FAILED
 
 
 def test_a_reading_that_comes_late_changes_nothing(store):
     """Two watchers may read a batch in turn, and the slower answer is the older one."""
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1", processed=5, at=30))
-    assert store.observe(reading("gameball:1", processed=4, at=29)) is None
+    store.record(reading("gameball:1", processed=5, at=30))
+    assert store.record(reading("gameball:1", processed=4, at=29)) is None
     assert store.tracked()[0].counts.processed == 5
 
 
 def test_an_end_is_never_late(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1", at=30))
-    assert store.observe(reading("gameball:1", BatchState.SUCCEEDED, at=29)).kind == "ended"
+    store.record(reading("gameball:1", at=30))
+    assert store.record(reading("gameball:1", BatchState.SUCCEEDED, at=29)).kind == "ended"
 
 
 def test_a_clock_that_was_put_back_loses_no_change(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1", processed=1, at=3600))
-    assert store.observe(reading("gameball:1", processed=2, at=0)).id == "gameball:1#2"
+    store.record(reading("gameball:1", processed=1, at=3600))
+    assert store.record(reading("gameball:1", processed=2, at=0)).id == "gameball:1#2"
 
 
 def test_a_refused_batch_has_ended_with_the_vendors_words(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
-    change = store.refuse("gameball:1", ConfigurationError("not found \ud800"))
+    store.record(reading("gameball:1"))
+    change = store.record_refusal("gameball:1", ConfigurationError("not found \ud800"))
     assert (change.id, change.kind, change.batch, change.error) == ("gameball:1#2", "ended", None, "not found \\ud800")
     assert store.history("gameball:1")[1] == change
     (found,) = store.tracked()
@@ -268,31 +268,31 @@ def test_a_refused_batch_has_ended_with_the_vendors_words(store):
 
 def test_a_refused_batch_is_tried_anew_once_it_was_untracked_in_between(store):
     store.track(["gameball:1", "gameball:2"])
-    store.refuse("gameball:1", "not found")
-    store.observe(reading("gameball:2", BatchState.SUCCEEDED))
+    store.record_refusal("gameball:1", "not found")
+    store.record(reading("gameball:2", BatchState.SUCCEEDED))
     assert store.track(["gameball:1", "gameball:2"]) == 0
     store.untrack(["gameball:1", "gameball:2"])
     assert store.track(["gameball:1", "gameball:2"]) == 2
     assert [(found.ended, found.error) for found in store.tracked()] == [(False, None), (True, None)]
-    assert store.observe(reading("gameball:1", BatchState.SUCCEEDED)).id == "gameball:1#2"
+    assert store.record(reading("gameball:1", BatchState.SUCCEEDED)).id == "gameball:1#2"
 
 
 def test_trouble_is_told_until_the_next_reading(store):
     store.track(["gameball:1", "gameball:2"])
     for change in (reading("gameball:1"), reading("gameball:2", processed=1)):
-        store.observe(change)
+        store.record(change)
     for ref in ("gameball:1", "gameball:2"):
-        store.trouble(ref, "the key is refused")
+        store.record_error(ref, "the key is refused")
     assert [found.error for found in store.tracked(open_only=True)] == ["the key is refused"] * 2
     assert store.check()["troubled"] == 2
-    store.observe(reading("gameball:1", at=1))
-    store.observe(reading("gameball:2", processed=2, at=1))
+    store.record(reading("gameball:1", at=1))
+    store.record(reading("gameball:2", processed=2, at=1))
     assert [found.error for found in store.tracked()] == [None, None]
 
 
 def test_many_readings_are_stored_at_once(store):
     store.track(f"gameball:{number}" for number in range(100))
-    found = store.observe_all(reading(f"gameball:{number}") for number in range(0, 200, 2))
+    found = store.record_all(reading(f"gameball:{number}") for number in range(0, 200, 2))
     assert ids(found) == [f"gameball:{number}#1" for number in range(0, 100, 2)]
 
 
@@ -302,7 +302,7 @@ def test_changes_are_told_in_the_order_in_which_they_were_stored(store, monkeypa
     monkeypatch.setattr(refs_module.time, "time", lambda: float(next(clock)))
     for processed in range(3):
         for ref in ("gameball:1", "gameball:2#3"):
-            store.observe(reading(ref, processed=processed))
+            store.record(reading(ref, processed=processed))
     everything = ["gameball:1#1", "gameball:2#3#1", "gameball:1#2", "gameball:2#3#2", "gameball:1#3", "gameball:2#3#3"]
     assert ids(store.changes()) == everything
     assert ids(store.changes(limit=2)) == everything[:2]
@@ -326,7 +326,7 @@ def test_changes_are_told_in_the_order_in_which_they_were_stored(store, monkeypa
 )
 def test_an_id_that_there_is_not_is_refused(store, unknown):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
+    store.record(reading("gameball:1"))
     for ask in (lambda: store.changes(after=unknown), lambda: store.delivered(unknown)):
         with pytest.raises(ConfigurationError, match="the store has no change"):
             ask()
@@ -335,9 +335,9 @@ def test_an_id_that_there_is_not_is_refused(store, unknown):
 def test_a_change_that_another_process_stores_first_is_none(store, monkeypatch):
     """Between the look at what is stored and the transaction."""
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
-    monkeypatch.setattr(refs_module, "differs", lambda *_: True)
-    assert store.observe(reading("gameball:1", at=1)) is None
+    store.record(reading("gameball:1"))
+    monkeypatch.setattr(refs_module, "is_change", lambda *_: True)
+    assert store.record(reading("gameball:1", at=1)) is None
     assert store.tracked()[0].sequence == 1
 
 
@@ -345,7 +345,7 @@ def test_threads_share_a_store(store):
     refs = [f"gameball:{number}" for number in range(40)]
     store.track(refs)
     with ThreadPoolExecutor(16) as threads:
-        found = list(threads.map(lambda ref: store.observe(reading(ref)), refs * 5))
+        found = list(threads.map(lambda ref: store.record(reading(ref)), refs * 5))
     assert sorted(ids(filter(None, found))) == sorted(f"{ref}#1" for ref in refs)
 
 
@@ -361,7 +361,7 @@ RACE = """
         for processed in range(100):
             counts, at = Counts(total=100, processed=processed), datetime.fromtimestamp(processed / 10, UTC)
             ref, state = BatchRef("gameball", "1"), BatchState.RUNNING
-            store.observe(Batch(ref=ref, state=state, vendor_status="x", counts=counts, read_at=at, raw=0, payload=0))
+            store.record(Batch(ref=ref, state=state, vendor_status="x", counts=counts, read_at=at, raw=0, payload=0))
 """
 
 
@@ -401,10 +401,10 @@ KILLED = """
             for word, at in (("running", 0.0), ("running", 1.0), ("completed", 2.0)):
                 at = datetime.fromtimestamp(at, UTC)
                 ref = BatchRef("gameball", "1")
-                store.observe(Batch(ref=ref, state=state[word], vendor_status=word, read_at=at, raw=0, payload=0))
+                store.record(Batch(ref=ref, state=state[word], vendor_status=word, read_at=at, raw=0, payload=0))
                 for change in store.undelivered(owner="victim"):
                     store.delivered(change.id)
-            store.refuse("gameball:2", "not found")
+            store.record_refusal("gameball:2", "not found")
             store.renew("victim")
             store.untrack(["gameball:1"])
             pace = store.pace("x", RateLimit(10))
@@ -475,7 +475,7 @@ def test_what_a_store_has_told_survives_a_kill(store):
 
 def test_a_change_stands_on_the_disk_before_it_is_told(store):
     """After a power failure an id that was delivered must not name another change."""
-    with store._changes.turn() as connection:
+    with store._changes.exclusive() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
@@ -507,7 +507,7 @@ def test_the_default_is_in_the_xdg_folder_for_state(monkeypatch, tmp_path):
 def test_a_store_keeps_what_it_has(path):
     with Store(path) as store:
         store.track(["gameball:1"], labels={"a": "b"})
-        store.observe(reading("gameball:1", processed=3))
+        store.record(reading("gameball:1", processed=3))
         before = store.tracked()
     with Store(path) as store:
         assert store.tracked() == before
@@ -639,7 +639,7 @@ def test_a_store_that_is_opened_a_second_time_takes_no_lock_from_the_first(path,
 
 def test_a_store_whose_file_is_deleted_says_so_and_goes_on_in_its_successor(path, store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
+    store.record(reading("gameball:1"))
     for file in path.parent.iterdir():
         file.unlink()
     for use in (store.tracked, lambda: store.track(["gameball:2"])):
@@ -649,7 +649,7 @@ def test_a_store_whose_file_is_deleted_says_so_and_goes_on_in_its_successor(path
     with Store(path) as successor:
         successor.track(["gameball:3"])
         assert [found.ref.id for found in store.tracked()] == ["3"]
-        store.observe(reading("gameball:3"))
+        store.record(reading("gameball:3"))
         assert ids(successor.changes()) == ["gameball:3#1"]
 
 
@@ -658,7 +658,7 @@ def test_a_store_whose_file_is_deleted_says_so_and_goes_on_in_its_successor(path
 
 def test_a_delivered_change_is_due_no_more(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
+    store.record(reading("gameball:1"))
     store.delivered("gameball:1#1")
     store.delivered("gameball:1#1")
     assert store.undelivered() == []
@@ -668,7 +668,7 @@ def test_a_delivered_change_is_due_no_more(store):
 
 def test_a_postponed_change_is_due_again_then(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
+    store.record(reading("gameball:1"))
     store.postpone("gameball:1#1", time.time() + 60, "HTTP 503 \ud800")
     assert store.undelivered() == []
     assert store.check()["failed_deliveries"] == 1
@@ -679,7 +679,7 @@ def test_a_postponed_change_is_due_again_then(store):
 
 def test_a_clock_that_was_put_back_puts_off_no_delivery(store, monkeypatch):
     store.track(["gameball:1", "gameball:2"])
-    store.observe_all([reading("gameball:1"), reading("gameball:2")])
+    store.record_all([reading("gameball:1"), reading("gameball:2")])
     store.postpone("gameball:1#1", time.time() + 60, "HTTP 503")
     before = time.time() - 86_400
     monkeypatch.setattr(time, "time", lambda: before)
@@ -689,7 +689,7 @@ def test_a_clock_that_was_put_back_puts_off_no_delivery(store, monkeypatch):
 def test_what_failed_after_a_moment_long_past_was_not_due_then(store):
     """Deliveries that are each tried once may take hours."""
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
+    store.record(reading("gameball:1"))
     store.postpone("gameball:1#1", time.time() + 60, "HTTP 503")
     assert store.undelivered(time.time() - 7_200) == []
 
@@ -698,7 +698,7 @@ def test_the_changes_of_a_batch_are_due_one_after_the_other(store):
     store.track(["gameball:1", "gameball:2"])
     for processed in range(3):
         for ref in ("gameball:1", "gameball:2"):
-            store.observe(reading(ref, processed=processed))
+            store.record(reading(ref, processed=processed))
     store.claim("me")
     assert ids(store.undelivered(owner="me")) == ["gameball:1#1", "gameball:2#1"]
     store.delivered("gameball:2#1")
@@ -707,15 +707,15 @@ def test_the_changes_of_a_batch_are_due_one_after_the_other(store):
 
 def test_a_change_that_nobody_takes_does_not_hold_up_the_batchs_end(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
-    store.observe(reading("gameball:1", BatchState.SUCCEEDED))
+    store.record(reading("gameball:1"))
+    store.record(reading("gameball:1", BatchState.SUCCEEDED))
     store.postpone("gameball:1#1", time.time() + 60, "HTTP 400")
     assert ids(store.undelivered()) == ["gameball:1#2"]
 
 
 def test_a_change_is_with_one_watcher_at_a_time(path, store):
     store.track(f"gameball:{number}" for number in range(4))
-    store.observe_all(reading(f"gameball:{number}") for number in range(4))
+    store.record_all(reading(f"gameball:{number}") for number in range(4))
     with Store(path) as other:
         store.claim("me")
         other.claim("you")
@@ -728,7 +728,7 @@ def test_a_change_is_with_one_watcher_at_a_time(path, store):
 
 def test_who_has_no_claim_has_nothing_to_deliver(store):
     store.track(["gameball:1"])
-    store.observe(reading("gameball:1"))
+    store.record(reading("gameball:1"))
     assert store.undelivered(owner="nobody") == []
 
 
@@ -737,14 +737,14 @@ def test_who_has_no_claim_has_nothing_to_deliver(store):
 
 def test_a_lone_watcher_has_all_open_refs(store):
     store.track(["gameball:1", "gameball:2", "believe/acme:3"])
-    store.observe(reading("gameball:2", BatchState.SUCCEEDED))
+    store.record(reading("gameball:2", BatchState.SUCCEEDED))
     assert sorted(map(str, store.claim("me"))) == ["believe/acme:3", "gameball:1"]
 
 
 def test_a_watcher_has_what_was_unread_for_longest_first(store):
     store.track(["gameball:1", "gameball:2", "gameball:3"])
-    store.observe(reading("gameball:1", at=2))
-    store.observe(reading("gameball:2", at=1))
+    store.record(reading("gameball:1", at=2))
+    store.record(reading("gameball:2", at=1))
     assert [ref.id for ref in store.claim("me")] == ["3", "2", "1"]
 
 
@@ -780,12 +780,12 @@ def test_a_watcher_learns_that_there_is_something_to_claim(store):
 
 def test_a_watcher_takes_only_what_it_has_accounts_for(store):
     store.track(["gameball:1", "believe:2", "believe/acme:3"])
-    assert [str(ref) for ref in store.claim("me", places=["believe/acme", "gameball"])] == [
+    assert [str(ref) for ref in store.claim("me", account_refs=["believe/acme", "gameball"])] == [
         "gameball:1",
         "believe/acme:3",
     ]
     assert not store.renew("me")
-    assert store.places() == {"gameball", "believe", "believe/acme"}
+    assert store.account_refs() == {"gameball", "believe", "believe/acme"}
     assert store.check()["unclaimed"] == 1
 
 
@@ -814,7 +814,7 @@ HOLDS = """
 
 def test_what_a_killed_watcher_had_is_free_at_once(path, store):
     store.track(f"gameball:{number}" for number in range(5))
-    store.observe(reading("gameball:0"))
+    store.record(reading("gameball:0"))
     other = python(HOLDS, path, "other", 3600)
     assert (other.stdout.readline(), other.stdout.readline()) == ("5\n", "1\n")
     assert store.claim("me") == []
@@ -1026,7 +1026,7 @@ def test_no_slot_is_booked_more_than_a_minute_ahead(store, clock):
     while waiting:
         now, waiting = waiting[0], waiting[1:]
         wait = pace.reserve(now, 1e9)
-        assert wait <= AHEAD
+        assert wait <= MAX_AHEAD
         if pace.begin(now + wait, now + wait):
             slots.append(now + wait)
         else:
@@ -1164,8 +1164,8 @@ def test_no_key_comes_into_the_file(store, path):
         store.track(["believe:1"])
         with BatchClient(account) as client, pytest.raises(Exception, match="401") as refused:
             client.get("believe:1")
-        store.trouble("believe:1", refused.value)
-        store.refuse("believe:1", refused.value)
+        store.record_error("believe:1", refused.value)
+        store.record_refusal("believe:1", refused.value)
     for file in path.parent.iterdir():
         assert key.encode() not in file.read_bytes()
 
@@ -1173,10 +1173,10 @@ def test_no_key_comes_into_the_file(store, path):
 def test_an_observer_in_another_thread_is_not_held_up_by_a_reader(store):
     """WAL: who reads does not keep others from writing."""
     store.track(["gameball:1"])
-    with store._work.turn() as connection:
+    with store._work.exclusive() as connection:
         cursor = connection.execute("SELECT * FROM refs")
         cursor.fetchone()
-        writing = threading.Thread(target=store.refuse, args=("gameball:1", "gone"))
+        writing = threading.Thread(target=store.record_refusal, args=("gameball:1", "gone"))
         writing.start()
         writing.join(5)
         assert not writing.is_alive()

@@ -24,8 +24,8 @@ from typing import Any
 import commandline
 from _report import Figure
 from attrs import define, field
-from batchstatus.service import IN_FLIGHT
 from batchstatus.service.store import Store
+from batchstatus.service.watcher import IN_FLIGHT
 from batchstatus.testing.simulator import Simulator
 
 BATCHES = 60

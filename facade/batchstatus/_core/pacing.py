@@ -80,12 +80,19 @@ class PaceState:
         """Any response but a 429: recover towards the normal rate."""
         self.slowness = max(self.slowness * RECOVERY, 1.0)
 
-    def repair(self, now: float) -> None:
-        """Undo the effects of a wall clock that was set back: nothing stands further ahead than it can."""
-        if self.last > now + MAX_AHEAD + DRIFT:
+    def repair(self, now: float) -> bool:
+        """Undo the effects of a wall clock that was set back, so that nothing is further ahead than it can be.
+
+        Returns:
+            Whether there were any.
+        """
+        is_last_wrong = self.last > now + MAX_AHEAD + DRIFT
+        is_closing_wrong = self.closed_until > now + self.closed_for + MAX_AHEAD
+        if is_last_wrong:
             self.last = -inf
-        if self.closed_until > now + self.closed_for + MAX_AHEAD:
+        if is_closing_wrong:
             self.closed_until = now + self.closed_for
+        return is_last_wrong or is_closing_wrong
 
 
 class NoPace:

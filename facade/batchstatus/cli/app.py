@@ -1,10 +1,10 @@
-"""The commands and their options; what a command does is loaded when it runs."""
+"""The commands; each is loaded when it runs."""
 
 from __future__ import annotations
 
 import importlib
+import itertools
 import os
-import re
 import sys
 from typing import Any
 
@@ -13,18 +13,17 @@ from click.core import ParameterSource
 
 from batchstatus._version import __version__
 
-from .context import SESSION
-from .exit_codes import BROKEN_PIPE, FAULT, INTERRUPTED, code_of
-from .options import options
-from .output import say
-from .signals import code_of_signal, heed
+from .context import Context
+from .exit_codes import BROKEN_PIPE, INTERNAL, INTERRUPTED, code_of
+from .options import global_options
+from .signals import code_of_signal, handle_sigterm
 
 COMMANDS = {
     "status": "Read batches once.",
     "wait": "Wait until batches have ended.",
     "watch": "Show batches as they change.",
-    "track": "Say which batches to follow, and list them.",
-    "run": "Follow what is tracked, and deliver each change.",
+    "track": "Add batches to follow, remove and list them.",
+    "run": "Follow tracked batches, and deliver each change.",
     "history": "Show the changes of a batch.",
     "events": "Show the changes of all batches.",
     "doctor": "Check keys, endpoints, clock, versions and the store.",
@@ -44,7 +43,7 @@ class Commands(click.Group):
         """Load a command."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = importlib.import_module(f"{__package__}.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"{__package__}.commands.{cmd_name}").command
         return command
 
     def resolve_command(
@@ -60,11 +59,11 @@ class Commands(click.Group):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; a signal that it does not answer itself ends it in a word."""
+        """Run the command; a signal that it does not handle itself ends it with a message."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
-            say("interrupted")
+            ctx.find_object(Context).output.error("interrupted")  # type: ignore[union-attr]
             return code_of_signal(error)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 (click's)
@@ -73,14 +72,17 @@ class Commands(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
 
-JSON = re.compile(r"(^|\0)(-o\0?|--output[\0=])json(\0|$)")
 EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 ended otherwise, 2 usage, 3 unknown batch,
 4 key missing or refused, 5 vendor unreachable or not understood, 8 still open, 124 timed out, 130 and 143 signals,
 141 nobody reads stdout."""
 
 
-@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@options
+@click.group(
+    cls=Commands,
+    epilog=EPILOG,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BATCHSTATUS"},
+)
+@global_options
 @click.version_option(__version__, prog_name="batchstatus")
 def app() -> None:
     """Know when a batch at Gameball or Believe has ended."""
@@ -88,44 +90,52 @@ def app() -> None:
 
 def run(arguments: list[str]) -> int:
     """Run a command; return its exit code."""
-    SESSION.reset(arguments)
-    if JSON.search("\0".join(arguments)):  # so that errors in the arguments are JSON, too
-        SESSION.given["output"] = "json"
+    context = Context(arguments)
+    if wants_json(arguments):  # so that errors in the arguments are JSON, too
+        context.give("output", "json")
     _open_streams()
-    heed()
+    handle_sigterm()
+    output = context.output
     try:
-        code: Any = app.main(arguments, prog_name="batchstatus", standalone_mode=False)
+        code: Any = app.main(arguments, prog_name="batchstatus", standalone_mode=False, obj=context)
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.Abort:  # Ctrl-C before the command has begun
         return INTERRUPTED
-    except SystemExit:  # so click ends where the reader of stdout has left, as with `| head`
+    except SystemExit:  # so click ends if the reader of stdout has left, as with `| head`
         return BROKEN_PIPE
     except click.ClickException as error:
-        say(error) if SESSION.output == "json" else error.show()
-        if where := _where_it_is_set(error):
-            say(f"that is set {where}")
+        output.error(error) if output.requested == "json" else error.show()
+        if source := _source(error, context):
+            output.error(f"that is set in {source}")
         return code_of(error)
     except Exception as error:  # noqa: BLE001 (a user sees one line, whatever happens)
-        say(error)
-        if isinstance(error, OSError):  # stdout may be what fails: what it holds back is lost anyway
+        output.error(error)
+        if isinstance(error, OSError):  # stdout may be what fails: its buffer is lost anyway
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return code_of(error, FAULT)
+        return code_of(error, INTERNAL)
     return code if isinstance(code, int) else 0
 
 
-def _where_it_is_set(error: click.ClickException) -> str:
-    """Return where a wrong value comes from, if nobody has typed it."""
+def wants_json(arguments: list[str]) -> bool:
+    """Return whether the arguments ask for JSON, in any spelling of --output."""
+    spelled = {"-ojson", "-o=json", "--output=json"}
+    pairs = itertools.pairwise(arguments)
+    return not spelled.isdisjoint(arguments) or any(pair in {("-o", "json"), ("--output", "json")} for pair in pairs)
+
+
+def _source(error: click.ClickException, context: Context) -> str:
+    """Return where a wrong value was set, if not on the command line."""
     if not isinstance(error, click.BadParameter) or error.ctx is None or error.param is None or not error.param.name:
         return ""
     source = error.ctx.get_parameter_source(error.param.name)
-    if source is ParameterSource.DEFAULT_MAP and SESSION.settings is not None:
-        return f"in the environment or in {SESSION.settings.path}"
-    return "in the environment" if source is ParameterSource.ENVIRONMENT else ""
+    if source is ParameterSource.DEFAULT_MAP and context.settings is not None:
+        return str(context.settings.path)
+    return "the environment" if source is ParameterSource.ENVIRONMENT else ""
 
 
 def _open_streams() -> None:
-    """Have all three streams, closed ones as empty ones; characters that one cannot show are written as escapes."""
+    """Make sure stdin, stdout and stderr are open; escape characters they cannot encode."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         stream = getattr(sys, name)
         if stream is None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
 
-from batchstatus import BatchState, Believe, ConfigurationError, Gameball, RateLimit, account_from_env
+from batchstatus import Account, BatchState, ConfigurationError, RateLimit, account_from_env, key_from_file
+from batchstatus.service.store.folders import xdg_folder
 from batchstatus.vendors import VENDORS
 
 from .exit_codes import MissingKey
@@ -33,17 +33,12 @@ api_key_file = "/run/secrets/believe"  # or api_key = "..."
 
 def default_path() -> Path:
     """Return where the configuration file is looked for."""
-    base = Path(os.environ.get("XDG_CONFIG_HOME") or "")
-    if not base.is_absolute():  # as XDG wants it
-        base = Path("~/.config")
-        with suppress(RuntimeError):  # nobody knows the home folder: then there is no file
-            base = base.expanduser()
-    return base / "batchstatus" / "config.toml"
+    return (xdg_folder("XDG_CONFIG_HOME", ".config") or Path()) / "batchstatus" / "config.toml"
 
 
 @frozen
 class Settings:
-    """What the configuration file says."""
+    """The contents of the configuration file."""
 
     path: Path
     accounts: list[dict[str, Any]] = field(factory=list)
@@ -53,7 +48,7 @@ class Settings:
     """Options of commands: {"wait": {"timeout": "2h"}}."""
 
     def of(self, command: Sequence[str], options: Collection[str], siblings: Collection[str]) -> dict[str, Any]:
-        """Return what the file says of the options of a command, such as ["track", "add"] with its siblings."""
+        """Return the settings of a command, such as ["track", "add"] with its siblings."""
         table: Any = self.commands
         if unknown := self.commands.get(command[0], {}).keys() - siblings if len(command) > 1 else None:
             raise ConfigurationError(
@@ -62,7 +57,7 @@ class Settings:
         for name in command:
             table = table.get(name, {})
             if not isinstance(table, dict):
-                raise ConfigurationError(f"{self.path}: what is set for {' '.join(command)} is a table{EXAMPLE}")
+                raise ConfigurationError(f"{self.path}: the settings of {' '.join(command)} are a table{EXAMPLE}")
         values = {name.replace("-", "_"): value for name, value in table.items()}
         if unknown := values.keys() - options:
             there = f"there are {', '.join(sorted(options))}" if options else "there is none to set"
@@ -73,7 +68,7 @@ class Settings:
 
 
 def load(given: Path | None, commands: Collection[str]) -> Settings:
-    """Read the configuration file; raise ConfigurationError where it says what cannot be."""
+    """Read the configuration file; raise ConfigurationError if something in it cannot be."""
     path = given or default_path()
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -85,7 +80,7 @@ def load(given: Path | None, commands: Collection[str]) -> Settings:
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is no valid TOML: {error}") from None
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     accounts = tables.pop("account", [])
     if not isinstance(accounts, list) or not all(isinstance(account, dict) for account in accounts):
         raise ConfigurationError(f"{path}: accounts are written{EXAMPLE}")
@@ -98,16 +93,16 @@ def load(given: Path | None, commands: Collection[str]) -> Settings:
             f"for each of {', '.join(commands)}"
         )
     if not all(isinstance(table, dict) for table in tables.values()):
-        raise ConfigurationError(f"{path}: what is set for a command is a table; settings are written{EXAMPLE}")
+        raise ConfigurationError(f"{path}: the settings of a command are a table; settings are written{EXAMPLE}")
     secrets = any(key.endswith("_key") for account in accounts for key in account) or "deliver" in tables.get("run", {})
     if secrets and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(f"{path} holds secrets that others can read: chmod 600 {path}")
     return Settings(path, accounts, common, tables)
 
 
-def accounts(settings: Settings) -> list[Gameball | Believe]:
+def accounts(settings: Settings) -> list[Account]:
     """Return the accounts of the environment, and those of the file that have another name."""
-    found: list[Any] = [account for vendor in VENDORS.values() if (account := _of_environment(vendor))]
+    found = [account for vendor in VENDORS.values() if (account := _of_environment(vendor)) is not None]
     taken = {account.account_ref for account in found}
     for account in [_account(settings.path, table) for table in settings.accounts]:
         if account.account_ref not in taken:
@@ -116,7 +111,7 @@ def accounts(settings: Settings) -> list[Gameball | Believe]:
     return found
 
 
-def _of_environment(vendor: Any) -> Any:
+def _of_environment(vendor: type[Account]) -> Account | None:
     try:
         return account_from_env(vendor)
     except ConfigurationError as error:
@@ -126,7 +121,7 @@ def _of_environment(vendor: Any) -> Any:
         raise MissingKey(str(error)) from None
 
 
-def _account(path: Path, table: Mapping[str, Any]) -> Any:
+def _account(path: Path, table: Mapping[str, Any]) -> Account:
     options = dict(table)
     vendor = VENDORS.get(str(options.pop("vendor", "")))
     if vendor is None:
@@ -148,7 +143,7 @@ def _account(path: Path, table: Mapping[str, Any]) -> Any:
             given["states"] = {word: BatchState(state) for word, state in states.items()}
         except ValueError as error:
             raise ConfigurationError(f"{path}: {error}; there are {', '.join(BatchState)}") from None
-    make: Any = vendor
+    make: Callable[..., Account] = vendor
     return make(**keys, **given, name=name)
 
 
@@ -158,7 +153,4 @@ def _key(path: Path, key: str, options: dict[str, Any]) -> Any:
         raise ConfigurationError(f"{path}: give either {key} or {key}_file")
     if inline is not None:
         return inline
-    try:
-        return Path(file).expanduser().read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-    except (OSError, UnicodeDecodeError, TypeError):
-        raise ConfigurationError(f"{path}: {key}_file names a file that cannot be read") from None
+    return key_from_file(file, f"{path}: {key}_file")

@@ -16,31 +16,31 @@ from batchstatus import (
     WaitTimeout,
 )
 
-REACHED = 0
-OTHERWISE = 1
+OK = 0
+ENDED_BADLY = 1
 USAGE = 2
 UNKNOWN_BATCH = 3
-KEY = 4
+AUTH = 4
 VENDOR = 5
 OPEN = 8
-FAULT = 70
-SYSTEM = 74
+INTERNAL = 70
+IO_ERROR = 74
 """The system refuses: a full disk, a closed descriptor."""
 TIMED_OUT = 124
 INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
 
-ORDER = (KEY, VENDOR, UNKNOWN_BATCH, OTHERWISE, TIMED_OUT, OPEN, USAGE, REACHED)
+ORDER = (AUTH, VENDOR, UNKNOWN_BATCH, ENDED_BADLY, TIMED_OUT, OPEN, USAGE, OK)
 """Which code several batches, or several checks, give: the first of these that one of them has."""
 
 
 class MissingKey(ConfigurationError):
-    """A ref is of an account that no key was given for."""
+    """A ref belongs to an account without a key."""
 
 
 class NotTracked(BatchStatusError):
-    """The store knows no such batch."""
+    """The store does not know the batch."""
 
 
 def code_of(error: BaseException, otherwise: int = VENDOR) -> int:
@@ -48,19 +48,19 @@ def code_of(error: BaseException, otherwise: int = VENDOR) -> int:
     if isinstance(error, WaitTimeout) and error.last is None and isinstance(error.__cause__, ReadError):
         error = error.__cause__  # no read has succeeded, and this is why
     for classes, code in (
-        ((AuthenticationError, PermissionDenied, MissingKey), KEY),
+        ((AuthenticationError, PermissionDenied, MissingKey), AUTH),
         ((BatchNotFound, NotTracked), UNKNOWN_BATCH),
         ((ReadError,), VENDOR),
         ((WaitTimeout,), TIMED_OUT),
         ((ConfigurationError, click.ClickException), USAGE),
-        ((OSError,), SYSTEM),
+        ((OSError,), IO_ERROR),
     ):
         if isinstance(error, classes):
             return code
     return otherwise
 
 
-def worst(codes: Iterable[int]) -> int:
+def combine(codes: Iterable[int]) -> int:
     """Return the code of several batches."""
     found = set(codes)
-    return next((code for code in ORDER if code in found), REACHED)
+    return next((code for code in ORDER if code in found), OK)

@@ -1,4 +1,4 @@
-"""Following batches to their ends: the live table on a terminal, data elsewhere; and what a signal does to it."""
+"""Follow batches to their ends: a live table on a terminal, data elsewhere; and what a signal does to it."""
 
 from __future__ import annotations
 
@@ -6,39 +6,47 @@ import asyncio
 import shlex
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, aclosing
-from typing import Any
 
-from batchstatus import AsyncBatchClient, BatchRef, Event, Outcome, WaitError
+from batchstatus import Account, AsyncBatchClient, BatchRef, Event, Outcome, WaitError
 
-from .context import SESSION
+from .context import Context
 from .exit_codes import OPEN, code_of
 from .log import show_log
-from .output import say, say_all
 from .signals import on_signal
 
-MOST_NAMED = 20
-"""Refs from stdin that are named in what to type."""
+MAX_NAMED = 20
+"""Refs from stdin that are named in the command to type."""
 
 
-def follow(accounts: Sequence[Any], refs: list[str], *, timeout: float, take: Callable[[Outcome], bool]) -> int:
+def follow(
+    context: Context,
+    accounts: Sequence[Account],
+    refs: list[str],
+    *,
+    timeout: float,
+    take: Callable[[Outcome], bool],
+) -> int:
     """Follow batches until they have ended, the time is up, `take` has had enough, or a signal comes.
 
     Args:
+        context: The context of the command.
         accounts: The accounts of the client.
-        refs: What to follow.
+        refs: The batches to follow.
         timeout: Seconds.
         take: Called with each change, and with each error that ends a ref; True ends it all.
 
     Returns:
         The exit code of the signal that came, or 0.
     """
-    show_log()
-    return asyncio.run(_follow(accounts, refs, timeout, take))
+    show_log(context.output)
+    return asyncio.run(_follow(context, accounts, refs, timeout, take))
 
 
-async def _follow(accounts: Sequence[Any], refs: list[str], timeout: float, take: Callable[[Outcome], bool]) -> int:
+async def _follow(
+    context: Context, accounts: Sequence[Account], refs: list[str], timeout: float, take: Callable[[Outcome], bool]
+) -> int:
     with ExitStack() as stack:
-        reading = asyncio.ensure_future(_read(accounts, refs, timeout, take, _live(stack, refs)))
+        reading = asyncio.ensure_future(_read(accounts, refs, timeout, take, _live(context, stack, refs)))
         came = on_signal(reading.cancel)
         try:
             await reading
@@ -49,14 +57,14 @@ async def _follow(accounts: Sequence[Any], refs: list[str], timeout: float, take
 
 
 async def _read(
-    accounts: Sequence[Any],
+    accounts: Sequence[Account],
     refs: list[str],
     timeout: float,
     take: Callable[[Outcome], bool],
-    note: Callable[[Event], None] | None,
+    on_event: Callable[[Event], None] | None,
 ) -> None:
     async with (
-        AsyncBatchClient(*accounts, on_event=note) as client,
+        AsyncBatchClient(*accounts, on_event=on_event) as client,
         aclosing(client.watch(refs, timeout=timeout)) as all_,
     ):
         async for outcome in all_:
@@ -64,58 +72,60 @@ async def _read(
                 return
 
 
-def _live(stack: ExitStack, refs: list[str]) -> Callable[[Event], None] | None:
-    """Return what draws a live table from events; None where there is no terminal for it."""
-    if SESSION.format != "table":
+def _live(context: Context, stack: ExitStack, refs: list[str]) -> Callable[[Event], None] | None:
+    """Return the function that draws a live table from events; None if there is no terminal for it."""
+    if context.output.format != "table":
         return None
     from .live_table import LiveTable  # noqa: PLC0415
     from .table import console  # noqa: PLC0415
 
-    if not (screen := console()).is_terminal:
+    if not (screen := console(context.output)).is_terminal:
         return None
-    show_log(table=True)
-    return stack.enter_context(LiveTable([*map(BatchRef.parse, refs)], screen)).note
+    show_log(context.output, table=True)
+    return stack.enter_context(LiveTable(context.output, [*map(BatchRef.parse, refs)], screen)).note
 
 
 class Tally:
-    """What became of each ref so far.
+    """The outcome of each ref so far.
 
     Args:
-        refs: What is followed.
-        code: Returns the exit code of a batch as an outcome has it; OPEN where it is to be followed on.
+        context: The context of the command.
+        refs: The followed batches.
+        code: Returns the exit code of an outcome; OPEN if the batch is to be followed further.
     """
 
-    def __init__(self, refs: Iterable[str], code: Callable[[Outcome], int]) -> None:
+    def __init__(self, context: Context, refs: Iterable[str], code: Callable[[Outcome], int]) -> None:
+        self._context = context
         self.codes = {BatchRef.parse(ref): OPEN for ref in refs}
         self.left = set(self.codes)
-        """Those that are followed on."""
+        """Those that are followed further."""
         self.last: dict[BatchRef, Outcome] = {}
         self._late: list[WaitError] = []
         self._code = code
 
     def take(self, outcome: Outcome) -> int | None:
-        """Take an outcome in and return its exit code; None where it says nothing new about what is followed."""
+        """Take an outcome in and return its exit code; None if it says nothing new about a followed batch."""
         if isinstance(outcome.error, WaitError):
             self._late.append(outcome.error)
             self.codes[outcome.ref] = code_of(outcome.error)
             return None
         self.last[outcome.ref] = outcome
-        if outcome.ref not in self.left:  # it was where it was wanted, and goes on
+        if outcome.ref not in self.left:  # it reached the state that was waited for, and goes on
             return None
         code = self.codes[outcome.ref] = self._code(outcome)
         if code != OPEN:
             self.left.discard(outcome.ref)
         return code
 
-    def say_how_to_go_on(self) -> None:
-        """Tell a user who has interrupted the command what to type: the same without the refs that have ended."""
+    def print_how_to_resume(self) -> None:
+        """Print the command to type after an interrupt: the same without the refs that have ended."""
         ended = {str(ref) for ref in self.codes.keys() - self.left}
-        words = [word for word in SESSION.arguments if word not in ended]
-        if "-" in words and len(self.left) <= MOST_NAMED:  # stdin is read
+        words = [word for word in self._context.arguments if word not in ended]
+        if "-" in words and len(self.left) <= MAX_NAMED:  # stdin is read
             words = [*(word for word in words if word != "-"), *sorted({*map(str, self.left)} - {*words})]
         command = shlex.join(["batchstatus", *words])
-        say(f"interrupted; the batches go on, and so can you: {command}")
+        self._context.output.error(f"interrupted; the batches go on, and so can you: {command}")
 
-    def say_what_is_left(self) -> None:
-        """Say of each batch for which the time was up how it stands."""
-        say_all(self._late, "batches have not ended in time")
+    def print_open(self) -> None:
+        """Print how each batch stands for which the time was up."""
+        self._context.output.errors(self._late, "batches have not ended in time")

@@ -1,4 +1,4 @@
-"""The table that moves."""
+"""A table that moves."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ from rich.text import Text
 
 from batchstatus import Batch, BatchRef, BatchState, Event, EventKind, WaitError
 
-from .context import SESSION
-from .params import plain
+from .output import Output
+from .params import sanitize
 from .table import Row, summary, table
 
-MOST_ERRORS = 2
+MAX_ERRORS = 2
 ORDER = (BatchState.REQUIRES_ACTION, BatchState.UNKNOWN, BatchState.RUNNING, BatchState.PENDING)
-"""The batches that want somebody come first, then those not read yet; the ended ones come last."""
+"""Sort order: needs action, unread, running, pending, ended."""
 
 
 class LiveTable:
     """A table that follows the events of a client."""
 
-    def __init__(self, refs: Sequence[BatchRef], screen: Console) -> None:
+    def __init__(self, output: Output, refs: Sequence[BatchRef], screen: Console) -> None:
+        self._output = output
         self._refs = refs
         self._screen = screen
         self._batches: dict[BatchRef, Batch] = {}
         self._ends: dict[BatchRef, float] = {}
-        """When the counts predict the end."""
+        """When each ends, as its counts predict."""
         self._errors: dict[BatchRef, str] = {}
-        """Why the last read of those failed that are read again."""
+        """Why the last attempt failed, of those that are read again."""
         self._lost: set[BatchRef] = set()
-        """Those that are not; the user was told why."""
+        """Those that are given up; the user was told why."""
         often = max(0.5, min(8.0, 4_000 / max(len(refs), 1)))
         self._live = Live(console=screen, refresh_per_second=often, get_renderable=self.draw, transient=False)
 
@@ -57,7 +58,7 @@ class LiveTable:
             self._errors[event.ref] = f"{type(event.error).__name__}: {event.error}"
 
     def draw(self) -> Group:
-        """Return the picture of now, as tall as the terminal."""
+        """Return the table of now, as tall as the terminal."""
         now, batches = time.monotonic(), sorted(self._batches.values(), key=_urgency)
         last_open = sum(not batch.is_terminal for batch in batches)
         room = max(self._screen.height - 7, 3)
@@ -68,9 +69,11 @@ class LiveTable:
         if (hidden := len(self._refs) - len(self._lost) - room) > 0:
             parts.append(Text(f"… and {hidden} more", style="dim"))
         errors = [*self._errors.values()]
-        parts += [Text(plain(error), style="red", no_wrap=True, overflow="ellipsis") for error in errors[:MOST_ERRORS]]
-        if len(errors) > MOST_ERRORS:
-            parts.append(Text(f"… and {len(errors) - MOST_ERRORS} more that cannot be read", style="dim"))
+        parts += [
+            Text(sanitize(error), style="red", no_wrap=True, overflow="ellipsis") for error in errors[:MAX_ERRORS]
+        ]
+        if len(errors) > MAX_ERRORS:
+            parts.append(Text(f"… and {len(errors) - MAX_ERRORS} more that cannot be read", style="dim"))
         last = max(self._ends.values()) - now if self._ends else None
         return Group(*parts, Text(""), summary(batches, len(self._refs), errors=len(self._lost), rest=last))
 
@@ -80,13 +83,13 @@ class LiveTable:
     def __enter__(self) -> Self:
         self._live.start(refresh=True)
         if sys.stderr.isatty():
-            SESSION.above = lambda text: self._screen.print(Text(text), soft_wrap=True)
+            self._output.above = lambda text: self._screen.print(Text(text), soft_wrap=True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        SESSION.above = None
+        self._output.above = None
         self._live.stop()
         sys.stdout.flush()
 

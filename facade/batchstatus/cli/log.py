@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import logging
 
-from .context import SESSION
-from .output import say
+from .output import Output
 
 
-class ToUser(logging.Handler):
-    """Says log records to the user."""
+class OutputHandler(logging.Handler):
+    """Prints log records as messages."""
+
+    def __init__(self, output: Output) -> None:
+        super().__init__()
+        self._output = output
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Say a record in one line."""
-        say(record.getMessage())
+        """Print a record in one line."""
+        self._output.error(record.getMessage())
 
 
-def show_log(*, table: bool = False) -> None:
-    """Let warnings reach the user, unless a moving table shows what they say; with -v changes, with -vv every read."""
+def show_log(output: Output, *, table: bool = False) -> None:
+    """Show warnings, unless a moving table shows them; with -v changes, with -vv every attempt."""
     log = logging.getLogger("batchstatus")
-    log.handlers = [ToUser()]
+    log.handlers = [OutputHandler(output)]
     usual = logging.ERROR if table else logging.WARNING
-    log.setLevel({-1: logging.ERROR, 0: usual, 1: logging.INFO}.get(SESSION.verbosity, logging.DEBUG))
+    log.setLevel({-1: logging.ERROR, 0: usual, 1: logging.INFO}.get(output.verbosity, logging.DEBUG))

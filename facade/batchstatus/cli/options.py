@@ -1,7 +1,12 @@
-"""The global options, which may stand before and behind a command's name."""
+"""The global options, which may stand before and behind a command's name; and settings as options.
+
+A setting comes from the command line, else from the environment (`BATCHSTATUS_WAIT_TIMEOUT`), else from the
+configuration file (`[wait] timeout = "2h"`): click's order, with the names that a user sees.
+"""
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -9,72 +14,84 @@ from typing import Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from .context import SESSION
-from .params import FORMATS
+from batchstatus.cli.context import Context
+from batchstatus.cli.params import FORMATS
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
+class Option(click.Option):
+    """An option whose variable and setting have the name of its long form, not of the Python parameter."""
+
+    @property
+    def word(self) -> str:
+        """The long form without dashes in front: `from_file` for `--from-file`."""
+        long = next(word for word in self.opts if word.startswith("--"))
+        return long.removeprefix("--").replace("-", "_")
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the value of the option's variable; an empty one counts as not set."""
+        if self.envvar is not None or not self.allow_from_autoenv or ctx.auto_envvar_prefix is None:
+            return super().resolve_envvar_value(ctx)
+        return os.environ.get(f"{ctx.auto_envvar_prefix}_{self.word}".upper()) or None
+
+
+option = functools.partial(click.option, cls=Option)
+
+
 def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Keep a global option; behind the command's name it wins over the same before it, and over the environment."""
-    if value in (None, False) or parameter.name is None:
+    context = ctx.find_object(Context)
+    if value in (None, False) or parameter.name is None or context is None:
         return
-    if parameter.name not in SESSION.given or ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
-        SESSION.given[parameter.name] = value
+    if parameter.name not in context.given or ctx.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+        context.give(parameter.name, value)
 
 
 def _configure(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    """Read the settings of a command in the file and in the environment; for `--help` none is read."""
+    """Load the configuration file and take the command's settings from it; `--help` loads none."""
     _keep(ctx, parameter, value)
-    if isinstance(ctx.command, click.Group):
+    context = ctx.find_object(Context)
+    if isinstance(ctx.command, click.Group) or context is None:
         return
     from pathlib import Path  # noqa: PLC0415
 
-    from .config import load  # noqa: PLC0415
+    from batchstatus.cli.config import load  # noqa: PLC0415
 
-    root, given = ctx.find_root(), SESSION.given.get("config")
+    root, given = ctx.find_root(), context.given.get("config")
     assert isinstance(root.command, click.Group)
-    SESSION.settings = load(Path(given) if given else None, root.command.list_commands(root))
-    names = {
-        word.removeprefix("--").replace("-", "_"): option
-        for option in ctx.command.params
-        if option.expose_value and isinstance(option, click.Option)
-        for word in option.opts
-        if word.startswith("--")
-    }
-    command = ctx.command_path.split()[1:]
+    context.configure(load(Path(given) if given else None, root.command.list_commands(root)))
+    assert context.settings is not None
+    options = {option.word: option for option in ctx.command.params if isinstance(option, Option)}
     group = ctx.parent.command if ctx.parent is not None else None
     siblings = group.list_commands(ctx) if isinstance(group, click.Group) else ()
-    values: dict[str, Any] = SESSION.settings.of(command, names.keys(), siblings)
-    for name, option in names.items():
-        if value := os.environ.get("_".join(["BATCHSTATUS", *command, name]).upper()):
-            values[name] = value.split() if option.multiple else value
+    values = context.settings.of(ctx.command_path.split()[1:], options.keys(), siblings)
     ctx.default_map = {
-        str(names[name].name): [value] if names[name].multiple and isinstance(value, str) else value
-        for name, value in values.items()
+        str(options[word].name): [value] if options[word].multiple and isinstance(value, str) else value
+        for word, value in values.items()
     }
 
 
-def _verbosity(_: click.Context, parameter: click.Parameter, value: int) -> None:
-    if value:
-        SESSION.verbosity = value if parameter.name == "verbose" else -1
+def _verbosity(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
+    context = ctx.find_object(Context)
+    if value and context is not None:
+        context.output.verbosity = value if parameter.name == "verbose" else -1
 
 
-def options(command: F) -> F:
+def global_options(command: F) -> F:
     """Add the global options to a command, so that they may stand before and behind its name."""
     file = click.Path(dir_okay=False)
-    for option in (
-        click.option("-v", "--verbose", count=True, expose_value=False, callback=_verbosity,
-                     help="Log changes to stderr; -vv every read."),
-        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_verbosity,
-                     help="Only data and errors."),
-        click.option("--no-color", is_flag=True, expose_value=False, callback=_keep, help="As NO_COLOR."),
-        click.option("--store", type=file, envvar="BATCHSTATUS_STORE", expose_value=False, callback=_keep,
-                     help="The file of track, run, history, events and watch --all."),
-        click.option("--config", type=file, envvar="BATCHSTATUS_CONFIG", expose_value=False, callback=_configure,
-                     is_eager=True, help="The TOML file."),
-        click.option("-o", "--output", type=click.Choice(FORMATS), envvar="BATCHSTATUS_OUTPUT", expose_value=False,
-                     callback=_keep, help="auto: a table on a terminal, else a JSON object in each line."),
+    flag = functools.partial(click.option, expose_value=False, allow_from_autoenv=False)
+    for add in (
+        flag("-v", "--verbose", count=True, callback=_verbosity, help="Log changes to stderr; -vv every attempt."),
+        flag("-q", "--quiet", is_flag=True, callback=_verbosity, help="Only data and errors."),
+        flag("--no-color", is_flag=True, callback=_keep, help="As NO_COLOR."),
+        flag("--store", type=file, envvar="BATCHSTATUS_STORE", callback=_keep,
+             help="The file of track, run, history, events and watch --all."),
+        flag("--config", type=file, envvar="BATCHSTATUS_CONFIG", callback=_configure, is_eager=True,
+             help="The TOML file."),
+        flag("-o", "--output", type=click.Choice(FORMATS), envvar="BATCHSTATUS_OUTPUT", callback=_keep,
+             help="auto: a table on a terminal, else a JSON object in each line."),
     ):  # fmt: skip
-        command = option(command)
+        command = add(command)
     return command

@@ -1,122 +1,143 @@
-"""Where data and messages go: data to stdout, in the form that is wanted, and all else to stderr."""
+"""Data goes to stdout, in the requested format; messages go to stderr."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from batchstatus import BatchStatusError
-
-from .context import SESSION
-from .exit_codes import FAULT, code_of
+from batchstatus.cli.exit_codes import INTERNAL, code_of
 
 if TYPE_CHECKING:
     from batchstatus import Outcome
-    from batchstatus.service.store import Change
+    from batchstatus.service import Change
 
 MAX_PRINTED = 20
 SCHEMA = 1
 """The version of every JSON object that is printed."""
 
 
-def emit(**fields: Any) -> None:
-    """Print data as a JSON object in one line."""
-    click.echo(_json({"schema": SCHEMA, **fields}))
+class Output:
+    """How one run of the command line prints."""
+
+    def __init__(self) -> None:
+        self.requested = "auto"
+        """The value of --output."""
+        self.verbosity = 0
+        """-1 with -q, else how often -v was given."""
+        self.no_color = bool(os.environ.get("NO_COLOR"))
+        self.above: Callable[[str], None] | None = None
+        """Prints a message above a table that moves."""
+
+    @property
+    def format(self) -> str:
+        """How data is printed: a table for a person, a JSON object in each line for a program."""
+        if self.requested == "auto":
+            return "table" if sys.stdout.isatty() else "ndjson"
+        return self.requested
+
+    def error(self, message: object) -> None:
+        """Print a message or an error in one line: on stderr, or above a table that moves."""
+        if self.requested == "json":
+            text = to_json({"schema": SCHEMA, **_fields(message)})
+        elif isinstance(message, BaseException) and not isinstance(
+            message, (BatchStatusError, click.ClickException, OSError)
+        ):
+            text = f"batchstatus: internal error, please report it: {type(message).__name__}: {message}"
+        else:
+            text = f"batchstatus: {message}"
+        if self.above is not None:
+            self.above(text)
+            return
+        try:
+            click.echo(text, err=True)
+        except OSError:  # stderr is closed; that ends nothing
+            sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (until the process ends)
+
+    def errors(self, errors: Sequence[BaseException], others: str) -> None:
+        """Print errors; of very many the first, and how many more `others` there are."""
+        for error in errors[:MAX_PRINTED]:
+            self.error(error)
+        if len(errors) > MAX_PRINTED:
+            self.error(f"{len(errors) - MAX_PRINTED} more {others}")
+
+    def info(self, message: str) -> None:
+        """Print a message that -q leaves out."""
+        if self.verbosity >= 0:
+            self.error(message)
+
+    def print_json(self, **fields: Any) -> None:
+        """Print data as a JSON object in one line."""
+        click.echo(to_json({"schema": SCHEMA, **fields}))
+
+    def print_outcome(self, outcome: Outcome, *, formats: tuple[str, ...] = ("ndjson",)) -> None:
+        """Print a batch as it comes if the format is one of these; print an error as such."""
+        if outcome.error is not None:
+            self.error(outcome.error)
+        elif outcome.batch is not None and self.format == "id":
+            click.echo(str(outcome.ref))
+        elif outcome.batch is not None and self.format in formats:
+            self.print_json(**outcome.batch.to_dict())
+
+    def print_change(self, change: Change) -> None:
+        """Print a stored change: a line for a person, its id, or a JSON object in a line."""
+        if self.format == "table":
+            from batchstatus.cli.table import print_change  # noqa: PLC0415
+
+            print_change(self, change)
+        else:
+            click.echo(change.id if self.format == "id" else to_json(change.to_dict()))
+
+    def print_all(self, name: str, items: Iterable[dict[str, Any]]) -> None:
+        """Print items that are there at once: a JSON object with all of them, or one for each."""
+        if self.requested == "json":
+            self.print_json(**{name: [*items]})
+        else:
+            for item in items:
+                self.print_json(**item)
+
+    def print_summary(self, outcomes: Collection[Outcome], total: int | None = None) -> None:
+        """Print all outcomes at once if the format is JSON, or a table unless one has moved already.
+
+        Args:
+            outcomes: The readings and errors.
+            total: How many batches were followed, for a summary; default: each was only read once.
+        """
+        batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
+        if self.format == "json":
+            self.print_json(batches=[batch.to_dict() for batch in batches])
+        elif self.format == "table":
+            from batchstatus.cli import table  # noqa: PLC0415
+
+            has_moved = total is not None and table.console(self).is_terminal
+            if not has_moved:
+                table.print_table(self, [*map(table.Row.of_batch, batches)])
+            if self.verbosity >= 0:
+                table.print_failures(self, batches)
+                if total is not None and not has_moved:
+                    table.print_summary(self, batches, total, errors=len(outcomes) - len(batches))
 
 
-def say(what: object) -> None:
-    """Tell the user something that is no data, in one line: on stderr, or above a table that moves."""
-    if SESSION.output == "json":
-        said = what.format_message() if isinstance(what, click.ClickException) else str(what)
-        fields: dict[str, Any] = {"message": said}
-        if isinstance(what, BaseException):
-            fields = {"error": type(what).__name__, **fields, "exit_code": code_of(what, FAULT)}
-            if (ref := getattr(what, "ref", None)) is not None:
-                fields["ref"] = str(ref)
-        text = _json({"schema": SCHEMA, **fields})
-    elif isinstance(what, BaseException) and not isinstance(what, (BatchStatusError, click.ClickException, OSError)):
-        text = f"batchstatus: a fault of ours, please report it: {type(what).__name__}: {what}"
-    else:
-        text = f"batchstatus: {what}"
-    if SESSION.above is not None:
-        SESSION.above(text)
-        return
-    try:
-        click.echo(text, err=True)
-    except OSError:  # nobody listens any more; that ends nothing
-        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 (until the process ends)
+def _fields(message: object) -> dict[str, Any]:
+    text = message.format_message() if isinstance(message, click.ClickException) else str(message)
+    if not isinstance(message, BaseException):
+        return {"message": text}
+    fields: dict[str, Any] = {
+        "error": type(message).__name__,
+        "message": text,
+        "exit_code": code_of(message, INTERNAL),
+    }
+    if (ref := getattr(message, "ref", None)) is not None:
+        fields["ref"] = str(ref)
+    return fields
 
 
-def say_all(errors: Sequence[BaseException], what: str) -> None:
-    """Say errors, of very many the first; `what` says what the others are."""
-    for error in errors[:MAX_PRINTED]:
-        say(error)
-    if len(errors) > MAX_PRINTED:
-        say(f"{len(errors) - MAX_PRINTED} more {what}")
-
-
-def note(what: str) -> None:
-    """Tell the user something that -q leaves out."""
-    if SESSION.verbosity >= 0:
-        say(what)
-
-
-def tell(outcome: Outcome, *, lines: tuple[str, ...] = ("ndjson",)) -> None:
-    """Print a batch as it comes, where the form is one of `lines`; say an error."""
-    if outcome.error is not None:
-        say(outcome.error)
-    elif outcome.batch is not None and SESSION.format == "id":
-        click.echo(str(outcome.ref))
-    elif outcome.batch is not None and SESSION.format in lines:
-        emit(**outcome.batch.to_dict())
-
-
-def tell_change(change: Change) -> None:
-    """Print a change that the store has: a line for a person, its id, or a JSON object in a line."""
-    if SESSION.format == "table":
-        from .table import print_change  # noqa: PLC0415
-
-        print_change(change)
-    else:
-        click.echo(change.id if SESSION.format == "id" else _json(change.to_dict()))
-
-
-def tell_rest(outcomes: Collection[Outcome], total: int | None = None) -> None:
-    """Print what was read where the form is one picture of all: JSON, or a table unless one has moved already.
-
-    Args:
-        outcomes: What was read.
-        total: How many batches were followed, for a summary; default: they were only looked at.
-    """
-    batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
-    if SESSION.format == "json":
-        emit(batches=[batch.to_dict() for batch in batches])
-    elif SESSION.format == "table":
-        from .table import Row, console, print_failures, print_summary, print_table  # noqa: PLC0415
-
-        has_moved = total is not None and console().is_terminal
-        if not has_moved:
-            print_table([*map(Row.of_batch, batches)])
-        if SESSION.verbosity >= 0:
-            print_failures(batches)
-            if total is not None and not has_moved:
-                print_summary(batches, total, errors=len(outcomes) - len(batches))
-
-
-def tell_all(name: str, items: Iterable[dict[str, Any]]) -> None:
-    """Print items that are there at once: a JSON object with all of them, or one for each."""
-    if SESSION.output == "json":
-        emit(**{name: [*items]})
-    else:
-        for item in items:
-            emit(**item)
-
-
-def _json(value: dict[str, Any]) -> str:
+def to_json(value: dict[str, Any]) -> str:
+    """Return a value as JSON; characters that stdout cannot encode are escaped."""
     import json  # noqa: PLC0415
 
     is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

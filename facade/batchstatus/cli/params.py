@@ -1,4 +1,4 @@
-"""Words and times as people write and read them."""
+"""Values of options and texts for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ FORMATS = ("auto", "table", "json", "ndjson", "id")
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-class Span(click.ParamType[float]):
+class Duration(click.ParamType[float]):
     """`90`, `90s`, `30m`, `1h30m`, `2d`: seconds without a unit."""
 
     name = "time"
@@ -24,18 +24,18 @@ class Span(click.ParamType[float]):
         if re.fullmatch(r"\d+(\.\d+)?", text):
             return float(text)
         if not re.fullmatch(r"(\d+(\.\d+)?[smhd])+", text):
-            self.fail(f"{value!r} is no time: write 90s, 30m, 1h30m or 2d", param, ctx)
+            self.fail(f"{value!r} is not a duration; use 90s, 30m, 1h30m or 2d", param, ctx)
         return sum(float(number) * UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhd])", text))
 
 
-class Moment(click.ParamType[datetime]):
-    """`2h` ago, or a date and time: the machine's own where it has no offset."""
+class Timestamp(click.ParamType[datetime]):
+    """`2h` ago, or a date and time: the machine's own if it has no offset."""
 
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return an aware time."""
-        if isinstance(value, datetime):  # TOML has times of its own
+        if isinstance(value, datetime):  # TOML has a type for times
             return value.astimezone()
         text = str(value).strip()
         try:
@@ -43,13 +43,13 @@ class Moment(click.ParamType[datetime]):
         except (ValueError, OverflowError, OSError):
             pass
         try:
-            return datetime.now(UTC) - timedelta(seconds=Span().convert(text, param, ctx))
+            return datetime.now(UTC) - timedelta(seconds=Duration().convert(text, param, ctx))
         except (click.BadParameter, OverflowError):
-            self.fail(f"{value!r} is no time: write 90s, 2h or 1d ago, or 2026-01-31T12:00", param, ctx)
+            self.fail(f"{value!r} is not a time; use 90s, 2h or 1d for so long ago, or 2026-01-31T12:00", param, ctx)
 
 
-def spoken(seconds: float) -> str:
-    """Return a span for people: `45 s`, `12 min`, `3 h 20 min`."""
+def humanize(seconds: float) -> str:
+    """Return a duration for people: `45 s`, `12 min`, `3 h 20 min`."""
     minutes = round(seconds / 60)
     if seconds < 90:
         return f"{seconds:.0f} s"
@@ -66,6 +66,6 @@ def changes(number: int) -> str:
     return f"{number} change{'' if number == 1 else 's'}"
 
 
-def plain(text: str) -> str:
-    """Return text that is not ours as a terminal may have it: without control characters, in one line."""
+def sanitize(text: str) -> str:
+    """Return a vendor's text fit for a terminal: in one line, control characters escaped."""
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

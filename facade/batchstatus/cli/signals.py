@@ -16,7 +16,7 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM came, and ends what runs as Ctrl-C does."""
 
 
-def heed() -> None:
+def handle_sigterm() -> None:
     """Raise Terminated from now on when SIGTERM comes, where nothing else listens."""
 
     def end(*_: object) -> NoReturn:

@@ -17,11 +17,11 @@ from rich.text import Text
 
 from batchstatus import Batch, BatchRef, BatchState, Counts
 
-from .context import SESSION
-from .params import plain, spoken
+from .output import Output
+from .params import humanize, sanitize
 
 if TYPE_CHECKING:
-    from batchstatus.service.store import Change, Tracked
+    from batchstatus.service import Change, Tracked
 
 STYLES = {
     BatchState.PENDING: "dim",
@@ -33,7 +33,7 @@ STYLES = {
     BatchState.UNKNOWN: "bold yellow",
 }
 NOT_READ = "not read yet"
-MOST_BAD, MOST_MESSAGES = 20, 3
+MAX_FAILED_BATCHES, MAX_MESSAGES = 20, 3
 """How many batches with failures are named after all, and how many messages of each."""
 WIDE = 118
 """Columns from which on ids are shown whole and remarks have room."""
@@ -57,7 +57,7 @@ class Row:
         """Return the row of a reading; `left` are the seconds that the counts predict."""
         remark = remark_on(batch.state, batch.counts.failed, [failure.message for failure in batch.failures])
         if not remark and not batch.is_terminal and left is not None and left > 0:
-            remark = f"{spoken(left)} left"
+            remark = f"{humanize(left)} left"
         return cls(
             batch.ref, batch.state.name, STYLES[batch.state], batch.vendor_status, batch.counts, batch.progress, remark
         )
@@ -88,9 +88,9 @@ def remark_on(state: BatchState | None, failed: int | None, messages: Sequence[s
     return ": ".join([*([f"{failed} failed"] if failed else []), *messages[:1]])
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(output: Output, *, stderr: bool = False) -> Console:
     """Return where to draw, with colours unless they are not wanted; what is no terminal has room for all."""
-    drawn = Console(no_color=SESSION.no_color, stderr=stderr, highlight=False)
+    drawn = Console(no_color=output.no_color, stderr=stderr, highlight=False)
     if not drawn.is_terminal and "COLUMNS" not in os.environ:
         drawn.width = 200
     elif drawn.width < 1:
@@ -127,40 +127,40 @@ def table(rows: Sequence[Row], screen: Console) -> Table:
         made.add_row(
             Text(ref),
             Text(row.state, style=row.style),
-            *([Text(plain(row.word), style="dim")] if wide else []),
+            *([Text(sanitize(row.word), style="dim")] if wide else []),
             ""
             if row.progress is None
             else ProgressBar(1.0, row.progress, width=12 if wide else 8, complete_style=row.style),
             Text(number(row.counts, row.progress)),
-            Text(plain(row.remark)),
+            Text(sanitize(row.remark)),
         )
     return made
 
 
-def print_table(rows: Sequence[Row]) -> None:
+def print_table(output: Output, rows: Sequence[Row]) -> None:
     """Print the table of batches, if there are any."""
     if rows:
-        screen = console()
+        screen = console(output)
         screen.print(table(rows, screen))
 
 
-def print_failures(batches: Collection[Batch]) -> None:
+def print_failures(output: Output, batches: Collection[Batch]) -> None:
     """Print why batches ended badly, each message once for each batch, where it is no data."""
     bad = [batch for batch in batches if batch.is_terminal and batch.failures]
-    screen = console(stderr=True)
-    for batch in bad[:MOST_BAD]:
+    screen = console(output, stderr=True)
+    for batch in bad[:MAX_FAILED_BATCHES]:
         messages = Counter(failure.message for failure in batch.failures).most_common()
-        told = [f"{many} x {message}" if many > 1 else message for message, many in messages[:MOST_MESSAGES]]
-        more = [f"and {len(messages) - MOST_MESSAGES} other messages"] if len(messages) > MOST_MESSAGES else []
-        line = Text(f"{batch.ref}: ", style="red").append(plain("; ".join([*told, *more])), style="default")
+        told = [f"{many} x {message}" if many > 1 else message for message, many in messages[:MAX_MESSAGES]]
+        more = [f"and {len(messages) - MAX_MESSAGES} other messages"] if len(messages) > MAX_MESSAGES else []
+        line = Text(f"{batch.ref}: ", style="red").append(sanitize("; ".join([*told, *more])), style="default")
         screen.print(line, soft_wrap=True)
-    if len(bad) > MOST_BAD:
-        screen.print(Text(f"… and {len(bad) - MOST_BAD} more with failures", style="dim"))
+    if len(bad) > MAX_FAILED_BATCHES:
+        screen.print(Text(f"… and {len(bad) - MAX_FAILED_BATCHES} more with failures", style="dim"))
 
 
-def print_change(change: Change) -> None:
+def print_change(output: Output, change: Change) -> None:
     """Print a change as a line: when, which batch, its state, how far it is, what is wrong."""
-    screen, at, said = console(), change.at.astimezone(), change.batch
+    screen, at, said = console(output), change.at.astimezone(), change.batch
     most = 46 if screen.width >= WIDE else 26
     when = f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%m-%d %H:%M}"
     line = Text(f"{when:<11}  {short(change.ref, most):<{most}}  ")
@@ -172,7 +172,7 @@ def print_change(change: Change) -> None:
         line.append(state.name, style=STYLES[state]).append(" " * (len("REQUIRES_ACTION") + 2 - len(state.name)))
         messages = [failure["message"] for failure in said["failures"]]
         rest = "  ".join(filter(None, [number(counts), remark_on(state, counts.failed, messages)]))
-    line.append(plain(rest))
+    line.append(sanitize(rest))
     if screen.is_terminal:
         screen.print(line, no_wrap=True, overflow="ellipsis")
     else:
@@ -202,10 +202,10 @@ def summary(batches: Collection[Batch], total: int, *, errors: int = 0, rest: fl
         if many:
             line.append(" · ").append(text, style=style)
     if rest is not None and rest > 0:
-        line.append(f" · about {spoken(rest)} left by the counts", style="dim")
+        line.append(f" · about {humanize(rest)} left by the counts", style="dim")
     return line
 
 
-def print_summary(batches: Collection[Batch], total: int, *, errors: int) -> None:
+def print_summary(output: Output, batches: Collection[Batch], total: int, *, errors: int) -> None:
     """Print what became of `total` batches, where it is no data."""
-    console(stderr=True).print(summary(batches, total, errors=errors))
+    console(output, stderr=True).print(summary(batches, total, errors=errors))

@@ -69,7 +69,7 @@ class _ToURL:
         self._poster = Poster()
 
     def __call__(self, change: Change) -> None:
-        headers = {"content-type": "application/json", "idempotency-key": quote(change.id, safe=PRINTABLE)}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": quote(change.id, safe=PRINTABLE)}
         body = json.dumps(change.to_dict()).encode()
         outcome = self._poster.post(self._url, body, headers, self._timeout)
         if isinstance(outcome, TransportFailure):

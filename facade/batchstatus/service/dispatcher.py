@@ -1,4 +1,4 @@
-"""Delivers what is in the outbox: several changes at a time, each again and again until it has arrived."""
+"""Delivers the changes in the outbox: several at a time, each again and again until it has arrived."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ import time
 
 from .deliveries import Delivery, DeliveryFailed
 from .store import Change, Store
-from .tasks import LOOK, first, hand_over, insist
+from .tasks import LOOK_INTERVAL, call_in_daemon_thread, retry_until_stored, wait_first
 
 FIRST_PAUSE = 1.0
-LONGEST_PAUSE = 60.0
+MAX_PAUSE = 60.0
 """Seconds between two attempts to deliver a change; it doubles from the one to the other."""
 JITTER = 0.25
-FAREWELL = 5.0
-"""Seconds that deliveries under way have when the watcher is to stop."""
-ENDLESS = 120.0
+SHUTDOWN_SECONDS = 5.0
+"""Seconds that deliveries in flight have when the watcher is to stop."""
+MAX_DELIVERY_SECONDS = 120.0
 """Seconds after which a delivery counts as failed that neither succeeds nor fails."""
 
 log = logging.getLogger("batchstatus")
 
 
-class Outbox:
+class Dispatcher:
     """The deliveries of one watcher."""
 
     def __init__(self, store: Store, owner: str, deliver: Delivery | None, in_flight: int) -> None:
@@ -35,7 +35,7 @@ class Outbox:
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._failures = 0
-        """How many deliveries have failed since the last that did not."""
+        """How many deliveries have failed since the last success."""
         self._quiet_until = 0.0
         """Until when to leave a receiver alone that takes nothing."""
 
@@ -44,44 +44,44 @@ class Outbox:
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until told to stop, and let what is under way end."""
+        """Deliver until told to stop, then let the deliveries in flight end."""
         if self._deliver is None:
             return
         try:
             while not stop.is_set():
                 self._wake.clear()
                 if not await self._begin(time.time(), self._room()):
-                    await first(self._wake.wait(), stop.wait(), seconds=LOOK)
+                    await wait_first(self._wake.wait(), stop.wait(), seconds=LOOK_INTERVAL)
             if self._tasks:
-                await asyncio.wait([*self._tasks], timeout=FAREWELL)
+                await asyncio.wait([*self._tasks], timeout=SHUTDOWN_SECONDS)
         finally:
             for task in self._tasks:
                 task.cancel()
 
-    async def empty(self) -> None:
-        """Try everything once."""
+    async def try_all_once(self) -> None:
+        """Try every undelivered change once."""
         if self._deliver is None:
             return
-        await insist("what is due", self._store.retry_now)
+        await retry_until_stored("what is due", self._store.retry_now)
         now = time.time()
         while await self._begin(now, self._in_flight) or self._tasks:
             await asyncio.wait([*self._tasks], return_when=asyncio.FIRST_COMPLETED)
 
     def _room(self) -> int:
-        """Return how many deliveries may be under way now: one to try where nothing arrives any more, or none."""
+        """Return how many deliveries may be in flight now: one as a probe, or none, if nothing arrives any more."""
         if self._failures < self._in_flight:
             return self._in_flight
         return int(time.monotonic() >= self._quiet_until)
 
     async def _begin(self, now: float, room: int) -> bool:
-        """Begin deliveries until so many are under way; return whether there may be more of them to begin."""
+        """Begin deliveries until so many are in flight; return whether there may be more of them to begin."""
         room -= len(self._tasks)
         if room <= 0:
             return False
         try:
             due = await asyncio.to_thread(self._store.undelivered, now, room, owner=self._owner)
         except (sqlite3.Error, OSError) as error:
-            log.warning("the store does not tell what to deliver: %s", error)
+            log.warning("cannot read from the store what to deliver: %s", error)
             return False
         for change in due:
             task = asyncio.create_task(self._attempt(change))
@@ -95,29 +95,29 @@ class Outbox:
 
     async def _attempt(self, change: Change) -> None:
         try:
-            async with asyncio.timeout(ENDLESS):
+            async with asyncio.timeout(MAX_DELIVERY_SECONDS):
                 assert self._deliver is not None
-                await hand_over(self._deliver, change)
+                await call_in_daemon_thread(self._deliver, change)
         except Exception as error:  # noqa: BLE001 (a delivery is the caller's: whatever it raises, it is tried again)
-            self._tell(change, error)
-            self._learn(time.monotonic())
+            self._log_failure(change, error)
+            self._count_failure(time.monotonic())
             until = time.time() + pause_after(change.attempts)
             reason = f"{type(error).__name__}: {error}"
-            await insist("a failed delivery", self._store.postpone, change.id, until, reason)
+            await retry_until_stored("a failed delivery", self._store.postpone, change.id, until, reason)
         else:
             if self._failures:
                 log.info("%s is delivered: deliveries succeed again", change.id)
             self._failures, self._quiet_until = 0, 0.0
-            await insist("a delivery", self._store.delivered, change.id)
+            await retry_until_stored("a delivery", self._store.delivered, change.id)
 
-    def _learn(self, now: float) -> None:
-        """Take a failure in: as many as may be under way tell that the receiver is down; pauses follow from there."""
-        if now >= self._quiet_until:  # else it was under way when the pause began
+    def _count_failure(self, now: float) -> None:
+        """Count a failure: as many as may be in flight show that the receiver is down; pauses follow from there."""
+        if now >= self._quiet_until:  # else it was in flight when the pause began
             self._failures += 1
             if self._failures >= self._in_flight:
                 self._quiet_until = now + pause_after(self._failures - self._in_flight)
 
-    def _tell(self, change: Change, error: Exception) -> None:
+    def _log_failure(self, change: Change, error: Exception) -> None:
         refused = isinstance(error, DeliveryFailed) and error.is_refusal
         loud = not self._failures or (refused and change.attempts == 0)
         level = logging.WARNING if loud else logging.DEBUG
@@ -126,5 +126,5 @@ class Outbox:
 
 def pause_after(failures: int) -> float:
     """Return the seconds until the next attempt; `failures` counts those before the last."""
-    pause = min(FIRST_PAUSE * 2.0 ** min(failures, 30), LONGEST_PAUSE)
-    return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (no secret)
+    pause = min(FIRST_PAUSE * 2.0 ** min(failures, 30), MAX_PAUSE)
+    return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (not a secret)

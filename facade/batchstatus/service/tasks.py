@@ -1,4 +1,4 @@
-"""What the tasks of a watcher wait for."""
+"""How the tasks of a watcher wait, and how they call blocking code."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any, TypeVar
 
 from .store import Change
 
-LOOK = 1.0
+LOOK_INTERVAL = 1.0
 """Seconds after which to look for what other processes have stored, or what is due again."""
 
 T = TypeVar("T")
 log = logging.getLogger("batchstatus")
 
 
-async def first(*waits: Any, seconds: float) -> None:
-    """Wait for the first of them, at most so long."""
+async def wait_first(*waits: Any, seconds: float) -> None:
+    """Wait for the first of several awaitables, for so many seconds at most."""
     tasks = [asyncio.ensure_future(wait) for wait in waits]
     try:
         await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
@@ -30,18 +30,18 @@ async def first(*waits: Any, seconds: float) -> None:
             task.cancel()
 
 
-async def insist(what: str, call: Callable[..., T], *arguments: Any) -> T:
-    """Call what writes to the store in a thread, again and again until the store takes it."""
+async def retry_until_stored(name: str, call: Callable[..., T], *arguments: Any) -> T:
+    """Call a function that writes to the store in a thread, again and again until the store takes it."""
     while True:
         try:
             return await asyncio.to_thread(call, *arguments)
         except sqlite3.OperationalError as error:
-            log.warning("the store does not take %s, and will be asked again: %s", what, error)
-            await asyncio.sleep(LOOK)
+            log.warning("the store does not take %s, and is asked again: %s", name, error)
+            await asyncio.sleep(LOOK_INTERVAL)
 
 
-async def in_whole(call: Callable[..., T], *arguments: Any) -> T:
-    """Call it in a thread, and wait for its end even where this is cancelled."""
+async def to_thread_shielded(call: Callable[..., T], *arguments: Any) -> T:
+    """Call a function in a thread, and wait for its end even if this is cancelled."""
     thread = asyncio.ensure_future(asyncio.to_thread(call, *arguments))
     try:
         return await asyncio.shield(thread)
@@ -50,17 +50,17 @@ async def in_whole(call: Callable[..., T], *arguments: Any) -> T:
         raise
 
 
-async def hand_over(call: Callable[[Change], object], change: Change) -> None:
-    """Call it in a thread of its own, for which no process waits at its end; await what it returns, if need be."""
+async def call_in_daemon_thread(call: Callable[[Change], object], change: Change) -> None:
+    """Call a function in a thread of its own, for which no process waits at its end; await an awaitable result."""
     done: Future[tuple[object, Exception | None]] = Future()
     done.set_running_or_notify_cancel()  # from here on it cannot be cancelled
 
     def work() -> None:
         try:
             done.set_result((call(change), None))
-        except Exception as error:  # noqa: BLE001 (it belongs to the one who waits)
+        except Exception as error:  # noqa: BLE001 (raised again in the task that waits)
             done.set_result((None, error))
-        except BaseException as error:  # noqa: BLE001 (neither does SystemExit end the watcher)
+        except BaseException as error:  # noqa: BLE001 (SystemExit does not end the watcher either)
             done.set_result((None, RuntimeError(repr(error))))
 
     threading.Thread(target=work, name="batchstatus-delivery", daemon=True).start()

@@ -1,9 +1,4 @@
-"""Reads a set of batches that changes all the time.
-
-The client's `watch` is for a set that stands. So each set of new refs is a group with a watch of its own, and a group
-joins a new one that is as large: there are few of them, and a ref moves seldom, as each that moves is read at once.
-Where groups are joined, what was read longest ago goes first: however often that happens, no batch starves.
-"""
+"""The set of batches that one watcher reads, which changes all the time: one running wait, and those that rest."""
 
 from __future__ import annotations
 
@@ -12,177 +7,137 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from contextlib import aclosing
-
-from attrs import define, field
 
 from batchstatus import (
     APIError,
     AsyncBatchClient,
+    AsyncFollow,
     AuthenticationError,
     BatchRef,
     BatchStatusError,
     Outcome,
     PermissionDenied,
-    RateLimited,
-    ServerError,
-    WaitError,
-    WaitTimeout,
 )
 
-LONGEST_WATCH = 6 * 3600.0
-"""Seconds after which a watch begins anew."""
-DROPPED = 8
-"""A group begins anew once an 8th of its refs is not wanted any more."""
 REST = 30.0
 """Seconds for which a batch is left alone that could not be read, doubled each time in a row."""
-LONGEST_REST = 960.0
+MAX_REST = 960.0
 
 log = logging.getLogger("batchstatus")
 
 
-@define(eq=False)
-class Group:
-    """One watch, and the refs of it that are still open and wanted."""
-
-    refs: set[BatchRef]
-    dropped: int = 0
-    task: asyncio.Task[None] = field(init=False)
-
-
-class Groups:
-    """All that one watcher reads.
+class WatchSet:
+    """All that one watcher reads; `run` reads it.
 
     Args:
-        client: What reads.
+        client: The client that reads.
         found: Takes each reading, and each error that keeps a batch from being read.
     """
 
     def __init__(self, client: AsyncBatchClient, found: Callable[[Outcome], Awaitable[None]]) -> None:
         self._client = client
         self._found = found
-        self._groups: list[Group] = []
-        self._over: set[asyncio.Task[None]] = set()
+        self._following: AsyncFollow | None = None
+        self._open: dict[BatchRef, None] = {}
+        """The refs in the running wait, in the order in which they came."""
         self._resting: dict[BatchRef, float] = {}
         """When to read those again that could not be read."""
-        self._troubles: dict[BatchRef, int] = {}
-        """How often in a row that was so."""
+        self._failures: dict[BatchRef, int] = {}
+        """How often in a row a ref could not be read."""
         self._ending: set[BatchRef] = set()
-        """Those whose end is on its way into the store."""
+        """Ended batches not yet stored."""
         self._read_at: dict[BatchRef, float] = {}
-        """By which to read what was read longest ago first: of those that were not read yet, less than 0."""
+        """When each was read last, on the monotonic clock."""
 
-    def want(self, refs: Iterable[BatchRef]) -> None:
+    def set_refs(self, refs: Iterable[BatchRef]) -> None:
         """Read these, and no others; new ones in the order in which they come."""
         wanted = dict.fromkeys(refs)
-        known = self._ending.union(self._resting, *(group.refs for group in self._groups))
-        new = [ref for ref in wanted if ref not in known]
-        # Before all that were read, in their order: a watcher that begins anew goes on where the last one ended.
-        self._read_at |= {ref: float(number - len(new)) for number, ref in enumerate(new)}
-        self._add(set(new))
+        known = self._ending.union(self._resting, self._open)
+        self._add([ref for ref in wanted if ref not in known])
         self._drop(known - wanted.keys())
 
-    def look(self) -> None:
-        """Read those again that have rested long enough."""
+    def resume_rested(self) -> None:
+        """Read those again that have rested long enough, those first that were read longest ago."""
         now = time.monotonic()
-        rested = {ref for ref, until in self._resting.items() if until <= now}
+        rested = [ref for ref, until in self._resting.items() if until <= now]
         for ref in rested:
             del self._resting[ref]
-        self._add(rested)
+        # In any order among equals, so that a batch that breaks the wait is not always before the same ones.
+        self._add(sorted(rested, key=lambda ref: (self._read_at.get(ref, 0.0), random.random())))  # noqa: S311
 
-    def settled(self, ref: BatchRef, is_stored: bool) -> None:
-        """Forget a ref whose end is stored; where it was not, read it again later, unless it is wanted no more."""
+    def mark_ended(self, ref: BatchRef, is_stored: bool) -> None:
+        """Forget a ref whose end is stored; if it is not, read it again later, unless it is not wanted any more."""
         self._ending.discard(ref)
         if is_stored:
-            self._forget({ref})
+            self._forget(ref)
         else:
             self._resting[ref] = time.monotonic() + REST
 
-    async def close(self) -> None:
-        """Read no more."""
-        for group in self._groups:
-            self._end(group)
-        self._groups.clear()
-        await asyncio.gather(*self._over, return_exceptions=True)
+    async def run(self) -> None:
+        """Read until cancelled. A wait that fails is begun again, and its batches rest."""
+        while True:
+            began = time.monotonic()
+            try:
+                async with self._client.follow(self._open, changes_only=False) as self._following:
+                    async for outcome in self._following:
+                        if outcome.ref in self._open:
+                            await self._take(outcome)
+            except Exception:
+                log.exception("a wait for %d batches failed; it begins again in %.0f s", len(self._open), REST)
+                self._rest_all(began)
+            finally:
+                self._following = None
+            await asyncio.sleep(0)
 
-    def _add(self, refs: set[BatchRef]) -> None:
-        if not refs:
-            return
-        while self._groups and len(self._groups[-1].refs) <= len(refs):
-            refs |= self._end(self._groups.pop())
-        new = Group(refs)
-        new.task = asyncio.create_task(self._run(new))
-        self._groups.append(new)
+    def _add(self, refs: list[BatchRef]) -> None:
+        self._open |= dict.fromkeys(refs)
+        if self._following is not None and refs:
+            self._following.add(refs)
 
     def _drop(self, refs: set[BatchRef]) -> None:
-        self._forget(refs)
-        anew: set[BatchRef] = set()
-        for group in [*self._groups]:
-            dropped = len(group.refs & refs)
-            group.refs -= refs
-            group.dropped += dropped
-            if dropped and group.dropped * DROPPED >= len(group.refs):
-                self._groups.remove(group)
-                anew |= self._end(group)
-        self._add(anew)
-
-    def _forget(self, refs: set[BatchRef]) -> None:
+        if self._following is not None:
+            self._following.discard(refs.intersection(self._open))
         for ref in refs:
-            self._resting.pop(ref, None)
-            self._read_at.pop(ref, None)
-            self._troubles.pop(ref, None)
+            self._open.pop(ref, None)
+            self._forget(ref)
 
-    def _end(self, group: Group) -> set[BatchRef]:
-        """End a group; return what was open in it."""
-        refs, group.refs = group.refs, set()
-        self._over.add(group.task)
-        group.task.add_done_callback(self._over.discard)
-        group.task.cancel()
-        return refs
+    def _forget(self, ref: BatchRef) -> None:
+        self._resting.pop(ref, None)
+        self._read_at.pop(ref, None)
+        self._failures.pop(ref, None)
 
-    async def _run(self, group: Group) -> None:
-        began = time.monotonic()
-        order = sorted(group.refs, key=lambda ref: (self._read_at.get(ref, 0.0), random.random()))  # noqa: S311
-        try:
-            async with aclosing(self._client.watch(order, timeout=LONGEST_WATCH, changes_only=False)) as outcomes:
-                async for outcome in outcomes:
-                    if outcome.ref in group.refs:
-                        await self._take(group, outcome)
-        except Exception:
-            log.exception("a watch of %d batches failed; it begins anew in %.0f s", len(group.refs), REST)
-            now = time.monotonic()
-            self._resting |= dict.fromkeys(group.refs, now + REST)
-            # A batch that was not read may have broken it: those go last, in any order, so that it starves no other.
-            unread = [ref for ref in group.refs if self._read_at.get(ref, 0.0) < began]
-            self._read_at |= dict.fromkeys(unread, now)
-        if group in self._groups:
-            self._groups.remove(group)
-
-    async def _take(self, group: Group, outcome: Outcome) -> None:
+    async def _take(self, outcome: Outcome) -> None:
         ref, batch, error = outcome.ref, outcome.batch, outcome.error
-        await self._found(outcome)  # first: where this is cancelled, the ref is still open
-        if error is not None and not is_for_good(error):
-            group.refs.discard(ref)
+        await self._found(outcome)  # first: if this is cancelled, the ref is still open
+        if error is not None and not is_refused_for_good(error):
+            self._open.pop(ref, None)
             self._rest(ref, error)
         elif batch is None or batch.is_terminal:
-            group.refs.discard(ref)
+            self._open.pop(ref, None)
             self._ending.add(ref)
         else:
             self._read_at[ref] = time.monotonic()
-            self._troubles.pop(ref, None)
+            self._failures.pop(ref, None)
 
     def _rest(self, ref: BatchRef, error: BatchStatusError) -> None:
-        if isinstance(error, WaitError):
-            pause = (isinstance(error, WaitTimeout) and error.retry_after) or 0.0
-        else:
-            times = self._troubles[ref] = self._troubles.get(ref, 0) + 1
-            pause = min(REST * 2.0 ** min(times - 1, 10), LONGEST_REST)
-            level = logging.WARNING if times == 1 else logging.DEBUG
-            log.log(level, "%s is not read for %.0f s: %s: %s", ref, pause, type(error).__name__, error)
+        failures = self._failures[ref] = self._failures.get(ref, 0) + 1
+        pause = min(REST * 2.0 ** min(failures - 1, 10), MAX_REST)
+        level = logging.WARNING if failures == 1 else logging.DEBUG
+        log.log(level, "%s is not read for %.0f s: %s: %s", ref, pause, type(error).__name__, error)
         self._resting[ref] = time.monotonic() + pause
 
+    def _rest_all(self, began: float) -> None:
+        """Let all rest after the wait failed.
 
-def is_for_good(error: BatchStatusError) -> bool:
-    """Return whether the vendor has refused this batch; a key that is refused can be mended, an outage ends."""
-    mendable = (AuthenticationError, PermissionDenied, RateLimited, ServerError)
-    return isinstance(error, APIError) and not isinstance(error, mendable)
+        A batch that was not read in it may have broken it: those are read last, so that none of them starves another.
+        """
+        now = time.monotonic()
+        self._resting |= dict.fromkeys(self._open, now + REST)
+        self._read_at |= {ref: now for ref in self._open if self._read_at.get(ref, 0.0) < began}
+        self._open.clear()
+
+
+def is_refused_for_good(error: BatchStatusError) -> bool:
+    """Return whether the vendor has refused this batch; a refused key can be replaced, and an outage ends."""
+    is_about_key = isinstance(error, (AuthenticationError, PermissionDenied))
+    return isinstance(error, APIError) and not error.is_retryable and not is_about_key

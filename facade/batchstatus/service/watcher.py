@@ -1,4 +1,4 @@
-"""Claims open refs, reads them, stores what changes, and has it delivered."""
+"""Claims open refs, reads them, stores their changes, and has them delivered."""
 
 from __future__ import annotations
 
@@ -19,35 +19,34 @@ from batchstatus import (
     ConfigurationError,
     Outcome,
     RateLimit,
-    WaitError,
     accounts_by_ref,
 )
 
 from .deliveries import Delivery
-from .dispatcher import FAREWELL, Outbox
+from .dispatcher import SHUTDOWN_SECONDS, Dispatcher
 from .store import Change, Store
-from .tasks import LOOK, first, in_whole, insist
-from .watch_set import Groups, is_for_good
+from .tasks import LOOK_INTERVAL, retry_until_stored, to_thread_shielded, wait_first
+from .watch_set import WatchSet, is_refused_for_good
 
 IN_FLIGHT = 8
-"""Deliveries under way at once."""
+"""Deliveries in flight at once."""
 LEASE = 30.0
 """Seconds after which the others take over from a watcher that hangs; from one that has died they do so at once."""
-STORED_AT_ONCE = 256
-WAITING = 4_096
+MAX_STORED_AT_ONCE = 256
+MAX_WAITING = 4_096
 """Readings that may wait for the disk before reading waits for it too."""
 
 log = logging.getLogger("batchstatus")
 
 
 class Watcher:
-    """Reads what a store tracks, for as long as it runs; other watchers of the store take what this one leaves.
+    """Reads the batches that a store tracks, for as long as it runs; other watchers of the store take the rest.
 
     Args:
-        store: What to read, and where to put what is found.
+        store: Where the tracked batches stand, and where their changes go.
         accounts: Their pace is kept in the store, and shared with the other processes that use it.
-        deliver: What gets every change, once it is stored; default: nobody.
-        in_flight: Deliveries under way at once.
+        deliver: Gets every change once it is stored; default: no deliveries.
+        in_flight: Deliveries in flight at once.
         **options: What `AsyncBatchClient` takes by keyword, such as `poll` and `on_event`.
 
     Raises:
@@ -68,124 +67,125 @@ class Watcher:
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._store = store
         self._accounts = paced(store, accounts)
-        self._places = set(accounts_by_ref(self._accounts))
+        self._account_refs = set(accounts_by_ref(self._accounts))
         self._options = options
         self._deliver = deliver
         self._in_flight = in_flight
         self._missing: set[str] = set()
-        """Places without an account, of which the log has told."""
+        """Accounts of tracked batches that this watcher does not have, as the log has said."""
         self._is_unsure = False
-        """Whether to ask the store what to read although it tells of nothing new."""
+        """Whether to claim again although the store reports nothing new."""
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Read, store and deliver until `stop` is set; then let deliveries that are under way end, for 5 s at most.
+        """Read, store and deliver until `stop` is set; then let deliveries in flight end, for 5 s at most.
 
-        Batches that are tracked meanwhile are picked up, and those that are untracked dropped, within about a second.
+        Batches that are tracked meanwhile are picked up, and untracked ones dropped, within about a second.
         """
         try:
             async with AsyncBatchClient(*self._accounts, **self._options) as client, asyncio.TaskGroup() as tasks:
                 await asyncio.to_thread(warm_up, self._accounts)
-                readings: asyncio.Queue[Outcome] = asyncio.Queue(WAITING)
-                groups, outbox = Groups(client, readings.put), self._outbox()
-                writing = tasks.create_task(self._write(readings, groups, outbox))
-                delivering = tasks.create_task(outbox.run(stop))
+                readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
+                watch_set, dispatcher = WatchSet(client, readings.put), self._dispatcher()
+                reading = tasks.create_task(watch_set.run())
+                writing = tasks.create_task(self._write(readings, watch_set, dispatcher))
+                delivering = tasks.create_task(dispatcher.run(stop))
                 try:
-                    await self._follow(groups, stop)
+                    await self._claim_while_running(watch_set, stop)
                 finally:
-                    await groups.close()
+                    reading.cancel()
+                    await asyncio.wait([reading])
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(readings.join(), FAREWELL)
+                    await asyncio.wait_for(readings.join(), SHUTDOWN_SECONDS)
                 await delivering
                 writing.cancel()
         finally:
             await self._release()
 
     async def once(self, *, timeout: float = 600.0) -> list[Change]:
-        """Read once each open batch that no other watcher has, store and deliver what has changed, and return it.
+        """Read once each open batch that no other watcher has, store and deliver the changes, and return them.
 
-        What could not be read within `timeout` seconds stays open. Deliveries are tried once.
+        Batches that could not be read within `timeout` seconds stay open. Deliveries are tried once.
         """
         try:
-            # With a place of its own it has no part in what others share: they give nothing up for it.
-            refs = await self._claim(timeout + LEASE, {*self._places, self.name})
+            # With an account of its own it has no part in what others share: they give up nothing for it.
+            refs = await self._claim(timeout + LEASE, {*self._account_refs, self.name})
             found: dict[BatchRef, Outcome] = {}
             if refs:
                 async with AsyncBatchClient(*self._accounts, **self._options) as client:
                     found = await client.get_many(refs, timeout=timeout)
-            changes = await asyncio.to_thread(self._keep, [*found.values()])
-            await self._outbox().empty()
+            changes = await asyncio.to_thread(self._store_outcomes, [*found.values()])
+            await self._dispatcher().try_all_once()
             return changes
         finally:
             await self._release()
 
-    async def _follow(self, groups: Groups, stop: asyncio.Event) -> None:
-        """Read what the store tracks, whatever that is just now."""
+    async def _claim_while_running(self, watch_set: WatchSet, stop: asyncio.Event) -> None:
+        """Keep the watch set at what the store gives this watcher."""
         while not stop.is_set():
             try:
                 if await asyncio.to_thread(self._store.renew, self.name, LEASE) or self._is_unsure:
                     self._is_unsure = False
-                    groups.want(await self._claim(LEASE, self._places))
+                    watch_set.set_refs(await self._claim(LEASE, self._account_refs))
             except (sqlite3.Error, OSError) as error:
                 self._is_unsure = True
-                log.warning("the store does not tell what to read: %s", error)
-            groups.look()
-            await first(stop.wait(), seconds=LOOK)
+                log.warning("cannot read from the store what to watch: %s", error)
+            watch_set.resume_rested()
+            await wait_first(stop.wait(), seconds=LOOK_INTERVAL)
 
-    async def _claim(self, seconds: float, where: set[str]) -> list[BatchRef]:
-        refs = await in_whole(self._store.claim, self.name, seconds, where)
-        missing = await asyncio.to_thread(self._store.places) - self._places - self._missing
-        for place in sorted(missing):
-            log.warning("batches at %s are tracked, and this watcher has no such account", place)
+    async def _claim(self, seconds: float, account_refs: set[str]) -> list[BatchRef]:
+        refs = await to_thread_shielded(self._store.claim, self.name, seconds, account_refs)
+        missing = await asyncio.to_thread(self._store.account_refs) - self._account_refs - self._missing
+        for account_ref in sorted(missing):
+            log.warning("batches at %s are tracked, and this watcher has no such account", account_ref)
         self._missing |= missing
         return refs
 
     async def _release(self) -> None:
-        """Give up what this watcher has: in a thread, as the store may be busy for long."""
+        """Give up the claims of this watcher: in a thread, as the store may be busy for long."""
         try:
             await asyncio.to_thread(self._store.release, self.name)
         except (sqlite3.Error, OSError) as error:
-            log.warning("the store does not take back what this watcher has; others take it all the same: %s", error)
+            log.warning("cannot give up the claims of this watcher; others take them all the same: %s", error)
 
-    def _outbox(self) -> Outbox:
-        return Outbox(self._store, self.name, self._deliver, self._in_flight)
+    def _dispatcher(self) -> Dispatcher:
+        return Dispatcher(self._store, self.name, self._deliver, self._in_flight)
 
-    async def _write(self, readings: asyncio.Queue[Outcome], groups: Groups, outbox: Outbox) -> None:
-        """Store what is read, many readings at a time."""
+    async def _write(self, readings: asyncio.Queue[Outcome], watch_set: WatchSet, dispatcher: Dispatcher) -> None:
+        """Store readings, many at a time."""
         while True:
             outcomes = [await readings.get()]
-            while not readings.empty() and len(outcomes) < STORED_AT_ONCE:
+            while not readings.empty() and len(outcomes) < MAX_STORED_AT_ONCE:
                 outcomes.append(readings.get_nowait())
-            changes = await insist("what was read", self._keep, outcomes)
+            changes = await retry_until_stored("readings", self._store_outcomes, outcomes)
             stored = {change.ref for change in changes if change.kind == "ended"}
             for outcome in outcomes:
                 if has_ended(outcome):
-                    groups.settled(outcome.ref, outcome.ref in stored)
+                    watch_set.mark_ended(outcome.ref, outcome.ref in stored)
                     self._is_unsure |= outcome.ref not in stored
                 readings.task_done()
             if changes:
-                outbox.wake()
+                dispatcher.wake()
 
-    def _keep(self, outcomes: list[Outcome]) -> list[Change]:
-        """Store what was read, but for what cannot be stored; return the changes."""
+    def _store_outcomes(self, outcomes: list[Outcome]) -> list[Change]:
+        """Store outcomes, but for those that cannot be stored; return the changes."""
         try:
-            return self._put(outcomes)
+            return self._store_all(outcomes)
         except sqlite3.OperationalError:
             raise
         except Exception:
             if len(outcomes) == 1:
-                log.exception("%s: what was read cannot be stored", outcomes[0].ref)
+                log.exception("%s: a reading cannot be stored", outcomes[0].ref)
                 return []
-        return [change for outcome in outcomes for change in self._keep([outcome])]
+        return [change for outcome in outcomes for change in self._store_outcomes([outcome])]
 
-    def _put(self, outcomes: list[Outcome]) -> list[Change]:
-        changes = self._store.observe_all(outcome.batch for outcome in outcomes if outcome.batch is not None)
+    def _store_all(self, outcomes: list[Outcome]) -> list[Change]:
+        changes = self._store.record_all(outcome.batch for outcome in outcomes if outcome.batch is not None)
         for outcome in outcomes:
-            error: BaseException | None = outcome.error
-            if isinstance(error, WaitError):  # what counts is why the last read failed, or that there was none
-                error = error.__cause__ or (None if error.last else error)
-            if error is not None and not has_ended(outcome):
-                self._store.trouble(outcome.ref, error)
-            elif error is not None and (change := self._store.refuse(outcome.ref, error)) is not None:
+            if outcome.error is None:
+                continue
+            if not is_refused_for_good(outcome.error):
+                self._store.record_error(outcome.ref, outcome.error)
+            elif (change := self._store.record_refusal(outcome.ref, outcome.error)) is not None:
                 changes.append(change)
         return changes
 
@@ -193,7 +193,7 @@ class Watcher:
 def has_ended(outcome: Outcome) -> bool:
     """Return whether there is nothing more to read of a batch."""
     if outcome.error is not None:
-        return is_for_good(outcome.error)
+        return is_refused_for_good(outcome.error)
     return outcome.unwrap().is_terminal
 
 
@@ -203,15 +203,15 @@ def paced(store: Store, accounts: Iterable[Account]) -> list[Account]:
     names: dict[Hashable, str] = {}
     for account in accounts:
         if isinstance(account.rate_limit, RateLimit):
-            name = names.setdefault(account.credential, credential(account))
+            name = names.setdefault(account.credential, pace_name(account))
             found.append(account.with_rate_limit(store.pace(name, account.rate_limit)))
         else:
             found.append(account)
     return found
 
 
-def credential(account: Account) -> str:
-    """Return a name for an account that tells nothing of its keys, the same in every process."""
+def pace_name(account: Account) -> str:
+    """Return a name for an account's pace that tells nothing about its keys, the same in every process."""
     text = "\n".join((account.vendor, account.name or "", account.base_url))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 
@@ -220,6 +220,6 @@ def warm_up(accounts: Iterable[Account]) -> None:
     """Load what a first request needs: a read that is late in its slot comes too close to the next one."""
     for account in accounts:
         try:
-            account.request("1")
+            account.request(account.PROBE_ID)
         except Exception:  # noqa: BLE001 (a key's function may fail now and work later; reads tell)
             log.debug("%s: no request can be made yet", account)

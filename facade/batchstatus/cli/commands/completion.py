@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from batchstatus.cli.options import options
+from batchstatus.cli.options import global_options
 
 
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
-@options
+@global_options
 def command(shell: str) -> None:
     """Print the completion script of a shell.
 

@@ -3,53 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Sequence
 
 import click
 
-from batchstatus import BatchRef, BatchStatusError, ConfigurationError, Event, EventKind
-from batchstatus.cli.context import SESSION
-from batchstatus.cli.exit_codes import REACHED, VENDOR, code_of, worst
+from batchstatus import Account, BatchRef, BatchStatusError, ConfigurationError, Event, EventKind
+from batchstatus.cli.context import Context, check_keys
+from batchstatus.cli.exit_codes import OK, VENDOR, code_of, combine
 from batchstatus.cli.log import show_log
-from batchstatus.cli.options import options
-from batchstatus.cli.output import note, say, say_all, tell_change
-from batchstatus.cli.params import Span, batches, changes
+from batchstatus.cli.options import global_options, option
+from batchstatus.cli.params import Duration, batches, changes
 from batchstatus.cli.signals import on_signal
-from batchstatus.service import Delivery, Watcher, to_url
-from batchstatus.service.store import Change, Store
+from batchstatus.service import Change, Delivery, Store, Watcher, to_url
 
 
 @click.command("run")
-@click.option("--once", is_flag=True, help="Read each open batch once, deliver what has changed, and leave.")
-@click.option(
+@option("--once", is_flag=True, help="Read each open batch once, deliver what has changed, and leave.")
+@option(
     "--deliver",
     metavar="URL",
     help="POST each change there instead of printing it. BATCHSTATUS_RUN_DELIVER keeps it from ps.",
 )
-@click.option("--timeout", type=Span(), default="10m", show_default=True, help="With --once, for reading all of them.")
-@options
-def command(*, once: bool, deliver: str | None, timeout: float) -> int:
-    """Follow what is tracked, and deliver each change, until a signal comes.
+@option("--timeout", type=Duration(), default="10m", show_default=True, help="With --once, for reading all of them.")
+@global_options
+@click.pass_obj
+def command(context: Context, *, once: bool, deliver: str | None, timeout: float) -> int:
+    """Follow tracked batches, and deliver each change, until a signal comes.
 
     Any number of these may run on one store: they share the work. Each change is delivered at least once, and again
-    until it has arrived; its id, in the header Idempotency-Key too, tells repeats.
+    until it has arrived; its id, in the header Idempotency-Key too, identifies repeats.
     """
-    accounts = SESSION.accounts()
-    show_log()
-    with SESSION.store() as store:
+    accounts = context.accounts()
+    show_log(context.output)
+    with context.store() as store:
         if once:
-            return asyncio.run(_once(store, accounts, to_url(deliver) if deliver else tell_change, timeout))
-        return asyncio.run(_serve(store, accounts, deliver))
+            deliver_to = to_url(deliver) if deliver else context.output.print_change
+            return asyncio.run(_once(context, store, accounts, deliver_to, timeout))
+        return asyncio.run(_serve(context, store, accounts, deliver))
 
 
-async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
-    """Run until a signal comes, or the reader of stdout leaves; a second signal ends it without farewell."""
+async def _serve(context: Context, store: Store, accounts: Sequence[Account], url: str | None) -> int:
+    """Run until a signal comes, or the reader of stdout leaves; a second signal ends it at once."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     broken: list[BrokenPipeError] = []
 
     def to_stdout(change: Change) -> None:
         try:
-            tell_change(change)
+            context.output.print_change(change)
         except BrokenPipeError as error:
             broken.append(error)
             loop.call_soon_threadsafe(stop.set)
@@ -62,7 +62,7 @@ async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
     )
     service = asyncio.ensure_future(watcher.run(stop))
     came = on_signal(lambda: service.cancel() if stop.is_set() else stop.set())
-    note(f"following what {store.path} tracks, {_left(store)}; Ctrl-C ends it")
+    context.output.info(f"following the batches tracked in {store.path}, {_left(store)}; Ctrl-C ends it")
     try:
         await service
     except asyncio.CancelledError:
@@ -70,16 +70,16 @@ async def _serve(store: Store, accounts: list[Any], url: str | None) -> int:
             raise
     if broken:
         raise broken[0]
-    note(f"stopped; {_left(store)}; the same command goes on")
+    context.output.info(f"stopped; {_left(store)}; the same command goes on")
     return came[0]
 
 
-async def _once(store: Store, accounts: list[Any], deliver: Delivery, timeout: float) -> int:
-    codes = [REACHED]
+async def _once(context: Context, store: Store, accounts: Sequence[Account], deliver: Delivery, timeout: float) -> int:
+    codes = [OK]
     try:
-        SESSION.check_keys([str(tracked.ref) for tracked in store.tracked(open_only=True)], accounts)
+        check_keys([str(tracked.ref) for tracked in store.tracked(open_only=True)], accounts)
     except ConfigurationError as error:
-        say(error)
+        context.output.error(error)
         codes.append(code_of(error))
     errors: dict[BatchRef, BatchStatusError] = {}
 
@@ -89,12 +89,12 @@ async def _once(store: Store, accounts: list[Any], deliver: Delivery, timeout: f
 
     await Watcher(store, accounts, deliver=deliver, on_event=keep).once(timeout=timeout)
     unread = [errors[tracked.ref] for tracked in store.tracked(open_only=True) if tracked.ref in errors]
-    say_all(unread, "batches could not be read")
+    context.output.errors(unread, "batches could not be read")
     codes += map(code_of, unread)
     if late := store.counts()["undelivered"]:
-        say(f"{changes(late)} could not be delivered; the next run tries again")
+        context.output.error(f"{changes(late)} could not be delivered; the next run tries again")
         codes.append(VENDOR)
-    return worst(codes)
+    return combine(codes)
 
 
 def _left(store: Store) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import click
 
 from batchstatus import BatchState, Outcome
-from batchstatus.cli.context import SESSION
-from batchstatus.cli.exit_codes import OPEN, OTHERWISE, REACHED, code_of, worst
+from batchstatus.cli.context import Context, check_keys
+from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, code_of, combine
 from batchstatus.cli.follow import Tally, follow
-from batchstatus.cli.options import options
-from batchstatus.cli.output import tell, tell_rest
-from batchstatus.cli.params import Span
+from batchstatus.cli.options import global_options, option
+from batchstatus.cli.params import Duration
 
 from .status import read_all
 
@@ -22,7 +21,7 @@ LOOK = 90.0
 
 @click.command("wait")
 @click.argument("refs", nargs=-1)
-@click.option(
+@option(
     "--for",
     "goal",
     type=click.Choice(GOALS),
@@ -30,47 +29,50 @@ LOOK = 90.0
     show_default=True,
     help="What to wait for.",
 )
-@click.option("--timeout", type=Span(), default="30m", show_default=True, help="For all of them; 0 looks once.")
-@click.option("--any", "any_of", is_flag=True, help="End when one is there.")
-@click.option(
+@option("--timeout", type=Duration(), default="30m", show_default=True, help="For all of them; 0 looks once.")
+@option("--any", "any_of", is_flag=True, help="End when one is there.")
+@option(
     "--fail-fast",
     is_flag=True,
     help="End when one has ended otherwise; what is waited for is succeeded, unless --for says else.",
 )
-@options
-def command(refs: tuple[str, ...], *, goal: str, timeout: float, any_of: bool, fail_fast: bool) -> int:
+@global_options
+@click.pass_obj
+def command(
+    context: Context, refs: tuple[str, ...], *, goal: str, timeout: float, any_of: bool, fail_fast: bool
+) -> int:
     """Wait until batches have ended.
 
     REFS are vendor:id or vendor/account:id; - reads them from stdin. One with failed items counts as ended otherwise
     under --for succeeded.
     """
-    wanted, accounts = SESSION.refs(refs), SESSION.accounts()
-    SESSION.check_keys(wanted, accounts)
+    wanted, accounts = context.refs(refs), context.accounts()
+    check_keys(wanted, accounts)
     if fail_fast and goal == "terminal":
         goal = "succeeded"
-    tally = Tally(wanted, lambda outcome: _code(outcome, goal))
+    tally = Tally(context, wanted, lambda outcome: _code(outcome, goal))
 
     def take(outcome: Outcome) -> bool:
         code = tally.take(outcome)
         if code is None:
             return False
         if code != OPEN or not timeout:
-            tell(outcome)
-        return (any_of and code == REACHED) or (fail_fast and code not in (REACHED, OPEN)) or not tally.left
+            context.output.print_outcome(outcome)
+        return (any_of and code == OK) or (fail_fast and code not in (OK, OPEN)) or not tally.left
 
-    came = follow(accounts, wanted, timeout=timeout, take=take) if timeout else 0
+    came = follow(context, accounts, wanted, timeout=timeout, take=take) if timeout else 0
     if not timeout:
-        for outcome in read_all(accounts, wanted, LOOK):
+        for outcome in read_all(context, accounts, wanted, LOOK):
             take(outcome)
-    tell_rest(tally.last.values(), len(wanted))
+    context.output.print_summary(tally.last.values(), len(wanted))
     if came:
-        tally.say_how_to_go_on()
+        tally.print_how_to_resume()
         return came
-    if any_of and REACHED in tally.codes.values():
-        return REACHED
-    tally.say_what_is_left()
-    ended = [code for code in tally.codes.values() if code not in (REACHED, OPEN)]
-    return worst(ended if fail_fast and ended else tally.codes.values())
+    if any_of and OK in tally.codes.values():
+        return OK
+    tally.print_open()
+    ended = [code for code in tally.codes.values() if code not in (OK, OPEN)]
+    return combine(ended if fail_fast and ended else tally.codes.values())
 
 
 def _code(outcome: Outcome, goal: str) -> int:
@@ -79,7 +81,7 @@ def _code(outcome: Outcome, goal: str) -> int:
         return code_of(outcome.error)
     batch = outcome.unwrap()
     if goal == "terminal":
-        return REACHED if batch.is_terminal else OPEN
+        return OK if batch.is_terminal else OPEN
     if batch.state == goal and not (goal == "succeeded" and batch.has_failures):
-        return REACHED
-    return OTHERWISE if batch.is_terminal else OPEN
+        return OK
+    return ENDED_BADLY if batch.is_terminal else OPEN

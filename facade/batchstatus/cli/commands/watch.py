@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import click
 
-from batchstatus import Batch, Outcome
-from batchstatus.cli.context import SESSION
-from batchstatus.cli.exit_codes import INTERRUPTED, KEY, OPEN, REACHED, code_of, worst
+from batchstatus import Account, Batch, Outcome
+from batchstatus.cli.context import Context, check_keys, missing_key
+from batchstatus.cli.exit_codes import AUTH, INTERRUPTED, OK, OPEN, code_of, combine
 from batchstatus.cli.follow import Tally, follow
-from batchstatus.cli.options import options
-from batchstatus.cli.output import note, say_all, tell, tell_rest
-from batchstatus.cli.params import Span
+from batchstatus.cli.options import global_options, option
+from batchstatus.cli.params import Duration
 
 
 @click.command("watch")
 @click.argument("refs", nargs=-1)
-@click.option("--all", "all_of", is_flag=True, help="Those that are tracked and open; what is seen is stored.")
-@click.option("--timeout", type=Span(), default="1d", show_default=True, help="For all of them.")
-@options
-def command(refs: tuple[str, ...], *, all_of: bool, timeout: float) -> int:
+@option("--all", "all_of", is_flag=True, help="The tracked and open ones; their changes are stored.")
+@option("--timeout", type=Duration(), default="1d", show_default=True, help="For all of them.")
+@global_options
+@click.pass_obj
+def command(context: Context, refs: tuple[str, ...], *, all_of: bool, timeout: float) -> int:
     """Show batches as they change, until all have ended.
 
     REFS are vendor:id or vendor/account:id; - reads them from stdin. On a terminal this is a table that moves;
@@ -29,47 +28,51 @@ def command(refs: tuple[str, ...], *, all_of: bool, timeout: float) -> int:
     """
     if all_of and refs:
         raise click.UsageError("give refs or --all, not both")
-    accounts = SESSION.accounts()
+    accounts = context.accounts()
     if not all_of:
-        wanted = SESSION.refs(refs)
-        SESSION.check_keys(wanted, accounts)
-        return _watch(wanted, accounts, timeout)
+        wanted = context.refs(refs)
+        check_keys(wanted, accounts)
+        return _watch(context, wanted, accounts, timeout)
     from batchstatus.service import paced  # noqa: PLC0415
 
-    with SESSION.store(make=False) as store:
+    with context.store(make=False) as store:
         tracked = [str(found.ref) for found in store.tracked(open_only=True)]
-        missing = [error for ref in tracked if (error := SESSION.missing_key(ref, accounts))]
-        say_all(missing, "batches are of accounts without a key")
-        wanted = [ref for ref in tracked if SESSION.missing_key(ref, accounts) is None]
+        missing = [error for ref in tracked if (error := missing_key(ref, accounts))]
+        context.output.errors(missing, "batches are of accounts without a key")
+        wanted = [ref for ref in tracked if missing_key(ref, accounts) is None]
         if not tracked:
-            note("nothing is tracked that is open: batchstatus track add REF")
-        code = _watch(wanted, paced(store, accounts), timeout, store.observe) if wanted else REACHED
-        return worst([code, KEY]) if missing and code < INTERRUPTED else code
+            context.output.info("no tracked batch is open: batchstatus track add REF")
+        code = _watch(context, wanted, paced(store, accounts), timeout, store.record) if wanted else OK
+        return combine([code, AUTH]) if missing and code < INTERRUPTED else code
 
 
 def _watch(
-    wanted: list[str], accounts: list[Any], timeout: float, keep: Callable[[Batch], object] | None = None
+    context: Context,
+    wanted: list[str],
+    accounts: Sequence[Account],
+    timeout: float,
+    keep: Callable[[Batch], object] | None = None,
 ) -> int:
-    tally = Tally(wanted, _code)
+    tally = Tally(context, wanted, _code)
 
     def take(outcome: Outcome) -> bool:
         if tally.take(outcome) is not None:
             if outcome.batch is not None and keep is not None:
                 keep(outcome.batch)
-            tell(outcome, lines=("ndjson", "json"))
+            context.output.print_outcome(outcome, formats=("ndjson", "json"))
         return False
 
-    came = follow(accounts, wanted, timeout=timeout, take=take)
-    if SESSION.format == "table":
-        tell_rest(tally.last.values(), len(wanted))
+    came = follow(context, accounts, wanted, timeout=timeout, take=take)
+    if context.output.format == "table":
+        context.output.print_summary(tally.last.values(), len(wanted))
     if came:
-        tally.say_how_to_go_on()
+        tally.print_how_to_resume()
         return came
-    tally.say_what_is_left()
-    return worst(tally.codes.values())
+    tally.print_open()
+    return combine(tally.codes.values())
 
 
 def _code(outcome: Outcome) -> int:
     if outcome.error is not None:
         return code_of(outcome.error)
-    return REACHED if outcome.unwrap().is_terminal else OPEN
+    return OK if outcome.unwrap().is_terminal else OPEN

@@ -10,23 +10,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .schema import PATIENCE, connect
+from .schema import BUSY_TIMEOUT, connect
 
 
-class Link:
+class Connection:
     """A connection, opened when it is first used, and its lock."""
 
-    def __init__(self, path: Path, *, synchronous: str, patience: float = PATIENCE) -> None:
+    def __init__(self, path: Path, *, synchronous: str, busy_timeout: float = BUSY_TIMEOUT) -> None:
         self._path = path
         self._synchronous = synchronous
-        self._patience = patience
+        self._busy_timeout = busy_timeout
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: os.stat_result
         self._closed = False
 
     @contextmanager
-    def turn(self) -> Iterator[sqlite3.Connection]:
+    def exclusive(self) -> Iterator[sqlite3.Connection]:
         """Have the connection for oneself, without a transaction."""
         with self._lock:
             if self._closed:
@@ -34,7 +34,7 @@ class Link:
             if self._connection is not None and not self._is_there():
                 self._disconnect()
             if self._connection is None:
-                connection = connect(self._path, synchronous=self._synchronous, patience=self._patience)
+                connection = connect(self._path, synchronous=self._synchronous, busy_timeout=self._busy_timeout)
                 try:
                     self._file, self._connection = self._path.stat(), connection
                 except OSError:  # it was deleted just now
@@ -45,7 +45,7 @@ class Link:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Have the whole store for oneself; all that is written stands at the end, or nothing of it."""
-        with self.turn() as connection:
+        with self.exclusive() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
                 yield connection
@@ -57,7 +57,7 @@ class Link:
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Return what a query finds."""
-        with self.turn() as connection:
+        with self.exclusive() as connection:
             return connection.execute(query, values).fetchall()
 
     def close(self) -> None:

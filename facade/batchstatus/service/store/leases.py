@@ -30,7 +30,7 @@ SLACK = 4
 """A watcher gives refs up once it has a 4th more than its share, as each that moves is read once more."""
 OPEN = "tracked AND NOT ended"
 CLAIMED = f"SELECT ref FROM refs WHERE watcher = ? AND {OPEN} ORDER BY coalesce(read_at, 0), n"
-AT_PLACES = "(:places = 'null' OR place IN (SELECT value FROM json_each(:places)))"
+OF_ACCOUNTS = "(:account_refs = 'null' OR account_ref IN (SELECT value FROM json_each(:account_refs)))"
 
 
 class Locks:
@@ -40,11 +40,11 @@ class Locks:
         self._path = path
         self._held: dict[str, int] = {}
 
-    def hold(self, name: str) -> None:
+    def acquire(self, name: str) -> None:
         """Be alive under a name, until `drop` or the end of the process."""
         if fcntl is None or (name in self._held and self._file(name).exists()):
             return
-        self.drop(name)
+        self.release(name)
         file = os.open(self._file(name), os.O_RDWR | os.O_CREAT, 0o600)
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -53,7 +53,7 @@ class Locks:
             raise ConfigurationError(f"another watcher of this store is named {name}") from None
         self._held[name] = file
 
-    def drop(self, name: str) -> None:
+    def release(self, name: str) -> None:
         """Be alive under a name no more."""
         if (file := self._held.pop(name, None)) is not None:
             os.close(file)
@@ -79,7 +79,7 @@ class Locks:
     def close(self) -> None:
         """Drop all names."""
         for name in [*self._held]:
-            self.drop(name)
+            self.release(name)
 
     def _file(self, name: str) -> Path:
         if not NAME.fullmatch(name):
@@ -90,35 +90,37 @@ class Locks:
 def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: float) -> bool:
     """Prolong a watcher's lease, and bury the dead; return whether there is something to claim, or to give up."""
     now = time.time()
-    update = "UPDATE watchers SET until = ?, seconds = ? WHERE name = ? RETURNING places, seen"
+    update = "UPDATE watchers SET until = ?, seconds = ? WHERE name = ? RETURNING account_refs, seen"
     found = connection.execute(update, (now + seconds, seconds, name)).fetchone()
-    _bury(connection, locks, name, now)
+    evict_expired(connection, locks, name, now)
     if found is None:
         return True
-    places, seen = found
-    free = f"SELECT EXISTS (SELECT 1 FROM refs WHERE watcher IS NULL AND {OPEN} AND {AT_PLACES})"
-    return bool(seen != _version(connection) or connection.execute(free, {"places": places}).fetchone()[0])
+    account_refs, seen = found
+    free = f"SELECT EXISTS (SELECT 1 FROM refs WHERE watcher IS NULL AND {OPEN} AND {OF_ACCOUNTS})"
+    return bool(seen != _version(connection) or connection.execute(free, {"account_refs": account_refs}).fetchone()[0])
 
 
 def claim(
-    connection: sqlite3.Connection, locks: Locks, name: str, *, places: Iterable[str] | None, seconds: float
+    connection: sqlite3.Connection, locks: Locks, name: str, *, account_refs: Iterable[str] | None, seconds: float
 ) -> None:
-    """Take a fair share of the open refs of some places."""
+    """Take a fair share of the open refs of some account_refs."""
     now = time.time()
     values = {
         "name": name,
         "until": now + seconds,
         "seconds": seconds,
-        "places": json.dumps(None if places is None else sorted(set(places))),
+        "account_refs": json.dumps(None if account_refs is None else sorted(set(account_refs))),
     }
-    locks.hold(name)
-    renewal = "UPDATE watchers SET until = :until, seconds = :seconds, places = :places WHERE name = :name"
+    locks.acquire(name)
+    renewal = "UPDATE watchers SET until = :until, seconds = :seconds, account_refs = :account_refs WHERE name = :name"
     if not connection.execute(renewal, values).rowcount:
-        connection.execute("INSERT INTO watchers VALUES (:name, :until, :seconds, :places, 0)", values)
+        connection.execute("INSERT INTO watchers VALUES (:name, :until, :seconds, :account_refs, 0)", values)
         tell_watchers(connection)
-    _bury(connection, locks, name, now)
-    (sharing,) = connection.execute("SELECT count(*) FROM watchers WHERE places = :places", values).fetchone()
-    (found,) = connection.execute(f"SELECT count(*) FROM refs WHERE {OPEN} AND {AT_PLACES}", values).fetchone()
+    evict_expired(connection, locks, name, now)
+    (sharing,) = connection.execute(
+        "SELECT count(*) FROM watchers WHERE account_refs = :account_refs", values
+    ).fetchone()
+    (found,) = connection.execute(f"SELECT count(*) FROM refs WHERE {OPEN} AND {OF_ACCOUNTS}", values).fetchone()
     (held,) = connection.execute(f"SELECT count(*) FROM refs WHERE watcher = :name AND {OPEN}", values).fetchone()
     share = -(-found // sharing)
     if held > share + share // SLACK:
@@ -128,7 +130,7 @@ def claim(
         tell_watchers(connection)
     elif held < share:
         values["number"] = share - held
-        oldest = f"SELECT n FROM refs WHERE watcher IS NULL AND {OPEN} AND {AT_PLACES} ORDER BY n LIMIT :number"
+        oldest = f"SELECT n FROM refs WHERE watcher IS NULL AND {OPEN} AND {OF_ACCOUNTS} ORDER BY n LIMIT :number"
         connection.execute(f"UPDATE refs SET watcher = :name WHERE n IN ({oldest})", values)
     values["version"] = _version(connection)
     connection.execute("UPDATE watchers SET seen = :version WHERE name = :name", values)
@@ -140,7 +142,7 @@ def release(connection: sqlite3.Connection, name: str) -> None:
         tell_watchers(connection)
 
 
-def _bury(connection: sqlite3.Connection, locks: Locks, name: str, now: float) -> None:
+def evict_expired(connection: sqlite3.Connection, locks: Locks, name: str, now: float) -> None:
     others = connection.execute("SELECT name, until, seconds FROM watchers WHERE name != ?", (name,)).fetchall()
     for other, until, seconds in others:
         if not now < until < now + seconds + CLOCK or locks.is_free(other):

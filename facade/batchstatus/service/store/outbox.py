@@ -8,7 +8,7 @@ import time
 from .records import Change, change, printable
 from .tracking import FROM_CHANGES, number_of
 
-LONGEST_PAUSE = 3600.0
+MAX_PAUSE = 3600.0
 """Seconds: what is due later than so tells that the clock was put back, and is due now."""
 DUE = """
     SELECT change FROM outbox
@@ -25,7 +25,7 @@ DUE = """
 def undelivered(connection: sqlite3.Connection, now: float, limit: int) -> list[Change]:
     """Return what is to be delivered now."""
     query = f"{FROM_CHANGES} WHERE change IN ({DUE}) ORDER BY due, change"
-    values = {"now": now, "latest": time.time() + LONGEST_PAUSE, "limit": limit}
+    values = {"now": now, "latest": time.time() + MAX_PAUSE, "limit": limit}
     return [*map(change, connection.execute(query, values))]
 
 

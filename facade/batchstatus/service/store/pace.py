@@ -16,7 +16,7 @@ import attrs
 
 from batchstatus import PaceState, RateLimit
 
-from .connection import Link
+from .connection import Connection
 
 MAX_AHEAD = 60.0
 """Seconds ahead that a slot is booked at most: `PaceState.repair` takes one further ahead for a clock set back."""
@@ -37,8 +37,8 @@ log = logging.getLogger("batchstatus")
 class StorePace:
     """A `Pace` that several processes share; `Store.pace` makes it."""
 
-    def __init__(self, link: Link, credential: str, limit: RateLimit) -> None:
-        self._link = link
+    def __init__(self, link: Connection, credential: str, limit: RateLimit) -> None:
+        self._connection = link
         self._credential = credential
         self._new = PaceState.of_limit(limit)
         self._slowness = 1.0
@@ -55,7 +55,7 @@ class StorePace:
         """Book the next slot and return the seconds until it; None, and no booking, if it is not before `before`."""
         wall = _wall(now)
         try:
-            with self._link.transaction() as connection:
+            with self._connection.transaction() as connection:
                 state = self._load(connection, wall)
                 state.closed_until = max(state.closed_until, wall + self._closed_until - now)
                 wait = state.next_slot(wall) - wall
@@ -92,20 +92,21 @@ class StorePace:
 
     def _begin(self, slot: float, now: float) -> bool:
         wall, late = _wall(now), now - slot
-        with self._link.turn() as connection:
+        with self._connection.exclusive() as connection:
             state = self._load(connection, wall)
         before = attrs.evolve(state)
-        if not state.begin(wall - late, wall + DRIFT):
+        if wall < state.closed_until - DRIFT:
             return False
+        state.begin(wall - late, max(wall, state.closed_until))
         is_overtaken = before.last > wall - late + DRIFT
         if late > TOO_LATE * self._new.spacing * before.slowness and is_overtaken and not self._has_yielded:
             self._has_yielded = True
             return False
         self._has_yielded = False
         if self._is_cold or state != before:
-            with self._link.transaction() as connection:
+            with self._connection.transaction() as connection:
                 state = self._load(connection, wall)
-                state.begin(wall - late, wall + DRIFT)
+                state.begin(wall - late, max(wall, state.closed_until))
                 if self._is_cold:
                     state.last = max(state.last, wall + min(self._new.spacing, COLD))
                 self._save(connection, state)
@@ -117,7 +118,7 @@ class StorePace:
         self._closed_until = max(self._closed_until, now + pause)
         wall = _wall(now)
         try:
-            with self._link.transaction() as connection:
+            with self._connection.transaction() as connection:
                 state = self._load(connection, wall)
                 state.refused(wall, pause)
                 self._save(connection, state)
@@ -129,7 +130,7 @@ class StorePace:
         if self._slowness <= 1.0:
             return
         try:
-            with self._link.transaction() as connection:
+            with self._connection.transaction() as connection:
                 state = self._load(connection, time.time())
                 state.accepted()
                 self._save(connection, state)
@@ -141,8 +142,9 @@ class StorePace:
         query = "SELECT spacing, last, slowness, closed_until, closed_for FROM paces WHERE credential = ?"
         row = connection.execute(query, (self._credential,)).fetchone()
         state = attrs.evolve(self._new) if row is None else PaceState(*row)
+        if state.repair(wall) and connection.in_transaction:
+            self._save(connection, state)
         state.spacing = max(state.spacing, self._new.spacing)
-        state.repair(wall)
         self._slowness = state.slowness
         return state
 

@@ -14,7 +14,7 @@ APPLICATION_ID = 0x62737473
 """Stands in the file's header, so that no other program's database is taken for a store."""
 OLDEST_SQLITE = (3, 37, 0)
 """STRICT tables."""
-PATIENCE = 10.0
+BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
@@ -24,7 +24,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             name TEXT PRIMARY KEY,
             until REAL NOT NULL,
             seconds REAL NOT NULL,
-            places TEXT NOT NULL,
+            account_refs TEXT NOT NULL,
             seen INTEGER NOT NULL
         ) STRICT
         """,
@@ -32,7 +32,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         CREATE TABLE refs (
             n INTEGER PRIMARY KEY,
             ref TEXT NOT NULL UNIQUE,
-            place TEXT NOT NULL,
+            account_ref TEXT NOT NULL,
             labels TEXT NOT NULL,
             tracked INTEGER NOT NULL DEFAULT 1,
             ended INTEGER NOT NULL DEFAULT 0,
@@ -45,7 +45,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             watcher TEXT REFERENCES watchers ON DELETE SET NULL
         ) STRICT
         """,
-        "CREATE INDEX open_refs ON refs (watcher, place) WHERE tracked AND NOT ended",
+        "CREATE INDEX open_refs ON refs (watcher, account_ref) WHERE tracked AND NOT ended",
         "CREATE INDEX watched_refs ON refs (watcher) WHERE watcher IS NOT NULL",
         """
         CREATE TABLE changes (
@@ -92,11 +92,11 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
 """What leads from each `user_version` to the next; what was released once is never edited."""
 
 
-def connect(path: Path, *, synchronous: str = "FULL", patience: float = PATIENCE) -> sqlite3.Connection:
+def connect(path: Path, *, synchronous: str = "FULL", busy_timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
     """Return a connection to a file that is there, without implicit transactions, for threads that take turns."""
     uri = f"{path.as_uri()}?mode=rw"
     with ExitStack() as stack:
-        connection = sqlite3.connect(uri, timeout=patience, isolation_level=None, check_same_thread=False, uri=True)
+        connection = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, check_same_thread=False, uri=True)
         stack.callback(connection.close)
         connection.execute("PRAGMA foreign_keys = ON")
         connection.execute(f"PRAGMA synchronous = {synchronous}")
@@ -150,7 +150,7 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
 
 def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
     """Switch the file to WAL, once; SQLite does not wait for other processes there by itself."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + BUSY_TIMEOUT
     while True:
         try:
             (mode,) = connection.execute("PRAGMA journal_mode = WAL").fetchone()

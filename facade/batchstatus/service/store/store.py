@@ -19,14 +19,15 @@ from typing import Any, Self
 from batchstatus import Batch, BatchRef, ConfigurationError, RateLimit
 
 from . import leases, outbox, tracking
-from .connection import Link
+from .connection import Connection
+from .folders import xdg_folder
 from .pace import StorePace
 from .records import TRACKED, Change, Tracked, tracked
 from .schema import prepare, version_of
 
 __all__ = ["Change", "Store", "StorePace", "Tracked", "default_path"]
 
-PACE_PATIENCE = 0.25
+PACE_BUSY_TIMEOUT = 0.25
 """Seconds that the event loop of a watcher waits at most for another process that writes."""
 
 COUNTS = {
@@ -43,17 +44,14 @@ COUNTS = {
 
 
 def default_path() -> Path:
-    """Return where the store is where nobody says otherwise: in the XDG folder for state.
+    """Return the default path of the store: in the XDG folder for state.
 
     Raises:
-        ConfigurationError: Nobody knows the home folder.
+        ConfigurationError: There is no home folder.
     """
-    state = Path(os.environ.get("XDG_STATE_HOME") or "")
-    if not state.is_absolute():  # as XDG wants it
-        try:
-            state = Path.home() / ".local" / "state"
-        except RuntimeError as error:
-            raise ConfigurationError(f"where is the store? {error}: name it, or set HOME") from None
+    state = xdg_folder("XDG_STATE_HOME", ".local/state")
+    if state is None:
+        raise ConfigurationError("there is no home folder for the store: name it, or set HOME")
     return state / "batchstatus" / "store.sqlite3"
 
 
@@ -73,9 +71,9 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
         self.path = default_path() if path is None else Path(path).absolute()
         prepare(self.path)
-        self._changes = Link(self.path, synchronous="FULL")
-        self._work = Link(self.path, synchronous="NORMAL")
-        self._paces = Link(self.path, synchronous="NORMAL", patience=PACE_PATIENCE)
+        self._changes = Connection(self.path, synchronous="FULL")
+        self._work = Connection(self.path, synchronous="NORMAL")
+        self._paces = Connection(self.path, synchronous="NORMAL", busy_timeout=PACE_BUSY_TIMEOUT)
         self._locks = leases.Locks(self.path)
 
     def track(self, refs: Iterable[str | BatchRef], labels: Mapping[str, str] | None = None) -> int:
@@ -101,33 +99,33 @@ class Store:
         wanted = _checked(labels).items()
         return [found for found in map(tracked, rows) if wanted <= found.labels.items()]
 
-    def observe(self, batch: Batch) -> Change | None:
+    def record(self, batch: Batch) -> Change | None:
         """Store a reading; return the change that it is, now in the outbox too, or None where it is none."""
-        return next(iter(self.observe_all([batch])), None)
+        return next(iter(self.record_all([batch])), None)
 
-    def observe_all(self, batches: Iterable[Batch]) -> list[Change]:
+    def record_all(self, batches: Iterable[Batch]) -> list[Change]:
         """Store readings, all or none; return the changes among them."""
         with self._work.transaction() as connection:
-            new = [batch for batch in batches if tracking.differs(connection, batch)]
+            new = [batch for batch in batches if tracking.is_change(connection, batch)]
         if not new:
             return []
         with self._changes.transaction() as connection:
-            found = [tracking.observe(connection, batch) for batch in new]
+            found = [tracking.record(connection, batch) for batch in new]
         return [change for change in found if change is not None]
 
-    def refuse(self, ref: str | BatchRef, error: BaseException | str) -> Change | None:
+    def record_refusal(self, ref: str | BatchRef, error: BaseException | str) -> Change | None:
         """Store that the vendor has refused a batch for good; return the change, of the kind "ended"."""
         with self._changes.transaction() as connection:
-            return tracking.refuse(connection, BatchRef.parse(ref), str(error))
+            return tracking.record_refusal(connection, BatchRef.parse(ref), str(error))
 
-    def trouble(self, ref: str | BatchRef, error: BaseException | str) -> None:
+    def record_error(self, ref: str | BatchRef, error: BaseException | str) -> None:
         """Note what keeps a batch from being read, for `Tracked.error`; the next reading takes it back."""
         with self._work.transaction() as connection:
-            tracking.trouble(connection, BatchRef.parse(ref), str(error))
+            tracking.record_error(connection, BatchRef.parse(ref), str(error))
 
     def history(self, ref: str | BatchRef) -> list[Change]:
         """Return all changes of a batch, oldest first; of one that is no longer followed, too."""
-        with self._work.turn() as connection:
+        with self._work.exclusive() as connection:
             return tracking.history(connection, BatchRef.parse(ref))
 
     def changes(self, *, since: datetime | None = None, after: str | None = None, limit: int = 1_000) -> list[Change]:
@@ -138,7 +136,7 @@ class Store:
             after: Only those that came after the change with this id: how to go on.
             limit: The first so many.
         """
-        with self._work.turn() as connection:
+        with self._work.exclusive() as connection:
             return tracking.changes(connection, since, after, limit)
 
     def undelivered(self, now: float | None = None, limit: int = 100, *, owner: str | None = None) -> list[Change]:
@@ -150,7 +148,7 @@ class Store:
             owner: A watcher that has a claim; what is returned is then its own until `delivered` or `postpone`.
         """
         now = time.time() if now is None else now
-        with self._work.turn() as connection:
+        with self._work.exclusive() as connection:
             found = outbox.undelivered(connection, now, limit)
         if owner is None or not found:
             return found
@@ -175,16 +173,16 @@ class Store:
         with self._work.transaction() as connection:
             connection.execute("UPDATE outbox SET due = 0 WHERE sent_at IS NULL AND due != 0")
 
-    def claim(self, owner: str, seconds: float = 30.0, places: Iterable[str] | None = None) -> list[BatchRef]:
+    def claim(self, owner: str, seconds: float = 30.0, account_refs: Iterable[str] | None = None) -> list[BatchRef]:
         """Take a fair share of the open refs for a watcher; return all that it has now, longest unread first.
 
         Args:
             owner: The watcher's name, which no other living one may have.
             seconds: For how long, unless it renews its lease.
-            places: What it has accounts for: "believe", "believe/acme"; default: anything.
+            account_refs: What it has accounts for: "believe", "believe/acme"; default: anything.
         """
         with self._work.transaction() as connection:
-            leases.claim(connection, self._locks, owner, places=places, seconds=seconds)
+            leases.claim(connection, self._locks, owner, account_refs=account_refs, seconds=seconds)
         return [BatchRef.parse(ref) for (ref,) in self._work.rows(leases.CLAIMED, [owner])]
 
     def renew(self, owner: str, seconds: float = 30.0) -> bool:
@@ -194,13 +192,16 @@ class Store:
 
     def release(self, owner: str) -> None:
         """Give up all that a watcher has, for others to take."""
-        self._locks.drop(owner)  # first: where the store takes nothing just now, the others see it all the same
+        self._locks.release(owner)  # first: where the store takes nothing just now, the others see it all the same
         with self._work.transaction() as connection:
             leases.release(connection, owner)
 
-    def places(self) -> set[str]:
+    def account_refs(self) -> set[str]:
         """Return where the open refs are: "believe", "believe/acme"."""
-        return {place for (place,) in self._work.rows("SELECT DISTINCT place FROM refs WHERE tracked AND NOT ended")}
+        return {
+            account_ref
+            for (account_ref,) in self._work.rows("SELECT DISTINCT account_ref FROM refs WHERE tracked AND NOT ended")
+        }
 
     def pace(self, credential: str, limit: RateLimit) -> StorePace:
         """Return a pace that all processes share which ask this store for it, for `rate_limit=` of an account.
@@ -213,12 +214,12 @@ class Store:
 
     def counts(self) -> dict[str, int]:
         """Return how much is in the store."""
-        with self._work.turn() as connection:
+        with self._work.exclusive() as connection:
             return {name: connection.execute(query).fetchone()[0] for name, query in COUNTS.items()}
 
     def check(self) -> dict[str, Any]:
         """Return whether the file is sound ("ok"), its version, and how much is in it; it reads the whole file."""
-        with self._work.turn() as connection:
+        with self._work.exclusive() as connection:
             faults = [fault for (fault,) in connection.execute("PRAGMA integrity_check") if fault != "ok"]
             for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check"):
                 faults.append(f"{table}: row {row} has no {parent}")

@@ -23,9 +23,9 @@ def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapp
     for ref in dict.fromkeys(map(str, refs)):
         found = connection.execute("SELECT n, tracked, labels FROM refs WHERE ref = ?", (ref,)).fetchone()
         if found is None:
-            place = ref.partition(":")[0]
-            values = (ref, place, said, time.time())
-            connection.execute("INSERT INTO refs (ref, place, labels, added_at) VALUES (?, ?, ?, ?)", values)
+            account_ref = ref.partition(":")[0]
+            values = (ref, account_ref, said, time.time())
+            connection.execute("INSERT INTO refs (ref, account_ref, labels, added_at) VALUES (?, ?, ?, ?)", values)
             new += 1
             continue
         number, tracked, before = found
@@ -56,7 +56,7 @@ def tell_watchers(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE work SET version = version + 1")
 
 
-def observe(connection: sqlite3.Connection, batch: Batch) -> Change | None:
+def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
     """Store a reading, and the change that it is; None where it changes nothing, comes late, or is not wanted."""
     query = "SELECT n, reading, read_at FROM refs WHERE ref = ? AND tracked AND NOT ended"
     found = connection.execute(query, (str(batch.ref),)).fetchone()
@@ -76,7 +76,7 @@ def observe(connection: sqlite3.Connection, batch: Batch) -> Change | None:
     return _add(connection, number, kind, reading=now, batch=json.dumps(said))
 
 
-def refuse(connection: sqlite3.Connection, ref: BatchRef, error: str) -> Change | None:
+def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) -> Change | None:
     """Store that the vendor has refused a batch for good; None where that is not wanted."""
     query = "SELECT n, reading FROM refs WHERE ref = ? AND tracked AND NOT ended"
     found = connection.execute(query, (str(ref),)).fetchone()
@@ -87,7 +87,7 @@ def refuse(connection: sqlite3.Connection, ref: BatchRef, error: str) -> Change 
     return _add(connection, number, "ended", reading=before, error=printable(error))
 
 
-def trouble(connection: sqlite3.Connection, ref: BatchRef, error: str) -> None:
+def record_error(connection: sqlite3.Connection, ref: BatchRef, error: str) -> None:
     """Note what keeps a batch from being read."""
     query = "UPDATE refs SET error = ? WHERE ref = ? AND tracked AND NOT ended"
     connection.execute(query, (printable(error), str(ref)))
@@ -115,7 +115,7 @@ def _add(
     return change((ref, sequence, kind, at, batch, error, 0))
 
 
-def differs(connection: sqlite3.Connection, batch: Batch) -> bool:
+def is_change(connection: sqlite3.Connection, batch: Batch) -> bool:
     """Return whether a reading may be a change; where it is none, note its time."""
     query = "UPDATE refs SET read_at = ?, error = NULL WHERE ref = ? AND reading = ? AND tracked AND NOT ended"
     values = (batch.read_at.timestamp(), str(batch.ref), reading(batch))

@@ -1052,7 +1052,7 @@ def told_by(outcome, facts):
 
 def expected(vendor, row):
     usual = next(facts for kind, facts in USUAL.items() if issubclass(row.gives, kind))
-    return usual | ({"vendor_status": vendor.done} if row.gives is Batch else {}) | row.status_fields
+    return usual | ({"vendor_status": vendor.done} if row.gives is Batch else {}) | row.facts
 
 
 @pytest.mark.parametrize(("vendor", "rows"), list(cases()))

@@ -127,7 +127,7 @@ def locals_of_ours(error):
         told = traceback.TracebackException(type(each), each, each.__traceback__, capture_locals=True)
         for frame in told.stack:
             if frame.filename.startswith(OURS):
-                yield from (f"{frame.name}: {name}" for name, text in frame.locals.items() if is_shown(text))
+                yield from (f"{frame.name}: {name}" for name, text in (frame.locals or {}).items() if is_shown(text))
 
 
 class Log(logging.Handler):
@@ -584,7 +584,7 @@ def test_no_key_goes_over_plain_http_off_this_machine_unless_allowed(monkeypatch
 
 WATCHED = """
 import json, sys
-from batchstatus.testing import demo
+from batchstatus.testing.simulator import demo
 begun = []
 ways = {"subprocess.Popen": 1, "os.system": 0, "os.exec": 1, "os.posix_spawn": 1, "os.putenv": 0}
 sys.addaudithook(lambda event, args: event in ways and begun.append(repr(args[ways[event]])))

@@ -226,8 +226,7 @@ def test_a_wait_that_breaks_is_begun_anew(monkeypatch, caplog):
 
     class BreakingFollow(FakeFollow):
         async def outcomes(self):
-            while not self.open:
-                await asyncio.sleep(0)
+            await asyncio.sleep(0.05)  # by then the refs are there
             if len(self.client.follows) == 1:
                 raise RuntimeError("a bug")
             await asyncio.Event().wait()

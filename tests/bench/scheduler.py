@@ -19,7 +19,7 @@ from _report import Figure
 from _world import World, body, play, refs, schedule
 from batchstatus import AsyncBatchClient, BatchRef, BatchState, Believe, PollPolicy, RateLimit
 from batchstatus._core.clock import Clock
-from batchstatus._core.pacing import NoPace
+from batchstatus._core.pacing import NoPace, PaceState
 from batchstatus._core.read.messages import Response, SendRequest, StepResult
 from batchstatus._core.read.response import parse_response
 from batchstatus._core.wait.queue import Queue

@@ -106,7 +106,11 @@ class Believe(Account):
 
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
         """Return the fields of an error body; the spec says that `error` is an int32, it is a string (B4)."""
-        return ErrorFields(code=fields.text(body.get("error")), message=fields.text(body.get("message")))
+        return ErrorFields(
+            code=fields.text(body.get("error")),
+            message=fields.text(body.get("message")),
+            request_id=fields.text(body.get("requestId")),  # not on the vendor's page; Gameball has it
+        )
 
 
 def _check_results(body: Mapping[str, Any]) -> None:

@@ -35,7 +35,7 @@ pull-specs: $(READY)  ## Take the specs out of the vendors' pages; PAGE=file for
 	$(BIN)/python specs/pull.py $(if $(PAGE),--page "$(PAGE)") $(VENDOR)
 
 record: $(READY)  ## Record the cassettes anew from the simulator; LIVE=1 from the vendors, with real keys
-	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/test_recorded.py
+	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/vendors/test_recorded.py
 
 lock: $(READY)  ## Write requirements-dev.txt anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -12,80 +11,10 @@ from typing import Any
 import commandline
 import pytest
 import recording
-from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef, Outcome
 from batchstatus.testing.simulator import Simulator
-
-
-class SyncReader:
-    """Reads with BatchClient."""
-
-    def __init__(self, *accounts: Any, **options: Any) -> None:
-        self.client = BatchClient(*accounts, **options)
-
-    def get(self, ref: str | BatchRef, **options: Any) -> Batch:
-        return self.client.get(ref, **options)
-
-    def wait(self, ref: str | BatchRef, **options: Any) -> Batch:
-        return self.client.wait(ref, **options)
-
-    def as_completed(self, refs: Any, **options: Any) -> list[Outcome]:
-        return list(self.client.as_completed(refs, **options))
-
-    def watch(self, refs: Any, **options: Any) -> list[Outcome]:
-        return list(self.client.watch(refs, **options))
-
-    def wait_all(self, refs: Any, **options: Any) -> dict[BatchRef, Outcome]:
-        return self.client.wait_all(refs, **options)
-
-    def get_many(self, refs: Any, **options: Any) -> dict[BatchRef, Outcome]:
-        return self.client.get_many(refs, **options)
-
-    def close(self) -> None:
-        self.client.close()
-
-    finish = close
-
-
-class AsyncReader:
-    """Reads with AsyncBatchClient, in an event loop of its own."""
-
-    def __init__(self, *accounts: Any, **options: Any) -> None:
-        self.runner = asyncio.Runner()
-        self.client = AsyncBatchClient(*accounts, **options)
-
-    def get(self, ref: str | BatchRef, **options: Any) -> Batch:
-        return self.runner.run(self.client.get(ref, **options))
-
-    def wait(self, ref: str | BatchRef, **options: Any) -> Batch:
-        return self.runner.run(self.client.wait(ref, **options))
-
-    def as_completed(self, refs: Any, **options: Any) -> list[Outcome]:
-        return self.runner.run(collected(self.client.as_completed(refs, **options)))
-
-    def watch(self, refs: Any, **options: Any) -> list[Outcome]:
-        return self.runner.run(collected(self.client.watch(refs, **options)))
-
-    def wait_all(self, refs: Any, **options: Any) -> dict[BatchRef, Outcome]:
-        return self.runner.run(self.client.wait_all(refs, **options))
-
-    def get_many(self, refs: Any, **options: Any) -> dict[BatchRef, Outcome]:
-        return self.runner.run(self.client.get_many(refs, **options))
-
-    def close(self) -> None:
-        self.runner.run(self.client.close())
-
-    def finish(self) -> None:
-        self.close()
-        self.runner.close()
-
-
-async def collected(outcomes: AsyncIterator[Outcome]) -> list[Outcome]:
-    return [outcome async for outcome in outcomes]
-
+from readers import AsyncReader, Reader, SyncReader
 
 pytest_plugins = ["pytester"]
-
-Reader = SyncReader | AsyncReader
 
 
 @pytest.fixture(params=[SyncReader, AsyncReader], ids=["sync", "async"])

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE), str(HERE.parent)]
+sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
 SUBJECTS = ("jobs", "pace", "lateness", "scheduler", "waits", "reads", "startup", "watcher")
 

@@ -32,7 +32,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from schemathesis.core.failures import FailureGroup
 
-SPECS = Path(__file__).parent.parent / "specs"
+SPECS = Path(__file__).parent.parent.parent / "specs"
 VENDORS = ("gameball", "believe")
 PATHS = {"gameball": "/api/v4.0/integrations/batches/{}/status", "believe": "/v1/flywheel/batch/{}"}
 KEYS = {

@@ -12,7 +12,7 @@ import pytest
 from batchstatus import BatchState, Believe, Gameball
 from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Simulator
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", README, re.MULTILINE | re.DOTALL)
 

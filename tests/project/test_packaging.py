@@ -17,7 +17,7 @@ import pytest
 from batchstatus._core import errors
 from uv import find_uv_bin
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 LOCK = ROOT / "requirements-dev.txt"
 
 

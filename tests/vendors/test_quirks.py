@@ -27,7 +27,7 @@ from batchstatus import (
 from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import BELIEVE_KEY_WITHOUT_SCOPE, Quirk, Simulator
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 ONCE = RetryPolicy(attempts=1)
 
 
@@ -309,7 +309,7 @@ def rows():
 def marked():
     """Return which test is marked with each quirk, as the table writes it."""
     found = {}
-    for path in sorted((ROOT / "tests").glob("test_*.py")):
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.FunctionDef):
                 for mark in node.decorator_list:

@@ -52,8 +52,8 @@ from batchstatus import (
 )
 from batchstatus.testing import FakeClock
 from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET
-from conftest import AsyncReader, SyncReader
 from raw_server import HANG_UP, response, serving
+from readers import AsyncReader, SyncReader
 
 KEY, SECRET = "test-planted-key/123456+", "test-planted-secret/654321="
 KEYS = {"believe": (KEY,), "gameball": (KEY, SECRET)}
@@ -604,13 +604,16 @@ def test_the_demonstration_passes_no_key_to_a_process_and_prints_none(monkeypatc
     assert "batchstatus.cli" in done.stderr.splitlines()[-1]
     for key in (PLANTED, GAMEBALL_KEY, GAMEBALL_SECRET, BELIEVE_KEY):
         assert key not in done.stdout + done.stderr
-    recipes = (Path(__file__).parent.parent / "Makefile").read_text(encoding="utf-8")
+    recipes = (Path(__file__).parent.parent.parent / "Makefile").read_text(encoding="utf-8")
     assert "-m batchstatus.testing.simulator.demo\n" in recipes
     assert "_KEY" not in recipes
 
 
 def test_no_cassette_holds_a_key():
-    cassettes = [path.read_text(encoding="utf-8") for path in (Path(__file__).parent / "cassettes").glob("**/*.yaml")]
+    cassettes = [
+        path.read_text(encoding="utf-8")
+        for path in (Path(__file__).parent.parent.parent / "tests" / "vendors" / "cassettes").glob("**/*.yaml")
+    ]
     assert len(cassettes) >= 5
     for text in cassettes:
         for key in (PLANTED, GAMEBALL_KEY, GAMEBALL_SECRET, BELIEVE_KEY):

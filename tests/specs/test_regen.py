@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 SPECS = ROOT / "specs"
 GENERATED = ROOT / "generated"
 LOCK = ROOT / "requirements-dev.txt"

@@ -44,7 +44,7 @@ from batchstatus.service.watch_set import WatchSet, is_refused_for_good
 from batchstatus.service.watcher import pace_name, paced
 from batchstatus.testing.simulator import Quirk, Simulator
 
-BENCH = Path(__file__).parent / "bench"
+BENCH = Path(__file__).parent.parent / "bench"
 
 
 @pytest.fixture

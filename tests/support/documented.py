@@ -1,18 +1,14 @@
-"""Every documented body gives the batch that a person reading the page would write down.
+"""The bodies that the vendors document, and the batch that a person reading the page would write down for each.
 
-Believe's bodies are its page's examples (P-B L97-125, L127-171, L187-200); Gameball's page has none, so the shapes
-of its spec and of its tutorials serve. They travel over real HTTP, to both clients.
+Believe's are its page's examples (P-B L97-125, L127-171, L187-200); Gameball's page has none, so the shapes of its
+spec and of its tutorials serve.
 """
 
 from __future__ import annotations
 
-import json
-import threading
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import pytest
-from batchstatus import BatchNotFound, BatchRef, BatchState, Believe, Counts, Gameball, ItemFailure
+from batchstatus import BatchState, Counts, ItemFailure
 
 UUID = "550e8400-e29b-41d4-a716-446655440000"
 HASHES = [
@@ -188,59 +184,3 @@ BODIES = {
     ),
 }
 ERROR = {"error": "ERR_BATCH_NOT_FOUND", "message": "Batch not found"}
-
-
-class Bodies(BaseHTTPRequestHandler):
-    """Answers with the body whose name is the batch's id, under the routes that both pages document."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        name = self.path.removeprefix("/v1/flywheel/batch/").removeprefix("/api/v4.0/integrations/batches/")
-        body = BODIES.get(name.removesuffix("/status"), (ERROR, None))[0]
-        if "id" in body or "batchId" in body:
-            body = {**body, "id" if "id" in body else "batchId": name.removesuffix("/status")}
-        raw = json.dumps(body).encode()
-        self.send_response(404 if body is ERROR else 200)
-        self.send_header("content-length", str(len(raw)))
-        self.end_headers()
-        self.wfile.write(raw)
-
-    def log_message(self, *args: object) -> None:
-        """Say nothing."""
-
-
-@pytest.fixture(scope="module")
-def url():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Bodies) as server:
-        server.daemon_threads = True
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
-
-
-@pytest.fixture
-def client(reader, url):
-    return reader(
-        Gameball("test-gameball-key", "test-gameball-secret", base_url=url, rate_limit=None),
-        Believe("test-key", base_url=url, rate_limit=None),
-    )
-
-
-@pytest.mark.parametrize("name", BODIES)
-def test_a_documented_body_gives_the_batch_that_a_person_would_write_down(client, name):
-    body, expected = BODIES[name]
-    batch = client.get(BatchRef(name.partition("-")[0], name))
-    assert {field: getattr(batch, field) for field in expected} == expected
-    assert batch.vendor_status == body["status"]
-    assert batch.payload == body | {key: name for key in ("id", "batchId") if key in body}
-    assert type(batch.raw).__name__ == "BatchStatusResponse"
-
-
-def test_believes_documented_error_is_batch_not_found(client):
-    with pytest.raises(BatchNotFound) as caught:
-        client.get(f"believe:{UUID}")
-    assert (caught.value.code, caught.value.message) == ("ERR_BATCH_NOT_FOUND", "Batch not found")
-    assert caught.value.status_code == 404

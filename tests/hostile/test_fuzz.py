@@ -34,10 +34,10 @@ from batchstatus import (
 from batchstatus._core.read.messages import Response, StepResult
 from batchstatus._core.read.response import parse_response
 from batchstatus._http.body import ERROR_PAGE, BadContent, Content
+from documented import BODIES, ERROR, UUID
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis import GenerationMode
-from test_documented_bodies import BODIES, ERROR, UUID
 
 NOW = datetime(2025, 1, 27, 12, tzinfo=UTC)
 ACCOUNTS = {
@@ -307,7 +307,7 @@ DOCUMENTED = {
     "believe": ["AVAILABLE_TO_QUEUE", "FINALIZED", "EXECUTED", "FAILED"],
 }
 SHAPES = list(DOCUMENTED)
-SPECS = Path(__file__).parent.parent / "specs"
+SPECS = Path(__file__).parent.parent.parent / "specs"
 ITEMS = {"type": ["array", "null"], "items": {"type": ["object", "string", "null"]}}
 TUTORIALS = {
     "type": "object",

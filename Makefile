@@ -1,11 +1,13 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test check bench regen pull-specs record lock clean
+.PHONY: help demo quick test check bench regen pull-specs record lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')  # as tests mostly wait
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')  # tests mostly wait
+# A company's certificate authority may be in the system's store only.
+export UV_SYSTEM_CERTS := 1
 
 help:  ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -13,10 +15,13 @@ help:  ## Print the targets
 demo: $(READY)  ## Watch twelve batches of both vendors move to their ends, over a simulator
 	$(BIN)/python -m batchstatus.testing.simulator.demo
 
-test: $(READY)  ## Run the tests; offline, but for the package registry
+quick: $(READY)  ## Run the unit tests: values, rules, vendors and scripted clients; half a minute
+	$(BIN)/pytest -q -n $(WORKERS) tests/core tests/vendors tests/testing/test_fake_vendors.py
+
+test: $(READY)  ## Run all tests, offline but for the package registry; about four minutes
 	$(BIN)/pytest -q -n $(WORKERS)
 
-check: $(READY)  ## Format, lint, types, import contracts, then test
+check: $(READY)  ## Check format, lint, types and import contracts, then run all tests; about five minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
@@ -28,29 +33,32 @@ check: $(READY)  ## Format, lint, types, import contracts, then test
 bench: $(READY)  ## Measure costs and lateness against peers; ONLY="jobs pace" for some of it
 	$(BIN)/python tests/bench $(ONLY)
 
-regen: $(READY)  ## Write generated/ anew from specs/
+regen: $(READY)  ## Regenerate generated/ from specs/
 	$(BIN)/python specs/regen.py
 
 pull-specs: $(READY)  ## Take the specs out of the vendors' pages; PAGE=file for a saved one, VENDOR=name for one
 	$(BIN)/python specs/pull.py $(if $(PAGE),--page "$(PAGE)") $(VENDOR)
 
-record: $(READY)  ## Record the cassettes anew from the simulator; LIVE=1 from the vendors, with real keys
+record: $(READY)  ## Record the cassettes again, from the simulator; LIVE=1 from the vendors, with real keys
 	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/vendors/test_recorded.py
 
-lock: $(READY)  ## Write requirements-dev.txt anew from pyproject.toml
+lock: $(READY)  ## Update requirements-dev.txt from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
 	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet \
 	    --output-file requirements-dev.txt
 
-clean:  ## Remove what the other targets leave, .venv included
+clean:  ## Remove the files of the other targets, .venv included
 	rm -rf .venv .regen-* dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt pyproject.toml
-	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	$(PYTHON) -m venv .venv
-	sed -n '/^uv==/,/[^\]$$/p' requirements-dev.txt > .venv/uv.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
-	$(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
-	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
+	@echo "Setting up .venv, once: about 15 seconds, and 95 packages from the package registry"
+	@$(PYTHON) -m venv .venv
+	@sed -n '/^uv==/,/[^\]$$/p' requirements-dev.txt > .venv/uv.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
+	@echo "Installing the pinned packages of requirements-dev.txt"
+	@$(BIN)/uv pip sync --quiet --require-hashes requirements-dev.txt
+	@echo "Installing this checkout"
+	@$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@

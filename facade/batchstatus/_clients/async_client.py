@@ -33,7 +33,7 @@ class AsyncBatchClient(BaseClient):
         *accounts: The accounts: `Gameball(...)`, `Believe(...)`.
         retry: How one read is retried.
         poll: When a wait polls next, and when it gives up.
-        on_event: Called with each Event, in the thread or task that waits; it must not block. What it raises is logged.
+        on_event: Called with each Event, in the thread or task that waits; it must not block; its errors are logged.
         verify: False checks no certificate; an `ssl.SSLContext`, or the path of a CA bundle, checks against that.
         proxy: A proxy's URL; without it, HTTPS_PROXY, ALL_PROXY and NO_PROXY are obeyed.
         clock: Other clocks and sleeps than the machine's, for tests.
@@ -66,7 +66,7 @@ class AsyncBatchClient(BaseClient):
         self._discard_idle_connections = transport.discard_idle_connections
 
     async def get(self, ref: str | BatchRef, *, timeout: float = 90.0) -> Batch:
-        """Read a batch once, retrying what a retry can help.
+        """Read a batch once, with retries.
 
         Args:
             ref: `vendor:id`, `vendor/account:id`, or a BatchRef.
@@ -99,7 +99,7 @@ class AsyncBatchClient(BaseClient):
             timeout: Seconds for all of it; default: until the checkpoint's deadline with `resume`, else 900.
             until: States that end the wait besides the terminal ones, such as {BatchState.REQUIRES_ACTION}.
             on_update: Called (and awaited, if it is a coroutine function) with the batch at the first reading and at
-                each change; what it raises ends the wait.
+                each change; an exception ends the wait.
             stop: Ends the wait when it is set, within 0.1 s in a pause and with its deadline in a read.
             resume: The `checkpoint` of a WaitError, or its JSON text, from this process or another.
 
@@ -148,7 +148,7 @@ class AsyncBatchClient(BaseClient):
         Args:
             refs: Any number, of all vendors and accounts; duplicates are read once.
             timeout: Seconds for all of them. Reads are paced: 100,000 batches take hours for one sweep.
-            stop: Ends the wait when it is set: what is open yields WaitStopped.
+            stop: Ends the wait when it is set: each open ref yields WaitStopped.
         """
         return self._outcomes(self._schedule(refs, timeout=timeout), stop, EventKind.DONE)
 
@@ -166,7 +166,7 @@ class AsyncBatchClient(BaseClient):
             refs: Any number, of all vendors and accounts; duplicates are read once.
             timeout: Seconds for all of them.
             return_when: "all", "any" (one has ended), or "first_failed" (one has failed, been cancelled or refused).
-                What is still open then has WaitStopped, with its last reading and a checkpoint.
+                Open refs then have WaitStopped, with their last reading and a checkpoint.
             stop: Ends the wait when it is set.
         """
         schedule, found = self._schedule(refs, timeout=timeout), dict[BatchRef, Outcome]()

@@ -1,4 +1,4 @@
-"""What the sync and the async client share: everything but waiting and sending."""
+"""The common part of both clients: everything but waiting and sending."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ Refs = str | BatchRef | Iterable[str | BatchRef]
 
 
 class Plan(Protocol):
-    """What a driver of many exchanges follows: a Schedule, or ManyReads."""
+    """The plan of many exchanges that a driver performs: a Schedule, or ManyReads."""
 
     events: deque[Event]
     in_flight: int
@@ -101,7 +101,7 @@ class BaseClient:
         its end names; `..._BASE_URL` is optional.
 
         Args:
-            **options: What the class itself takes by keyword.
+            **options: Keyword arguments of the class itself.
 
         Raises:
             ConfigurationError: No vendor's keys are there, only some of one's, or a file cannot be read.

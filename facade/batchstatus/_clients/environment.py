@@ -63,7 +63,7 @@ def key_from_file(path: str | os.PathLike[str], setting: str) -> str:
 
     Args:
         path: The file; `~` is the home folder. No message shows it, as it may be a key in the wrong setting.
-        setting: What named the file, for messages.
+        setting: The name of the setting with the path, for messages.
 
     Raises:
         ConfigurationError: The file cannot be read.

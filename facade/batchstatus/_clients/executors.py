@@ -66,7 +66,7 @@ class ThreadExecutor:
         self._woken.set()
 
     def deliver(self, take: Callable[[Any, StepResult], None]) -> None:
-        """Pass on the results that are there; raise what a transport raised."""
+        """Pass on the results that are there; raise the exception of a transport."""
         self._woken.clear()
         while self._results:
             result = self._results.popleft()
@@ -132,7 +132,7 @@ class TaskExecutor:
             self._waiter.set_result(None)
 
     def deliver(self, take: Callable[[Any, StepResult], None]) -> None:
-        """Pass on the results that are there; raise what a transport raised."""
+        """Pass on the results that are there; raise the exception of a transport."""
         while self._results:
             result = self._results.popleft()
             self._in_flight -= 1

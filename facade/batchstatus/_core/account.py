@@ -1,4 +1,4 @@
-"""An account at a vendor: its address and keys, the request it sends, and what a body of the vendor says.
+"""An account at a vendor: its address and keys, the request it sends, and the fields of the vendor's bodies.
 
 Each vendor is a subclass, in a file of its own in `batchstatus.vendors`; a third party's subclass works in the same
 places.
@@ -127,7 +127,7 @@ class Account(ABC):
 
     @property
     def credential(self) -> Hashable:
-        """What is equal for accounts that a vendor counts as one; it tells nothing about their keys."""
+        """A value that is equal for accounts that a vendor counts as one; it tells nothing about their keys."""
         return self.vendor, *(key.identity() for key in self._keys)
 
     def with_rate_limit(self, rate_limit: RateLimit | Pace | None) -> Self:

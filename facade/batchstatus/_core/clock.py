@@ -1,4 +1,4 @@
-"""What tells a client the time and lets it sleep; a test may give its own."""
+"""The clock of a client; a test may give its own."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Secret:
         self._source = source
 
     def check(self) -> None:
-        """Raise ConfigurationError where the key cannot be sent; a function is not called yet."""
+        """Raise ConfigurationError if the key cannot be sent; a function is not called yet."""
         if not callable(self._source):
             self.reveal()
 
@@ -39,7 +39,7 @@ class Secret:
         return callable(self._source)
 
     def reveal(self) -> str:
-        """Return the key; raise ConfigurationError, which never shows it, where it cannot be sent."""
+        """Return the key; raise ConfigurationError, which never shows it, if it cannot be sent."""
         value = self._source() if callable(self._source) else self._source
         problem = _problem(value)
         if problem is None:
@@ -48,7 +48,7 @@ class Secret:
         raise ConfigurationError(f"{self.name} {problem}")
 
     def identity(self) -> Hashable:
-        """Return what is equal for equal keys, and tells nothing of them; a function is its own identity."""
+        """Return a value that is equal for equal keys and tells nothing about them; a function is its own identity."""
         if callable(self._source):
             owner = getattr(self._source, "__self__", None)
             if isinstance(owner, Secret):
@@ -60,7 +60,9 @@ class Secret:
         return f"<{self.name}: hidden>"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(f"{self.name} does not pickle: build the client where it is used, from the environment")
+        raise TypeError(
+            f"{self.name} cannot be pickled: build the client in the process that uses it, from the environment"
+        )
 
     def __copy__(self) -> Secret:
         return self

@@ -18,7 +18,7 @@ MAX_SLOWNESS = 16.0
 LATE = 0.1
 """Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
 RECOVERY = 0.95
-"""What is left of the slowness after each answer but a 429: half of it after 14 answers."""
+"""The factor of the slowness after each response but a 429: half of it is left after 14."""
 MAX_AHEAD = 60.0
 """Seconds ahead that a pace on a wall clock books at most; a slot further ahead shows that the clock was set back."""
 DRIFT = 0.01

@@ -46,22 +46,22 @@ class RateLimit:
 class Pace(Protocol):
     """When an account may be asked, for those who keep the pace of several processes: in place of a RateLimit.
 
-    Every exchange books a slot, uses it, and tells what came of it; retries included. All times are seconds of the
+    Every exchange books a slot, uses it, and reports its outcome; retries included. All times are seconds of the
     client's monotonic clock. Methods are called in the thread or task that reads, from several threads at once, and
     must not block for long. By default each credential has a pace of its own in each process.
     """
 
     def reserve(self, now: float, before: float) -> float | None:
-        """Book the next slot and return the seconds until it; where none comes before that time, book none: None."""
+        """Book the next slot and return the seconds until it; None, and no booking, if it is not before `before`."""
 
     def begin(self, slot: float, now: float) -> bool:
-        """Use a booked slot, now or never; return False where it stands no longer, and another has to be booked."""
+        """Use a booked slot; return False if it is void, and another has to be booked."""
 
     def refused(self, now: float, pause: float) -> None:
-        """Learn of a 429, after which nothing is to be asked for so many seconds."""
+        """Record a 429, after which nothing is sent for so many seconds."""
 
     def accepted(self) -> None:
-        """Learn of any other answer."""
+        """Record any other response."""
 
 
 @frozen(kw_only=True)

@@ -1,4 +1,4 @@
-"""What performs one HTTP exchange for a client; a test may give its own."""
+"""The transport of a client performs one HTTP exchange; a test may give its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where keys may be sent: the check of a base URL."""
+"""The check of a base URL, to which keys are sent."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ EXAMPLE = "such as 'https://api.example.com'"
 
 
 def check_base_url(url: object, *, allow_insecure: bool) -> str:
-    """Return the URL without slashes at its end; raise ConfigurationError where no key may go or no path can follow.
+    """Return the URL without slashes at its end; raise ConfigurationError if no key may go there or no path can follow.
 
-    A URL may hold a password or a key where none belongs, so no message shows more of it than scheme and host.
+    A URL may hold a password or a key by mistake, so no message shows more of it than scheme and host.
     """
     if not isinstance(url, str) or not url.isprintable() or " " in url:
         raise ConfigurationError(f"base_url must be a URL without blanks, {EXAMPLE}")

@@ -1,4 +1,4 @@
-"""What a read gives: a Batch, and the refs, states, counts and failures it is made of."""
+"""The values that callers get: a Batch with its ref, state, counts and failures, and an Outcome."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ VENDOR = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 
 class BatchState(StrEnum):
-    """Where a batch stands, in one vocabulary for all vendors."""
+    """The state of a batch, in one vocabulary for all vendors."""
 
     PENDING = "pending"
     """Accepted, not started."""
     REQUIRES_ACTION = "requires_action"
-    """Somebody has to approve or execute it at the vendor; it may stay so for ever."""
+    """It needs approval or execution at the vendor, and stays so until then."""
     RUNNING = "running"
     SUCCEEDED = "succeeded"
     """Ended; single items may have failed all the same: see `Batch.has_failures`."""
@@ -49,7 +49,7 @@ def _vendor(value: object) -> str:
 
 
 def _batch_id(value: object) -> str:
-    """Return the id as text; refuse what could change the route of the request."""
+    """Return the id as text; refuse one that could change the route of the request."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**MAX_ID_LENGTH:
         value = str(value)
     if not isinstance(value, str):
@@ -66,7 +66,7 @@ def _batch_id(value: object) -> str:
 
 
 def check_account_name(value: object) -> str:
-    """Return the name; raise ConfigurationError where it cannot stand in a ref."""
+    """Return the name; raise ConfigurationError if it cannot stand in a ref."""
     if isinstance(value, str) and ACCOUNT.fullmatch(value):
         return value
     raise ConfigurationError(
@@ -113,9 +113,9 @@ class BatchRef:
 
 @frozen(kw_only=True)
 class Counts:
-    """How many items a batch has and what became of them; None where the vendor does not say.
+    """How many items a batch has, and how many are done; None if the vendor does not say.
 
-    They are the vendor's, even where they contradict each other.
+    They are the vendor's, even if they contradict each other.
     """
 
     total: int | None = None
@@ -130,13 +130,13 @@ class ItemFailure:
     """One item, or one step, that failed."""
 
     message: str
-    """The vendor's words, or a JSON rendering of what it sent instead."""
+    """The vendor's words, or its value as JSON if it is not text."""
     code: str | None = None
     index: int | None = None
     """The vendor's own index; whether it counts from 0 or 1 is documented nowhere (B22)."""
     id: str | None = None
     phase: str | None = None
-    """"setup" or "execution" where a vendor has both, else None."""
+    """"setup" or "execution" if a vendor has both, else None."""
 
 
 @frozen(kw_only=True)
@@ -149,15 +149,15 @@ class Batch:
     """The vendor's own word, verbatim."""
     counts: Counts = Counts()
     progress: float | None = None
-    """From 0.0 to 1.0, or None where nothing sound is known."""
+    """From 0.0 to 1.0, or None if nothing reliable is known."""
     failures: tuple[ItemFailure, ...] = ()
     results: tuple[Any, ...] = field(default=(), repr=False, hash=False)
-    """What succeeded, item by item, as the vendor tells it (JSON values); mostly empty until the end."""
+    """The items that succeeded, as the vendor sends them (JSON values); mostly empty until the end."""
     created_at: datetime | None = None
-    """Aware, UTC; None where the vendor gives none or one without an offset."""
+    """Aware, UTC; None if the vendor gives none, or one without an offset."""
     updated_at: datetime | None = None
     read_at: datetime
-    """When the answer was there: aware, UTC, by this machine's clock."""
+    """When the response arrived (aware UTC, local clock)."""
     raw: object = field(repr=False, hash=False)
     """The generated model (`batchstatus_raw.*.models.BatchStatusResponse`), nulls left out."""
     payload: Any = field(repr=False, hash=False)
@@ -191,7 +191,7 @@ class Batch:
         return self
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what is known as JSON-ready values; `raw` and `payload` are left out."""
+        """Return the batch as JSON-ready values; `raw` and `payload` are left out."""
         fields = attrs.asdict(self, filter=lambda field, _: field.name not in {"raw", "payload"}, recurse=False)
         fields |= {
             "ref": str(self.ref),
@@ -209,7 +209,7 @@ class Batch:
 
 @frozen
 class Outcome:
-    """What became of one ref among many: a batch, or the error that kept it from being read to its end."""
+    """The outcome of one ref among many: a batch, or the error that came instead."""
 
     ref: BatchRef
     batch: Batch | None = None
@@ -224,5 +224,5 @@ class Outcome:
 
 
 def _shown(value: object) -> str:
-    """Return a caller's value for a message; of what is no text only the type, as its repr may be huge or raise."""
+    """Show a value in a message: text as is, anything else by type, since its repr may be huge or raise."""
     return f"{value!r:.80}" if isinstance(value, str) else type(value).__name__

@@ -58,7 +58,7 @@ class Content:
 
     def _drop(self, reason: str) -> bool:
         self._refuse(reason)
-        self._body.clear()  # what is left of it would be no JSON anyway
+        self._body.clear()  # the rest would not be JSON anyway
         return True
 
     def answer(self) -> Response:

@@ -108,7 +108,7 @@ class RememberingBackend(httpcore.AnyIOBackend):
         return _CappedStream(self._stream)
 
     async def forget(self) -> None:
-        """Close what was connected, if it is open."""
+        """Close the connection, if it is open."""
         if self._stream is not None:
             await self._stream.aclose()
 

@@ -1,4 +1,4 @@
-"""What an exception leaves of an exchange, in words of ours: its own may be empty, or hold a header."""
+"""Translate transport exceptions; the originals may be empty or contain headers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .body import BadContent, Content
 def error_outcome(content: Content | None, error: Exception, timeout: float) -> Response | TransportFailure:
     """Return the refusal that is whole enough, or why there is no answer."""
     if content is not None and content.is_refusal:
-        return content.answer()  # the vendor's no stands, even where its body breaks off
+        return content.answer()  # an error status counts even if its body is cut short
     if isinstance(error, BadContent):
         return TransportFailure(
             error=InvalidResponse, reason=str(error), status=error.status, cut_short=error.cut_short

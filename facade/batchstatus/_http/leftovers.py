@@ -10,7 +10,7 @@ import httpx
 def is_clean(transport: httpx.HTTPTransport | httpx.AsyncHTTPTransport) -> bool:
     """Return whether a connection is fit for another exchange: open, and with nothing left to read.
 
-    What came after the end of an answer would be taken for the next one, and where a vendor echoes no id, nobody could
+    Bytes after the end of a response would be taken for the next one, and if a vendor echoes no id, no check could
     tell (quirk G25).
     """
     connections: list[Any] = transport._pool.connections  # noqa: SLF001

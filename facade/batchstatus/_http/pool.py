@@ -1,4 +1,4 @@
-"""Which connections are free: the one used last goes first, and what idles for too long is closed.
+"""The idle connections of a client: the one used last is used first, and those that idle for too long are closed.
 
 One connection serves one exchange at a time. A pool that keeps all of them in one list, as HTTP libraries do, costs
 more for each exchange the more of them are under way; this costs the same for one and for a thousand.
@@ -30,7 +30,7 @@ Origin = tuple[str, str, int | None]
 
 @define(eq=False)
 class Connection(Generic[T]):
-    """One connection, or what will become one at its first use."""
+    """One connection; it is opened at its first use."""
 
     transport: T
     origin: Origin
@@ -58,7 +58,7 @@ class ConnectionPool(Generic[T]):
         self._lock = threading.Lock()
 
     def rebind(self, owner: object) -> bool:
-        """Return whether this process or event loop is another than before, where nothing can be used again."""
+        """Return whether this is another process or event loop than before; then no connection can be used again."""
         if owner == self._owner:
             return False
         self._forget(owner)
@@ -75,7 +75,7 @@ class ConnectionPool(Generic[T]):
         return Connection(self._make(origin), origin)
 
     def connect(self, connection: Connection[T]) -> Connection[T]:
-        """Return a new connection to where another leads."""
+        """Return a new connection to the origin of another one."""
         return Connection(self._make(connection.origin), connection.origin)
 
     def release(self, connection: Connection[T], owner: object) -> list[T]:

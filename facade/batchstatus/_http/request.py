@@ -26,7 +26,7 @@ STALE = (httpx.NetworkError, httpx.RemoteProtocolError)
 
 @frozen(kw_only=True)
 class Message:
-    """What is sent in one exchange."""
+    """The request of one exchange."""
 
     method: str
     url: str = field(repr=False)

@@ -49,7 +49,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command; name the nearest one where there is none."""
+        """Return the command; if there is none of that name, suggest the nearest one."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib  # noqa: PLC0415
 
@@ -74,7 +74,7 @@ class Commands(click.Group):
 
 EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 ended otherwise, 2 usage, 3 unknown batch,
 4 key missing or refused, 5 vendor unreachable or not understood, 8 still open, 124 timed out, 130 and 143 signals,
-141 nobody reads stdout."""
+141 stdout is closed."""
 
 
 @click.group(

@@ -1,4 +1,4 @@
-"""Follow batches to their ends: a live table on a terminal, data elsewhere; and what a signal does to it."""
+"""Follow batches to their ends: a live table on a terminal, data elsewhere; a signal ends it in order."""
 
 from __future__ import annotations
 

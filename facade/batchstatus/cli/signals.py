@@ -13,11 +13,11 @@ CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM came, and ends what runs as Ctrl-C does."""
+    """SIGTERM came; it ends a command as Ctrl-C does."""
 
 
 def handle_sigterm() -> None:
-    """Raise Terminated from now on when SIGTERM comes, where nothing else listens."""
+    """Raise Terminated from now on when SIGTERM comes and nothing else handles it."""
 
     def end(*_: object) -> NoReturn:
         raise Terminated
@@ -31,7 +31,7 @@ def code_of_signal(error: KeyboardInterrupt) -> int:
 
 
 def on_signal(heard: Callable[[], object]) -> list[int]:
-    """Call `heard` in the running loop at each signal; return where the exit codes of those that came will be."""
+    """Call `heard` in the running loop at each signal; return the list to which their exit codes are added."""
     import asyncio  # noqa: PLC0415
 
     loop, came = asyncio.get_running_loop(), list[int]()

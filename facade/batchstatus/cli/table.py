@@ -1,4 +1,4 @@
-"""What a person sees of batches: a table, a line for each change, a summary."""
+"""Batches for people: a table, a line for each change, a summary."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ WIDE = 118
 
 @frozen
 class Row:
-    """What the table says of one batch."""
+    """One row of the table."""
 
     ref: BatchRef
     state: str
@@ -64,7 +64,7 @@ class Row:
 
     @classmethod
     def of_tracked(cls, tracked: Tracked) -> Row:
-        """Return the row of what is tracked: what is wrong with it, and its labels."""
+        """Return the row of a tracked batch, with its error and its labels."""
         state, counts = tracked.state, tracked.counts
         refused = tracked.ended and tracked.error is not None
         name = "REFUSED" if refused else state.name if state else NOT_READ
@@ -82,19 +82,19 @@ class Row:
 
 
 def remark_on(state: BatchState | None, failed: int | None, messages: Sequence[str]) -> str:
-    """Return what a person has to know besides: that somebody is to act, or how many items failed and why the first."""
+    """Return the remark on a batch: that it needs approval, or how many items failed and why the first did."""
     if state is BatchState.REQUIRES_ACTION:
         return "needs approval"
     return ": ".join([*([f"{failed} failed"] if failed else []), *messages[:1]])
 
 
 def console(output: Output, *, stderr: bool = False) -> Console:
-    """Return where to draw, with colours unless they are not wanted; what is no terminal has room for all."""
+    """Return the console, in colour unless that is turned off; anything but a terminal has room for every column."""
     drawn = Console(no_color=output.no_color, stderr=stderr, highlight=False)
     if not drawn.is_terminal and "COLUMNS" not in os.environ:
         drawn.width = 200
     elif drawn.width < 1:
-        drawn.width = 80  # a width that is set stays: it is not set where a terminal may be made wider
+        drawn.width = 80  # set only here: a width that is set does not follow a resized terminal
     return drawn
 
 
@@ -145,7 +145,7 @@ def print_table(output: Output, rows: Sequence[Row]) -> None:
 
 
 def print_failures(output: Output, batches: Collection[Batch]) -> None:
-    """Print why batches ended badly, each message once for each batch, where it is no data."""
+    """Print to stderr why batches ended badly, each message once for each batch."""
     bad = [batch for batch in batches if batch.is_terminal and batch.failures]
     screen = console(output, stderr=True)
     for batch in bad[:MAX_FAILED_BATCHES]:
@@ -159,7 +159,7 @@ def print_failures(output: Output, batches: Collection[Batch]) -> None:
 
 
 def print_change(output: Output, change: Change) -> None:
-    """Print a change as a line: when, which batch, its state, how far it is, what is wrong."""
+    """Print a change as a line: its time, batch, state, progress and error."""
     screen, at, said = console(output), change.at.astimezone(), change.batch
     most = 46 if screen.width >= WIDE else 26
     when = f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%m-%d %H:%M}"
@@ -180,7 +180,7 @@ def print_change(output: Output, change: Change) -> None:
 
 
 def summary(batches: Collection[Batch], total: int, *, errors: int = 0, rest: float | None = None) -> Text:
-    """Return what became of `total` batches, in a line.
+    """Return a line that sums up `total` batches.
 
     Args:
         batches: Those that were read.
@@ -207,5 +207,5 @@ def summary(batches: Collection[Batch], total: int, *, errors: int = 0, rest: fl
 
 
 def print_summary(output: Output, batches: Collection[Batch], total: int, *, errors: int) -> None:
-    """Print what became of `total` batches, where it is no data."""
+    """Print the summary of `total` batches to stderr."""
     console(output, stderr=True).print(summary(batches, total, errors=errors))

@@ -1,4 +1,4 @@
-"""Where changes go: a stream, or a URL."""
+"""Destinations of changes: a stream, or a URL."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def to_url(url: str, timeout: float = 30.0) -> Delivery:
 
 
 class _ToURL:
-    """What `to_url` returns; its connections are closed with it."""
+    """The delivery that `to_url` returns; its connections are closed with it."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._url = url

@@ -62,7 +62,7 @@ class Dispatcher:
         """Try every undelivered change once."""
         if self._deliver is None:
             return
-        await retry_until_stored("what is due", self._store.retry_now)
+        await retry_until_stored("new due times", self._store.retry_now)
         now = time.time()
         while await self._begin(now, self._in_flight) or self._tasks:
             await asyncio.wait([*self._tasks], return_when=asyncio.FIRST_COMPLETED)

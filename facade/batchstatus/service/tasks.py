@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from .store import Change
 
 LOOK_INTERVAL = 1.0
-"""Seconds after which to look for what other processes have stored, or what is due again."""
+"""Seconds after which to look for changes of other processes, or due times that have come."""
 
 T = TypeVar("T")
 log = logging.getLogger("batchstatus")

@@ -43,11 +43,11 @@ class Watcher:
     """Reads the batches that a store tracks, for as long as it runs; other watchers of the store take the rest.
 
     Args:
-        store: Where the tracked batches stand, and where their changes go.
+        store: It has the tracked batches, and takes their changes.
         accounts: Their pace is kept in the store, and shared with the other processes that use it.
         deliver: Gets every change once it is stored; default: no deliveries.
         in_flight: Deliveries in flight at once.
-        **options: What `AsyncBatchClient` takes by keyword, such as `poll` and `on_event`.
+        **options: Keyword arguments of `AsyncBatchClient`, such as `poll` and `on_event`.
 
     Raises:
         ConfigurationError: `in_flight` is below 1; by `run` and `once`: there is no account, or two have the same name.
@@ -107,7 +107,7 @@ class Watcher:
         Batches that could not be read within `timeout` seconds stay open. Deliveries are tried once.
         """
         try:
-            # With an account of its own it has no part in what others share: they give up nothing for it.
+            # With an account of its own it has no share: the others give up nothing for it.
             refs = await self._claim(timeout + LEASE, {*self._account_refs, self.name})
             found: dict[BatchRef, Outcome] = {}
             if refs:
@@ -120,7 +120,7 @@ class Watcher:
             await self._release()
 
     async def _claim_while_running(self, watch_set: WatchSet, stop: asyncio.Event) -> None:
-        """Keep the watch set at what the store gives this watcher."""
+        """Keep the watch set equal to the claims of this watcher."""
         while not stop.is_set():
             try:
                 if await asyncio.to_thread(self._store.renew, self.name, LEASE) or self._is_unsure:
@@ -217,7 +217,7 @@ def pace_name(account: Account) -> str:
 
 
 def warm_up(accounts: Iterable[Account]) -> None:
-    """Load what a first request needs: a read that is late in its slot comes too close to the next one."""
+    """Load everything that a first request needs: a read that is late in its slot comes too close to the next one."""
     for account in accounts:
         try:
             account.request(account.PROBE_ID)

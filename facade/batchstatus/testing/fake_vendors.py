@@ -40,7 +40,7 @@ class FakeVendors:
     Attributes:
         clock: The clock of its clients.
         reads: Each exchange so far: when it began, in seconds of the clock, and the ref (without an account).
-        transport: What `BatchClient(..., transport=...)` takes.
+        transport: For `BatchClient(..., transport=...)`.
         async_transport: The same for AsyncBatchClient.
     """
 
@@ -53,12 +53,12 @@ class FakeVendors:
         self._lock = threading.Lock()
 
     def script(self, ref: str | BatchRef, *steps: Steplike) -> BatchRef:
-        """Say what is answered when a batch is read: one step after the other, the last one for ever.
+        """Set the responses about a batch: one step after the other; the last one repeats.
 
         Args:
             ref: The batch. Its account is not looked at: scripts go by vendor and id.
             *steps: A status word (a reading in the vendor's shape), an HTTP status (the vendor's error body), a dict
-                (the JSON of a 200), TransportError or RequestTimeout, or what `reading`, `refusal`, `failure` return.
+                (the JSON of a 200), TransportError or RequestTimeout, or a step by `reading`, `refusal`, `failure`.
 
         Raises:
             ValueError: Without a step, of a vendor that there is not, or for a ref that has a script.
@@ -83,14 +83,14 @@ class FakeVendors:
         )
 
     def assert_played(self) -> None:
-        """Raise AssertionError where a script has steps that nobody has read."""
+        """Raise AssertionError if a script has steps that were never read."""
         left = {str(script.ref): len(script.steps) - script.played for script in self._scripts.values()}
         unread = ", ".join(f"{count} of {ref}" for ref, count in left.items() if count > 0)
         if unread:
             raise AssertionError(f"steps of a script that were never read: {unread}")
 
     def play(self, request: Request) -> tuple[BatchRef, Step]:
-        """Return the step that a request meets, and count it; 404 where there is no script."""
+        """Return the step that a request meets, and count it; 404 if there is no script."""
         path = urlsplit(request.url).path
         while path not in self._scripts and "/" in path[1:]:  # a base_url may have a path of its own
             path = path[path.index("/", 1) :]
@@ -106,7 +106,7 @@ class FakeVendors:
 
 
 class Script:
-    """What is answered about one batch, and how much of it has been."""
+    """The responses about one batch, and how many of them were given."""
 
     def __init__(self, ref: BatchRef, steps: list[Step]) -> None:
         self.ref = ref
@@ -121,7 +121,7 @@ class FakeTransport:
         self._vendors = vendors
 
     def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
-        """Return what the next step of the script brings."""
+        """Return the outcome of the script's next step."""
         ref, played = self._vendors.play(step.request)
         self._vendors.clock.sleep(min(played.seconds, timeout))
         return outcome(ref, played, timeout)
@@ -140,7 +140,7 @@ class AsyncFakeTransport:
         self._vendors = vendors
 
     async def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
-        """Return what the next step of the script brings."""
+        """Return the outcome of the script's next step."""
         ref, played = self._vendors.play(step.request)
         await self._vendors.clock.sleep_async(min(played.seconds, timeout))
         return outcome(ref, played, timeout)

@@ -1,4 +1,4 @@
-"""What a scripted vendor answers: a script's steps, and the answers that they are."""
+"""The steps of a script, and the responses that they make."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ Steplike: TypeAlias = Step | str | int | dict[str, Any] | type[TransportError]
 
 
 def step(given: Steplike) -> Step:
-    """Return the step that its short form stands for; raise ValueError where it stands for none."""
+    """Return the step of a short form; raise ValueError if it is not one."""
     if isinstance(given, Step):
         return given
     if isinstance(given, str):
@@ -78,13 +78,13 @@ def step(given: Steplike) -> Step:
 
 
 def outcome(ref: BatchRef, step: Step, timeout: float) -> Response | TransportFailure:
-    """Return what a transport brings where a read of `ref` meets a step, and has so many seconds."""
+    """Return the outcome of an exchange about `ref` that meets a step and has so many seconds."""
     if step.seconds >= timeout:
         return TransportFailure(
             error=RequestTimeout, reason=f"no complete answer within {timeout:.3g} s, as the script has it"
         )
     if step.error is not None:
-        return TransportFailure(error=step.error, reason="nobody answers, as the script has it")
+        return TransportFailure(error=step.error, reason="no response, as the script has it")
     content = step.payload
     if content is None:
         content = _body(ref, step) if step.status == 200 else simulated_vendors()[ref.vendor].error_body(step.status)

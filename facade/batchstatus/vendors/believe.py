@@ -26,10 +26,10 @@ class Believe(Account):
     Args:
         api_key: The key for the header `x-believe-api-key`, with the scope `burn` or `airdrop` (P-B L15): text, or a
             function that returns the current key (for rotation).
-        base_url: Where the API is, without `/v1/...`; must be https, except on loopback.
-        name: The name in refs (`believe/acme:550e8400-...`) where a client has several accounts at Believe.
+        base_url: The API's address, without `/v1/...`; must be https, except on loopback.
+        name: The name in refs (`believe/acme:550e8400-...`) if a client has several accounts at Believe.
         rate_limit: How often the key may be used; None: as often as a caller likes (P-B L27).
-        states: Further status words and what they mean, compared without case; they win over the built-in ones.
+        states: Further status words and their states, compared without case; they win over the built-in ones.
         allow_insecure: Whether a base_url with http is good off loopback too. Keys then travel in the clear.
 
     Raises:
@@ -114,7 +114,7 @@ class Believe(Account):
 
 
 def _check_results(body: Mapping[str, Any]) -> None:
-    """Raise TypeError where a result is no object: the raw model would take a list of pairs for one."""
+    """Raise TypeError if a result is not an object: the raw model would take a list of pairs for one."""
     for name in ("initResult", "executeResult"):
         result = body.get(name) or {}
         bundles = result.get("successfulExecutions", []) if isinstance(result, dict) else None

@@ -26,11 +26,11 @@ class Gameball(Account):
     Args:
         api_key: The key for the header `apikey`: text, or a function that returns the current key (for rotation).
         secret_key: The key for the header `secretkey`, likewise; the status needs both (P-G L68-83).
-        base_url: Where the API is, without `/api/...`; must be https, except on loopback.
-        name: The name in refs (`gameball/acme:1748392`) where a client has several accounts at Gameball.
+        base_url: The API's address, without `/api/...`; must be https, except on loopback.
+        name: The name in refs (`gameball/acme:1748392`) if a client has several accounts at Gameball.
         rate_limit: How often the account may be asked; None: as often as a caller likes. That batch reads fall under
             Gameball's limits is inferred (G21); the other one, 30 in a second, is kept by the even spacing.
-        states: Further status words and what they mean, compared without case; they win over the built-in ones.
+        states: Further status words and their states, compared without case; they win over the built-in ones.
         allow_insecure: Whether a base_url with http is good off loopback too. Keys then travel in the clear.
 
     Raises:
@@ -131,7 +131,7 @@ class Gameball(Account):
 
 
 def _is_tutorial(body: Mapping[str, Any]) -> bool:
-    """Return whether the body has the tutorials' shape; the spec's fields decide where both are there."""
+    """Return whether the body has the tutorials' shape; the spec's fields decide if both are there."""
     spec = {"totalItems", "processedItems", "failedItems", "results", "errors"}
     tutorials = {"totalCount", "finishedCount", "errorCount", "response"}
     return spec.isdisjoint(body) and not tutorials.isdisjoint(body)

@@ -1,1 +1,1 @@
-"""One read: what is sent, how a response becomes a Batch, and when to try again."""
+"""One read: its request, how a response becomes a Batch, and when to try again."""

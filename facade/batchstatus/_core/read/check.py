@@ -17,7 +17,7 @@ from .response import http_date
 
 @frozen(kw_only=True)
 class AccountCheck:
-    """What one request found out about an account."""
+    """The findings of one request about an account."""
 
     account: Account
     error: BatchStatusError | None

@@ -41,7 +41,7 @@ def decode(body: bytes) -> Any:
 
 
 def _ends_early(error: json.JSONDecodeError) -> bool:
-    """Return whether the text stops where more would make it JSON."""
+    """Return whether the text ends too early: more of it could make it JSON."""
     rest = error.doc[error.pos :].strip()
     if error.msg.startswith("Invalid \\u"):
         return len(rest) < len("uXXXX") + 1
@@ -87,7 +87,7 @@ def number(value: object) -> float | None:
 def text(value: object) -> str | None:
     """Return non-empty text, whole numbers in decimal digits included; None for all else.
 
-    At most 500 characters, and what is not printable is escaped, so that it can stand in a message or a log.
+    At most 500 characters; those that are not printable are escaped, so that it can stand in a message or a log.
     """
     if isinstance(value, float) and value.is_integer():
         value = int(value)

@@ -40,7 +40,7 @@ class ActiveRead:
 
     read: Read
     line: Line | None
-    """Where it stands first, until it has its first slot."""
+    """Its line, until it has its first slot."""
 
 
 @frozen(eq=False)
@@ -58,9 +58,9 @@ class ManyReads:
     100,000 refs few reads exist at once.
 
     Args:
-        refs: What to read, by account.
+        refs: The batches to read, by account.
         begin: Makes the read of a ref from its account, the ref, and the time now.
-        events: What the reads tell, oldest first; the driver passes it on.
+        events: The events of the reads, oldest first; the driver passes them on.
         in_flight: Exchanges in flight at once, at most.
     """
 
@@ -100,16 +100,16 @@ class ManyReads:
         return Sleep(math.inf) if self._room < self.in_flight else None
 
     def stop(self) -> None:
-        """Begin nothing more; what has begun ends by itself."""
+        """Begin no more reads; those in flight end by themselves."""
         self._ready.clear()
 
     def take_result(self, step: StartRead, result: StepResult) -> None:
-        """Take the result of an exchange in, and add what it means to the events."""
+        """Take the result of an exchange in, and add its events."""
         self._room += 1
         self._advance(step.active, result, result.monotonic)
 
     def _advance(self, active: ActiveRead, result: StepResult | None, now: float) -> StartRead | None:
-        """Let a read decide what comes next; return what it sends."""
+        """Let a read go on; return its next request, if it has one now."""
         try:
             step = next(active.read) if result is None else active.read.send(result)
         except (StopIteration, BatchStatusError):  # its last event says how it ended

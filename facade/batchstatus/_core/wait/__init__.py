@@ -1,1 +1,1 @@
-"""Waiting: when to poll which batch next, and what ends a wait."""
+"""Waiting: when to poll which batch next, and when a wait ends."""

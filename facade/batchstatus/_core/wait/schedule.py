@@ -142,7 +142,7 @@ class Schedule:
         return StartPoll(progress, queue, SendRequest(request, deadline, self._retry.max_body), due, now)
 
     def take_result(self, poll: StartPoll, result: StepResult) -> None:
-        """Take the result of a poll in, and add what it means to the events."""
+        """Take the result of a poll in, and add its events."""
         self._room += 1
         now, progress, queue = result.monotonic, poll.progress, poll.queue
         duration, queued = now - poll.started, poll.started - poll.due
@@ -303,7 +303,7 @@ class OpenSchedule(Schedule):
         self._queue_of: dict[Account, Queue] = {}
         self._by_ref: dict[BatchRef, BatchProgress] = {}
         self._inbox: deque[tuple[BatchRef, Account | None]] = deque()
-        """What is to be added, with its account, or discarded, with None; a deque, since threads share it."""
+        """Refs to add, with their accounts, and refs to discard, with None; a deque, since threads share it."""
 
     def add(self, refs: Mapping[BatchRef, Account]) -> None:
         """Add refs, to be read at once in their order; those that are open already stay as they are."""
@@ -340,7 +340,7 @@ class OpenSchedule(Schedule):
         return False
 
     def _end_some(self, kind: type[WaitError], now: float, utc: datetime) -> None:
-        """End the wait; what is open is left as it is."""
+        """End the wait; open batches are left as they are."""
 
     def _done(self, event: Event) -> None:
         self._by_ref.pop(event.ref, None)

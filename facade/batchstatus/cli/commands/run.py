@@ -18,7 +18,7 @@ from batchstatus.service import Change, Delivery, Store, Watcher, to_url
 
 
 @click.command("run")
-@option("--once", is_flag=True, help="Read each open batch once, deliver what has changed, and leave.")
+@option("--once", is_flag=True, help="Read each open batch once, deliver the changes, and exit.")
 @option(
     "--deliver",
     metavar="URL",

@@ -28,9 +28,9 @@ class Label(click.ParamType[tuple[str, str]]):
         return name, text
 
 
-def labelled(what: str) -> Callable[[F], F]:
+def labelled(help_text: str) -> Callable[[F], F]:
     """Return the option --label."""
-    return option("--label", "labels", type=Label(), multiple=True, help=what)
+    return option("--label", "labels", type=Label(), multiple=True, help=help_text)
 
 
 from_file = option("--from-file", "file", type=click.Path(allow_dash=True, dir_okay=False),
@@ -45,7 +45,7 @@ def command() -> None:
 
 @command.command("add")
 @click.argument("refs", nargs=-1)
-@labelled("What to know the batches by; a label that one has already is set anew.")
+@labelled("A label for the batches; it replaces one of the same name.")
 @from_file
 @global_options
 @click.pass_obj
@@ -111,7 +111,7 @@ def rm(
 @global_options
 @click.pass_obj
 def list_(context: Context, *, labels: tuple[tuple[str, str], ...], open_only: bool) -> int:
-    """List what is tracked, as it was last read."""
+    """List the tracked batches with their last reading."""
     with context.store(make=False) as store:
         found = store.tracked(labels=dict(labels), open_only=open_only)
     if context.output.format == "table":

@@ -1,4 +1,4 @@
-"""`batchstatus wait`: until batches have ended, or are where they are wanted."""
+"""`batchstatus wait`: wait until batches have ended, or have reached a state."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ LOOK = 90.0
     type=click.Choice(GOALS),
     default="terminal",
     show_default=True,
-    help="What to wait for.",
+    help="The state to wait for.",
 )
 @option("--timeout", type=Duration(), default="30m", show_default=True, help="For all of them; 0 looks once.")
 @option("--any", "any_of", is_flag=True, help="End when one is there.")
 @option(
     "--fail-fast",
     is_flag=True,
-    help="End when one has ended otherwise; what is waited for is succeeded, unless --for says else.",
+    help="End when one has ended otherwise; implies --for succeeded, unless --for is given.",
 )
 @global_options
 @click.pass_obj

@@ -56,7 +56,7 @@ class Connection:
                 raise
 
     def rows(self, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        """Return what a query finds."""
+        """Return the rows of a query."""
         with self.exclusive() as connection:
             return connection.execute(query, values).fetchall()
 

@@ -1,4 +1,4 @@
-"""Who reads what: each open ref has one watcher at a time, and what a dead one had goes to the others at once.
+"""Leases: each open ref has one watcher at a time, and the refs of a dead watcher go to the others at once.
 
 A watcher holds a lock on a file of its own next to the store; the kernel lets go of it however the process ends. Its
 lease is for a process that hangs, and for systems that have no such locks.

@@ -9,7 +9,7 @@ from .records import Change, change, printable
 from .tracking import FROM_CHANGES, number_of
 
 MAX_PAUSE = 3600.0
-"""Seconds: what is due later than so tells that the clock was put back, and is due now."""
+"""Seconds: a due time further ahead shows that the clock was set back; such a change is due now."""
 DUE = """
     SELECT change FROM outbox
     WHERE sent_at IS NULL AND watcher IS NULL AND due NOT BETWEEN :now AND :latest AND NOT EXISTS (
@@ -23,14 +23,14 @@ DUE = """
 
 
 def undelivered(connection: sqlite3.Connection, now: float, limit: int) -> list[Change]:
-    """Return what is to be delivered now."""
+    """Return the changes that are due."""
     query = f"{FROM_CHANGES} WHERE change IN ({DUE}) ORDER BY due, change"
     values = {"now": now, "latest": time.time() + MAX_PAUSE, "limit": limit}
     return [*map(change, connection.execute(query, values))]
 
 
 def take(connection: sqlite3.Connection, now: float, limit: int, owner: str) -> list[Change]:
-    """Return what is to be delivered now, and keep it from other watchers."""
+    """Return the changes that are due, and keep them from other watchers."""
     if not connection.execute("SELECT 1 FROM watchers WHERE name = ?", (owner,)).fetchone():
         return []  # its lease has run out: others deliver for it
     found = undelivered(connection, now, limit)

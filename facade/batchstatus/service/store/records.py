@@ -1,4 +1,4 @@
-"""What a store tells: batches that are tracked, and what has changed about them."""
+"""The records of a store: tracked batches, and their changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from attrs import field, frozen
 from batchstatus import Batch, BatchRef, BatchState, Counts
 
 SCHEMA = 1
-"""The version of what `Change.to_dict` returns: it changes when a field changes its meaning or goes."""
+"""The version of `Change.to_dict`: it changes when a field changes its meaning or is dropped."""
 
 
 @frozen(kw_only=True)
@@ -34,7 +34,7 @@ class Tracked:
     ended: bool = False
     """Whether it is read no more: its state is terminal, or the vendor has refused it."""
     error: str | None = None
-    """Why the vendor has refused it, or what keeps it from being read just now."""
+    """Why the vendor has refused it, or why it cannot be read just now."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON-ready values."""
@@ -59,18 +59,18 @@ class Change:
     at: datetime
     """When it was stored: aware, UTC, by this machine's clock."""
     batch: dict[str, Any] | None = field(default=None, hash=False)
-    """What `Batch.to_dict()` said, with `results` None before the end; None where the vendor has refused it."""
+    """`Batch.to_dict()`, with `results` None before the end; None if the vendor has refused the batch."""
     error: str | None = None
     attempts: int = field(default=0, eq=False)
     """How often its delivery has failed."""
 
     @property
     def id(self) -> str:
-        """What names it for ever: `vendor/account:id#sequence`, or `vendor:id#sequence`."""
+        """Its name: `vendor/account:id#sequence`, or `vendor:id#sequence`."""
         return f"{self.ref}#{self.sequence}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a consumer gets, as JSON-ready values."""
+        """Return the change for a consumer, as JSON-ready values."""
         return {
             "schema": SCHEMA,
             "id": self.id,
@@ -123,7 +123,7 @@ def change(row: tuple[Any, ...]) -> Change:
 
 
 def reading(batch: Batch) -> str:
-    """Return what makes two readings of a batch the same: state, word and counts, as JSON."""
+    """Return state, vendor's status and counts as JSON: if they are equal, two readings are the same."""
     return json.dumps([batch.state, batch.vendor_status, attrs.asdict(batch.counts)])
 
 

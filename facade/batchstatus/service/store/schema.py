@@ -89,7 +89,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         f"PRAGMA application_id = {APPLICATION_ID}",
     ),
 )
-"""What leads from each `user_version` to the next; what was released once is never edited."""
+"""The steps from each `user_version` to the next; one that was released is never edited."""
 
 
 def connect(path: Path, *, synchronous: str = "FULL", busy_timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
@@ -114,7 +114,7 @@ def prepare(path: Path) -> None:
         raise ConfigurationError(f"a store needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Only a new file, which nobody has a lock on: closing one drops all locks that this process has on it.
+        # Only a new file, which is not locked: closing one drops all locks that this process has on it.
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):

@@ -3,7 +3,7 @@
     with Store() as store:
         store.track(["gameball:1748392"], labels={"campaign": "spring"})
 
-`batchstatus.service` reads what a store tracks. No key ever comes into the file.
+A `Watcher` reads the tracked batches. No key is ever written to the file.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ class Store:
 
     Raises:
         ConfigurationError: The file cannot be opened, is no store, or was written by a newer version.
-        sqlite3.OperationalError: By any call, where the disk is full or another process keeps the file to itself.
+        sqlite3.OperationalError: By any call, if the disk is full or another process keeps the file locked.
     """
 
     def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
@@ -93,14 +93,14 @@ class Store:
             return tracking.untrack(connection, parsed)
 
     def tracked(self, *, labels: Mapping[str, str] | None = None, open_only: bool = False) -> list[Tracked]:
-        """Return what is followed, in the order in which it was added: all with these labels, or the open ones."""
+        """Return the tracked batches in the order of their adding: those with these labels, or the open ones."""
         only = " AND NOT ended" if open_only else ""
         rows = self._work.rows(f"SELECT {TRACKED} FROM refs WHERE tracked{only} ORDER BY added_at, n")
         wanted = _checked(labels).items()
         return [found for found in map(tracked, rows) if wanted <= found.labels.items()]
 
     def record(self, batch: Batch) -> Change | None:
-        """Store a reading; return the change that it is, now in the outbox too, or None where it is none."""
+        """Store a reading; return the change, which is in the outbox now, or None if nothing has changed."""
         return next(iter(self.record_all([batch])), None)
 
     def record_all(self, batches: Iterable[Batch]) -> list[Change]:
@@ -119,7 +119,7 @@ class Store:
             return tracking.record_refusal(connection, BatchRef.parse(ref), str(error))
 
     def record_error(self, ref: str | BatchRef, error: BaseException | str) -> None:
-        """Note what keeps a batch from being read, for `Tracked.error`; the next reading takes it back."""
+        """Store why a batch cannot be read, for `Tracked.error`; the next reading clears it."""
         with self._work.transaction() as connection:
             tracking.record_error(connection, BatchRef.parse(ref), str(error))
 
@@ -140,12 +140,12 @@ class Store:
             return tracking.changes(connection, since, after, limit)
 
     def undelivered(self, now: float | None = None, limit: int = 100, *, owner: str | None = None) -> list[Change]:
-        """Return what is to be delivered by now (seconds since 1970), of each batch the oldest.
+        """Return the changes that are due for delivery by now (seconds since 1970), of each batch the oldest.
 
         Args:
             now: Default: the present.
             limit: The first so many.
-            owner: A watcher that has a claim; what is returned is then its own until `delivered` or `postpone`.
+            owner: A watcher that has a claim; the changes are then its own until `delivered` or `postpone`.
         """
         now = time.time() if now is None else now
         with self._work.exclusive() as connection:
@@ -179,7 +179,7 @@ class Store:
         Args:
             owner: The watcher's name, which no other living one may have.
             seconds: For how long, unless it renews its lease.
-            account_refs: What it has accounts for: "believe", "believe/acme"; default: anything.
+            account_refs: The accounts that it has: "believe", "believe/acme"; default: any.
         """
         with self._work.transaction() as connection:
             leases.claim(connection, self._locks, owner, account_refs=account_refs, seconds=seconds)
@@ -192,12 +192,12 @@ class Store:
 
     def release(self, owner: str) -> None:
         """Give up all that a watcher has, for others to take."""
-        self._locks.release(owner)  # first: where the store takes nothing just now, the others see it all the same
+        self._locks.release(owner)  # first: even if the store cannot be written just now, the others see it
         with self._work.transaction() as connection:
             leases.release(connection, owner)
 
     def account_refs(self) -> set[str]:
-        """Return where the open refs are: "believe", "believe/acme"."""
+        """Return the accounts of the open refs: "believe", "believe/acme"."""
         return {
             account_ref
             for (account_ref,) in self._work.rows("SELECT DISTINCT account_ref FROM refs WHERE tracked AND NOT ended")
@@ -208,7 +208,7 @@ class Store:
 
         Args:
             credential: A name for the account that tells nothing of its keys; it is stored.
-            limit: What the vendor takes from it.
+            limit: The vendor's limit for it.
         """
         return StorePace(self._paces, credential, limit)
 
@@ -228,7 +228,7 @@ class Store:
         return {"path": str(self.path), "integrity_check": sound, "version": version, **self.counts()}
 
     def close(self) -> None:
-        """Close the file and give up what this process has claimed; a second time does nothing."""
+        """Close the file and release the claims of this process; a second time does nothing."""
         self._locks.close()
         for link in (self._changes, self._work, self._paces):
             link.close()
@@ -243,7 +243,7 @@ class Store:
 
 
 def _checked(labels: Mapping[str, str] | None) -> dict[str, str]:
-    """Return the labels; raise ConfigurationError where they are none."""
+    """Return the labels; raise ConfigurationError if they are not text."""
     labels = {} if labels is None else labels
     if not isinstance(labels, Mapping) or not all(isinstance(text, str) for pair in labels.items() for text in pair):
         raise ConfigurationError(f"labels map text to text, such as {{'campaign': 'spring'}}, not {labels!r:.80}")

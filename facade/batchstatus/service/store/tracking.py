@@ -30,7 +30,7 @@ def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapp
             continue
         number, tracked, before = found
         if not tracked:
-            # What the vendor refused is tried anew; what has ended by its state has ended for ever.
+            # A refused batch is tried again; one with a terminal state has ended for good.
             again = "tracked = 1, ended = ended AND error IS NULL, error = NULL, labels = '{}', added_at = ?"
             connection.execute(f"UPDATE refs SET {again} WHERE n = ?", (time.time(), number))
             new, before = new + 1, "{}"
@@ -52,12 +52,12 @@ def untrack(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
 
 
 def tell_watchers(connection: sqlite3.Connection) -> None:
-    """Let every watcher look again at what it is to read."""
+    """Make every watcher claim again."""
     connection.execute("UPDATE work SET version = version + 1")
 
 
 def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
-    """Store a reading, and the change that it is; None where it changes nothing, comes late, or is not wanted."""
+    """Store a reading and its change; None if it changes nothing, comes late, or the batch is not open."""
     query = "SELECT n, reading, read_at FROM refs WHERE ref = ? AND tracked AND NOT ended"
     found = connection.execute(query, (str(batch.ref),)).fetchone()
     if found is None:
@@ -77,7 +77,7 @@ def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
 
 
 def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) -> Change | None:
-    """Store that the vendor has refused a batch for good; None where that is not wanted."""
+    """Store that the vendor has refused a batch for good; None if the batch is not open."""
     query = "SELECT n, reading FROM refs WHERE ref = ? AND tracked AND NOT ended"
     found = connection.execute(query, (str(ref),)).fetchone()
     if found is None:
@@ -88,7 +88,7 @@ def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) ->
 
 
 def record_error(connection: sqlite3.Connection, ref: BatchRef, error: str) -> None:
-    """Note what keeps a batch from being read."""
+    """Store why a batch cannot be read."""
     query = "UPDATE refs SET error = ? WHERE ref = ? AND tracked AND NOT ended"
     connection.execute(query, (printable(error), str(ref)))
 
@@ -116,7 +116,7 @@ def _add(
 
 
 def is_change(connection: sqlite3.Connection, batch: Batch) -> bool:
-    """Return whether a reading may be a change; where it is none, note its time."""
+    """Return whether a reading may be a change; if it is not, store its time."""
     query = "UPDATE refs SET read_at = ?, error = NULL WHERE ref = ? AND reading = ? AND tracked AND NOT ended"
     values = (batch.read_at.timestamp(), str(batch.ref), reading(batch))
     return not connection.execute(query, values).rowcount
@@ -137,7 +137,7 @@ def changes(connection: sqlite3.Connection, since: datetime | None, after: str |
 
 
 def number_of(connection: sqlite3.Connection, name: str) -> int:
-    """Return the number of the change with an id; raise ConfigurationError where there is none."""
+    """Return the row number of the change with an id; raise ConfigurationError if there is none."""
     ref, _, sequence = printable(name).rpartition("#")
     query = "SELECT n FROM changes WHERE ref = (SELECT n FROM refs WHERE refs.ref = ?) AND sequence = ?"
     found = connection.execute(query, (ref, sequence)).fetchone()

@@ -1,4 +1,4 @@
-"""What a simulated Believe answers; the page documents no 429, so that one is invented."""
+"""The simulated Believe; the page documents no 429, so that one is invented."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ SECONDS = 25.0
 
 
 def main() -> int:
-    """Run `batchstatus watch`; a terminal shows the table as it moves, anything else what became of them."""
+    """Run `batchstatus watch`; a terminal shows the table as it moves, anything else shows the ends."""
     with Simulator() as simulator:
         refs = [str(ref) for ref in add_samples(simulator, BATCHES, SECONDS)]
         print(f"Two vendors, simulated at {simulator.url}; their batches end within {SECONDS:.0f} s.\n", flush=True)

@@ -1,4 +1,4 @@
-"""What a simulated Gameball answers.
+"""The simulated Gameball.
 
 The page documents no shape for the items of `results` and `errors`, nor for a 429: those here are invented.
 """

@@ -1,4 +1,4 @@
-"""Simulated batches, the quirks that can be switched on, and what a simulated vendor has to know.
+"""Simulated batches, the quirks that can be switched on, and the base class of simulated vendors.
 
 Each vendor has a file of its own beside this one; it is found by the vendor's name.
 """
@@ -23,7 +23,7 @@ PENDING_SHARE = 0.2
 
 
 class Quirk(Enum):
-    """What a vendor may do differently from its page; each can be switched on for one batch or for all."""
+    """A way in which a vendor may depart from its page; each can be switched on for one batch or for all."""
 
     TUTORIAL_SHAPE = "Gameball: the tutorials' body with their words and explicit nulls, no id (G10, G13, G25)"
     EMPTY_OBJECT = "Gameball: {} is a valid 200 (G6)"
@@ -90,7 +90,7 @@ class Query:
 
 
 class SimulatedVendor(ABC):
-    """What a simulated vendor answers."""
+    """The responses of a simulated vendor."""
 
     name: ClassVar[str]
     PATH: ClassVar[str]

@@ -32,14 +32,14 @@ class Simulator:
     """Simulates all vendors.
 
     Args:
-        quirks: What the vendors do differently from their pages, for every batch.
+        quirks: How the vendors depart from their pages, for every batch.
         limits: Whether the documented rate limits hold.
         clock: Seconds, for lifecycles and limits; a test may put its own there.
         epoch: When every batch was created, as its body tells it; default: now.
 
     Attributes:
         app: The ASGI application, for use in process.
-        url: Where it listens, or listened last; empty before that.
+        url: Its address, or the last one; empty before it has started.
         reads: The path of each request so far, percent signs decoded.
     """
 
@@ -88,7 +88,7 @@ class Simulator:
             seconds: How long a moving batch takes: pending for a fifth of it, then under way. 0: it has ended.
             total: Its items.
             failed: How many of them fail.
-            quirks: What the vendor does differently for this batch.
+            quirks: How the vendor departs from its page for this batch.
         """
         if not 0 <= failed <= total:
             raise ValueError(f"of {total} items {failed} cannot fail; Quirk.CONTRADICTION has such counts")
@@ -111,7 +111,7 @@ class Simulator:
         """Return an account at each vendor, with keys that the simulator accepts; unpaced, if it has no limits.
 
         Args:
-            **options: What all of their classes take by keyword, such as `rate_limit` or `states`.
+            **options: Keyword arguments of all account classes, such as `rate_limit` or `states`.
         """
         if not self._limited:
             options = {"rate_limit": None, **options}

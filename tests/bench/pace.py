@@ -11,7 +11,7 @@ from batchstatus import Believe, Gameball
 from batchstatus._core.pacing import PaceState
 from batchstatus._core.read.messages import Response
 from batchstatus._core.wait.queue import Queue
-from batchstatus.testing.simulator.server import BELIEVE_LIMITS, GAMEBALL_LIMITS
+from batchstatus.testing.simulator.model import simulated_vendors
 
 BATCHES = 1_000
 JITTER = 0.09
@@ -19,12 +19,13 @@ TOO_MANY = Response(status=429, headers={}, body=b"")
 
 
 def figures() -> Iterator[Figure]:
-    for vendor, limits in ((Believe, BELIEVE_LIMITS), (Gameball, GAMEBALL_LIMITS)):
+    for vendor in (Believe, Gameball):
+        limits = simulated_vendors()[vendor.vendor].LIMITS
         arrivals, refused = arrive(PaceState.of_limit(vendor.RATE_LIMIT).spacing, limits)
-        yield Figure(f"{BATCHES} {vendor.name} batches at once: answered 429, of {len(arrivals):,} reads", refused, 0)
+        yield Figure(f"{BATCHES} {vendor.vendor} batches at once: answered 429, of {len(arrivals):,} reads", refused, 0)
         for most, span in limits:
             found = fullest(arrivals, span)
-            yield Figure(f"{BATCHES} {vendor.name} batches at once: most in any {span:.0f} s", found, most)
+            yield Figure(f"{BATCHES} {vendor.vendor} batches at once: most in any {span:.0f} s", found, most)
 
 
 def arrive(gap: float, limits: tuple[tuple[int, float], ...]) -> tuple[list[float], int]:
@@ -41,8 +42,8 @@ def arrive(gap: float, limits: tuple[tuple[int, float], ...]) -> tuple[list[floa
         if any(len([at for at in arrivals[-most - 1 :] if at > now - span]) > most for most, span in limits):
             refused += 1
             return TOO_MANY
-        seen[read.track.ref.id] = seen.get(read.track.ref.id, 0) + 1
-        return ENDED if seen[read.track.ref.id] == 3 else RUNNING
+        seen[read.progress.ref.id] = seen.get(read.progress.ref.id, 0) + 1
+        return ENDED if seen[read.progress.ref.id] == 3 else RUNNING
 
     play(wait, answer, takes=lambda: 2 * draw.uniform(0, JITTER))
     return arrivals, refused

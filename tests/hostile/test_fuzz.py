@@ -611,7 +611,7 @@ def collected(status, encoding, pieces, limit):
             assert len(content._body) <= content._limit <= limit
             if is_enough:
                 break
-        return content.answer()
+        return content.response()
     except BadContent as error:
         return error
 

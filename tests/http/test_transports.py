@@ -68,7 +68,7 @@ def test_no_server_holds_a_read_beyond_its_budget(reader, script):
     with serving(script) as server:
         client = reader(Believe(KEY, rate_limit=None, base_url=server.url))
         started = time.monotonic()
-        with pytest.raises(RequestTimeout, match="no complete answer within"):
+        with pytest.raises(RequestTimeout, match="no complete response within"):
             client.get("believe:1", timeout=0.5)
         assert elapsed(started) < 0.75
 

@@ -1,4 +1,4 @@
-"""The README's examples run as they stand and print what it says; its commands exist."""
+"""The examples of the documents run as they are and print the documented output; their commands and links exist."""
 
 from __future__ import annotations
 
@@ -10,29 +10,28 @@ from pathlib import Path
 
 import pytest
 from batchstatus import BatchState, Believe, Gameball
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Simulator
+from batchstatus.testing.simulator import Simulator
 
 ROOT = Path(__file__).parent.parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = re.findall(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", README, re.MULTILINE | re.DOTALL)
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PYTHON = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
+EXAMPLES = [
+    pytest.param(*example.groups(""), id=f"{path.stem}-{number}")
+    for path in DOCUMENTS
+    for number, example in enumerate(PYTHON.finditer(path.read_text(encoding="utf-8")))
+]
 
 
-@pytest.mark.parametrize(("code", "output"), EXAMPLES, ids=[str(number) for number in range(len(EXAMPLES))])
-def test_an_example_prints_what_the_readme_says(code, output, tmp_path):
+@pytest.mark.parametrize(("code", "output"), EXAMPLES)
+def test_an_example_prints_its_output(code, output, tmp_path):
+    """Every Python block of the documents runs as it is."""
     clock = [0.0]
     with Simulator(clock=lambda: clock[0], epoch=datetime(2025, 1, 27, 12, tzinfo=UTC)) as simulator:
         simulator.add("gameball", id="1748392", status="completed" if "client.wait" in code else "processing")
         simulator.add("believe", id="550e8400-e29b-41d4-a716-446655440000", status="FINALIZED", seconds=600)
-        environ = {
-            "GAMEBALL_API_KEY": GAMEBALL_KEY,
-            "GAMEBALL_SECRET_KEY": GAMEBALL_SECRET,
-            "BELIEVE_API_KEY": BELIEVE_KEY,
-            "GAMEBALL_BASE_URL": simulator.url,
-            "BELIEVE_BASE_URL": simulator.url,
-        }
         run = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
-            env=environ,
+            env=simulator.environment(),
             cwd=tmp_path,
             capture_output=True,
             text=True,
@@ -43,21 +42,32 @@ def test_an_example_prints_what_the_readme_says(code, output, tmp_path):
 
 
 def test_there_are_examples_of_each_kind():
-    assert len(EXAMPLES) == 7
-    assert sum(1 for _, output in EXAMPLES if output) == 5
+    assert len(EXAMPLES) == 9
+    assert sum(1 for example in EXAMPLES if example.values[1]) == 7
 
 
-def test_every_target_that_the_readme_names_exists_and_every_target_has_a_description():
+def test_the_readme_is_short():
+    assert len(DOCUMENTS[0].read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_links_between_documents_lead_somewhere():
+    for path in (*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"):
+        for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
+            assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_every_documented_target_exists():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = set(re.search(r"\.PHONY: (.*)", makefile)[1].split())
-    assert set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", README, re.MULTILINE)) <= targets
+    for path in (*DOCUMENTS, ROOT / "CONTRIBUTING.md"):
+        assert set(re.findall(r"(?:^\$ |`)make ([a-z-]+)", path.read_text(encoding="utf-8"), re.MULTILINE)) <= targets
     assert set(re.findall(r"^([a-z-]+):.*  ## \w", makefile, re.MULTILINE)) == targets
 
 
 @pytest.mark.parametrize("vendor", [Gameball, Believe])
 def test_the_table_of_words_is_the_vendors(vendor):
     told = {}
-    for line in README.splitlines():
+    for line in (ROOT / "docs" / "reading.md").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"| {vendor.__name__} "):
             words, states = (cell.strip() for cell in line.strip("|").split("|"))
             groups = words.removeprefix(f"{vendor.__name__} ").split(" · ")

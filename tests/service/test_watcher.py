@@ -226,7 +226,7 @@ def test_a_wait_that_breaks_is_begun_anew(monkeypatch, caplog):
 
     class BreakingFollow(FakeFollow):
         async def outcomes(self):
-            await asyncio.sleep(0.05)  # by then the refs are there
+            await self.came.wait()
             if len(self.client.follows) == 1:
                 raise RuntimeError("a bug")
             await asyncio.Event().wait()
@@ -548,9 +548,11 @@ class FakeFollow:
         self.client = client
         self.open = [ref.id for ref in refs]
         self.added, self.discarded = [], []
+        self.came = asyncio.Event()
 
     def add(self, refs):
         self.added += [ref.id for ref in refs]
+        self.came.set()
         self.open += [ref.id for ref in refs]
 
     def discard(self, refs):
@@ -877,7 +879,7 @@ def test_a_certificate_that_nobody_trusts_is_refused(change, monkeypatch, tmp_pa
 def test_a_receiver_that_does_not_answer_is_left_in_time(change):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
         started = time.monotonic()
-        with pytest.raises(DeliveryFailed, match="no complete answer within"):
+        with pytest.raises(DeliveryFailed, match="no complete response within"):
             to_url(f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.2)(change)
         assert time.monotonic() - started < 5
 

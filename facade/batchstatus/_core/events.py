@@ -26,7 +26,7 @@ class EventKind(StrEnum):
     NEEDS_ACTION = "needs_action"
     """The batch has come to need an approval, without which it stays as it is; once each time it comes to that."""
     DONE = "done"
-    """The call has its answer about this batch: `batch` or `error`. Exactly one for each distinct ref of a call that
+    """The call is done with this batch: `batch` or `error`. Exactly one for each distinct ref of a call that
     is neither abandoned nor interrupted."""
 
 

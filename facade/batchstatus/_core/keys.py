@@ -1,4 +1,4 @@
-"""Keys that show in nothing but the request they are made for."""
+"""Keys that show only in the request that they authenticate."""
 
 from __future__ import annotations
 

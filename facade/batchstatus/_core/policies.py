@@ -1,4 +1,4 @@
-"""How hard to try: the numbers that a caller can set, and their checks."""
+"""Limits and policies a caller can set."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class RateLimit:
 
 @runtime_checkable
 class Pace(Protocol):
-    """When an account may be asked, for those who keep the pace of several processes: in place of a RateLimit.
+    """When an account may be asked; give one instead of a RateLimit to share a pace between processes.
 
     Every exchange books a slot, uses it, and reports its outcome; retries included. All times are seconds of the
     client's monotonic clock. Methods are called in the thread or task that reads, from several threads at once, and
@@ -108,7 +108,7 @@ class PollPolicy:
     give_up_after: float = field(default=300.0, validator=_seconds)
     """Seconds without a good reading after which a batch is given up, once at least 5 reads have failed."""
     in_flight: int | None = field(default=None, validator=optional(_positive_int))
-    """Reads under way at once, at most; default: 32 in threads, 256 in tasks."""
+    """Polls in flight at once, at most; default: 32 in threads, 256 in tasks."""
 
     def __attrs_post_init__(self) -> None:
         if self.ceiling < self.floor:

@@ -27,11 +27,11 @@ class BatchState(StrEnum):
     """It needs approval or execution at the vendor, and stays so until then."""
     RUNNING = "running"
     SUCCEEDED = "succeeded"
-    """Ended; single items may have failed all the same: see `Batch.has_failures`."""
+    """Ended; single items may still have failed: see `Batch.has_failures`."""
     FAILED = "failed"
     CANCELLED = "cancelled"
     UNKNOWN = "unknown"
-    """The vendor used a word that is in no table; `Batch.vendor_status` has it. Never terminal."""
+    """The vendor's status is in no table; `Batch.vendor_status` has it. Never terminal."""
 
     @property
     def is_terminal(self) -> bool:
@@ -76,7 +76,7 @@ def check_account_name(value: object) -> str:
 
 @frozen(repr=False)
 class BatchRef:
-    """Names one batch: at which vendor, its id there, and under which of several accounts.
+    """The name of one batch: its vendor, its id there, and the account if there are several.
 
     As text: `gameball:1748392`, or `believe/acme:550e8400-...` with an account. An id may be given as an int.
 
@@ -113,14 +113,14 @@ class BatchRef:
 
 @frozen(kw_only=True)
 class Counts:
-    """How many items a batch has, and how many are done; None if the vendor does not say.
+    """The numbers of a batch's items, by outcome; None if the vendor does not give one.
 
     They are the vendor's, even if they contradict each other.
     """
 
     total: int | None = None
     processed: int | None = None
-    """Done, whether well or not."""
+    """Succeeded or failed."""
     succeeded: int | None = None
     failed: int | None = None
 

@@ -82,7 +82,7 @@ class AsyncHttpTransport:
                             break
                         if loop.time() >= end:  # a flood leaves the loop no time for it
                             raise TimeoutError
-                    answer = content.answer()
+                    answer = content.response()
                 finally:
                     await response.aclose()
             if is_clean(connection.transport):

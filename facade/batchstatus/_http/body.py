@@ -21,7 +21,7 @@ class BadContent(Exception):
 
 
 class Content:
-    """Collects one answer.
+    """Collects one response.
 
     A 200 whose body is too large or does not decompress is a BadContent. With any other status the status is the
     message: such a body is dropped without complaint.
@@ -39,7 +39,7 @@ class Content:
         encoding = self._headers.get("content-encoding", "").strip().lower()
         self._gzip = zlib.decompressobj(wbits=31) if encoding in {"gzip", "x-gzip"} else None
         if self._gzip is None and encoding not in {"", "identity"}:
-            # In full and as it came, so that a key in it is found; whoever shows it shortens it.
+            # In full, so that a key in it is found; it is shortened where it is shown.
             given = self._headers["content-encoding"]
             self._refuse(f"the body comes in an encoding that was not asked for: {given}")
 
@@ -50,7 +50,7 @@ class Content:
             try:
                 chunk = self._gzip.decompress(chunk, self._limit + 1 - len(self._body))
             except zlib.error:
-                return self._drop("the body is no valid gzip")
+                return self._drop("the body is not valid gzip")
         self._body += chunk
         if max(self._wire, len(self._body)) <= self._limit:
             return False
@@ -61,8 +61,8 @@ class Content:
         self._body.clear()  # the rest would not be JSON anyway
         return True
 
-    def answer(self) -> Response:
-        """Return the whole answer."""
+    def response(self) -> Response:
+        """Return the whole response."""
         if self._gzip is not None and not self._gzip.eof and self._wire:
             self._refuse("the body ends within its gzip stream", cut_short=True)
         return Response(status=self._status, headers=self._headers, body=bytes(self._body))

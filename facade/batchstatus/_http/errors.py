@@ -11,9 +11,9 @@ from .body import BadContent, Content
 
 
 def error_outcome(content: Content | None, error: Exception, timeout: float) -> Response | TransportFailure:
-    """Return the refusal that is whole enough, or why there is no answer."""
+    """Return the error response if its status has arrived, else the failure."""
     if content is not None and content.is_refusal:
-        return content.answer()  # an error status counts even if its body is cut short
+        return content.response()  # an error status counts even if its body is cut short
     if isinstance(error, BadContent):
         return TransportFailure(
             error=InvalidResponse, reason=str(error), status=error.status, cut_short=error.cut_short
@@ -29,12 +29,12 @@ def error_outcome(content: Content | None, error: Exception, timeout: float) -> 
     elif isinstance(error, httpx.ProxyError):
         reason = f"the proxy refused; check its address and rights ({detail})"
     else:
-        reason = f"the connection broke before the answer was whole ({detail})"
+        reason = f"the connection broke before the response was complete ({detail})"
     return TransportFailure(error=TransportError, reason=reason, cause=cause)
 
 
 def too_late(timeout: float) -> TransportFailure:
-    reason = f"no complete answer within {timeout:.3g} s; the vendor or the network is slow, or a firewall is silent"
+    reason = f"no complete response within {timeout:.3g} s; the vendor or the network is slow, or a firewall is silent"
     return TransportFailure(error=RequestTimeout, reason=reason)
 
 

@@ -1,7 +1,7 @@
 """The idle connections of a client: the one used last is used first, and those that idle for too long are closed.
 
 One connection serves one exchange at a time. A pool that keeps all of them in one list, as HTTP libraries do, costs
-more for each exchange the more of them are under way; this costs the same for one and for a thousand.
+more for each exchange the more of them are in flight; this costs the same for one and for a thousand.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from attrs import define
 from batchstatus._core.errors import ConfigurationError
 
 MAX_CONNECTIONS = 256
-"""Exchanges under way at once in a client; others wait for a connection, within their own deadlines."""
+"""Exchanges in flight at once in a client; others wait for a connection, within their own deadlines."""
 MAX_IDLE_SECONDS = 90.0
 """Seconds: an idle connection outlives the longest gap between two reads of a wait (30 s)."""
 

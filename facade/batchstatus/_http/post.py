@@ -11,7 +11,7 @@ from .request import HEADERS, Message
 from .sync_transport import HttpTransport
 
 MAX_BODY = 64 * 1024
-"""Bytes of the receiver's answer that are read: its status is all that counts."""
+"""Bytes of the receiver's response that are read: only its status counts."""
 
 
 class Poster:

@@ -67,7 +67,7 @@ def _trusted_context() -> ssl.SSLContext:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         return ssl.create_default_context(capath=folder)
     context = ssl.create_default_context()
-    # Certificates in a folder are loaded when they are needed, so their number says nothing there.
+    # Certificates in a folder are loaded when they are needed, so they are not counted here.
     system = ssl.get_default_verify_paths().capath
     if not context.cert_store_stats()["x509_ca"] and not (system and any(Path(system).iterdir())):
         context.load_verify_locations(cafile=certifi.where())

@@ -78,7 +78,7 @@ class HttpTransport:
                 for chunk in response.stream:  # type: ignore[union-attr]
                     if content.feed(chunk):
                         break
-                answer = content.answer()
+                answer = content.response()
             finally:
                 response.close()
             if is_clean(connection.transport):

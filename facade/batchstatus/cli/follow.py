@@ -127,5 +127,5 @@ class Tally:
         self._context.output.error(f"interrupted; the batches go on, and so can you: {command}")
 
     def print_open(self) -> None:
-        """Print how each batch stands for which the time was up."""
+        """Print the last state of each batch that has not ended in time."""
         self._context.output.errors(self._late, "batches have not ended in time")

@@ -51,7 +51,7 @@ def to_url(url: str, timeout: float = 30.0) -> Delivery:
 
     Args:
         url: http or https; it may hold a secret, so no message shows it.
-        timeout: Seconds for one attempt, from its connection to the end of the answer.
+        timeout: Seconds for one attempt, from its connection to the end of the response.
 
     Raises:
         ConfigurationError: The URL cannot work.

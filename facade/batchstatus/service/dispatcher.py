@@ -44,7 +44,7 @@ class Dispatcher:
         self._wake.set()
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Deliver until told to stop, then let the deliveries in flight end."""
+        """Deliver until `stop` is set, then let the deliveries in flight end."""
         if self._deliver is None:
             return
         try:

@@ -9,7 +9,7 @@ EPOCH = datetime(2025, 1, 27, 12, tzinfo=UTC)
 
 
 class FakeClock:
-    """Time that passes only in sleeps, and in answers that take their time.
+    """Time that passes only in sleeps, and in responses with a duration.
 
     Args:
         epoch: The wall clock's time at the beginning.
@@ -34,11 +34,11 @@ class FakeClock:
         return self._epoch + timedelta(seconds=self.now)
 
     def sleep(self, seconds: float, stop: threading.Event | None = None) -> None:
-        """Let so much time pass at once; none, if `stop` is set."""
+        """Advance the clock; not at all if `stop` is set."""
         if stop is None or not stop.is_set():
             with self._lock:
                 self.now += max(seconds, 0.0)
 
     async def sleep_async(self, seconds: float) -> None:
-        """Let so much time pass at once."""
+        """Advance the clock."""
         self.sleep(seconds)

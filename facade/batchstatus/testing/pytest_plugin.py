@@ -1,4 +1,4 @@
-"""The pytest fixture; pytest finds it by itself where batchstatus is installed."""
+"""The pytest fixture `fake_vendors`; pytest finds it if batchstatus is installed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def fake_vendors() -> Iterator[FakeVendors]:
-    """Both vendors of batchstatus, as the test scripts them; at its end every step has to have been read."""
+    """Vendors that follow the test's scripts; at its end every step must have been read."""
     # Here, not at the top: every run of pytest loads this module.
     from . import FakeVendors  # noqa: PLC0415
 

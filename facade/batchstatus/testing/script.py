@@ -16,7 +16,7 @@ from .simulator.model import SimulatedBatch, simulated_vendors
 
 @frozen(kw_only=True)
 class Step:
-    """One answer of a script; `reading`, `refusal` and `failure` make them."""
+    """One response of a script; `reading`, `refusal` and `failure` make them."""
 
     word: str = ""
     counts: Mapping[str, int] = field(factory=dict)
@@ -25,15 +25,15 @@ class Step:
     retry_after: str | None = None
     error: type[TransportError] | None = None
     seconds: float = 0.0
-    """How long the answer takes."""
+    """How long the response takes."""
 
 
 def reading(word: str, *, seconds: float = 0.0, **counts: int) -> Step:
-    """Return an answer with a batch in the vendor's own shape.
+    """Return a response with a batch in the vendor's own shape.
 
     Args:
         word: The vendor's status word, of whatever table.
-        seconds: How long the answer takes.
+        seconds: How long the response takes.
         **counts: `total`, `processed`, `failed`; without them, counts that go with the word.
     """
     if unknown := counts.keys() - {"total", "processed", "failed"}:
@@ -42,20 +42,20 @@ def reading(word: str, *, seconds: float = 0.0, **counts: int) -> Step:
 
 
 def refusal(status: int, *, retry_after: float | str | None = None, payload: Any = None, seconds: float = 0.0) -> Step:
-    """Return an answer with an error status.
+    """Return a response with an error status.
 
     Args:
         status: The HTTP status.
         retry_after: The header Retry-After: seconds, or a date as text.
         payload: The JSON value of the body; default: the vendor's error body for the status.
-        seconds: How long the answer takes.
+        seconds: How long the response takes.
     """
     asked = f"{retry_after:.0f}" if isinstance(retry_after, (int, float)) else retry_after
     return Step(status=status, retry_after=asked, payload=payload, seconds=seconds)
 
 
 def failure(error: type[TransportError] = TransportError, *, seconds: float = 0.0) -> Step:
-    """Return no answer but a failed exchange: TransportError or RequestTimeout."""
+    """Return a failed exchange: TransportError or RequestTimeout."""
     return Step(error=error, seconds=seconds)
 
 
@@ -81,7 +81,7 @@ def outcome(ref: BatchRef, step: Step, timeout: float) -> Response | TransportFa
     """Return the outcome of an exchange about `ref` that meets a step and has so many seconds."""
     if step.seconds >= timeout:
         return TransportFailure(
-            error=RequestTimeout, reason=f"no complete answer within {timeout:.3g} s, as the script has it"
+            error=RequestTimeout, reason=f"no complete response within {timeout:.3g} s, as the script has it"
         )
     if step.error is not None:
         return TransportFailure(error=step.error, reason="no response, as the script has it")

@@ -119,7 +119,7 @@ def _check_results(body: Mapping[str, Any]) -> None:
         result = body.get(name) or {}
         bundles = result.get("successfulExecutions", []) if isinstance(result, dict) else None
         if not isinstance(bundles, list) or not all(isinstance(bundle, dict) for bundle in bundles):
-            raise TypeError(f"{name} is no such object")
+            raise TypeError(f"{name} has another shape")
 
 
 def _counts(execution: ExecutionResult | None) -> Counts:

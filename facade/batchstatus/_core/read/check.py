@@ -23,7 +23,7 @@ class AccountCheck:
     error: BatchStatusError | None
     """Why the account cannot be read; None if the vendor accepted its keys."""
     clock_offset: float | None
-    """Seconds that this machine's clock is ahead of the vendor's, which tells whole seconds; None if it does not."""
+    """Seconds by which this machine's clock is ahead of the vendor's (to a second); None if that is unknown."""
 
 
 def check_account(account: Account, read: Read) -> Generator[SendRequest | Sleep, StepResult, AccountCheck]:

@@ -1,4 +1,4 @@
-"""From the bytes of a body to values that can be trusted, and nothing in between guessed."""
+"""Decode a body and coerce its fields; never guess."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _finite(digits: str) -> float:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name:.20} is no number")
+    raise ValueError(f"{name:.20} is not a number")
 
 
 def without_nulls(value: Any) -> Any:
@@ -109,7 +109,7 @@ def rendering(value: object) -> str:
 
 
 def first(mapping: Mapping[str, Any], *names: str) -> Any:
-    """Return the first of the named values that says something, or None."""
+    """Return the first of the named values that is neither null nor empty, or None."""
     return next((mapping[name] for name in names if mapping.get(name) not in (None, "")), None)
 
 

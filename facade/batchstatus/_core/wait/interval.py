@@ -39,7 +39,7 @@ def next_interval(
 
 
 def remaining(progress: BatchProgress, now: float) -> float | None:
-    """Return the seconds until the counts are complete at their pace since the baseline; None if they tell none."""
+    """Return the seconds until the counts are complete at their pace since the baseline; None if that is unknown."""
     total, processed, baseline = progress.total, progress.processed, progress.baseline
     if not total or processed is None or baseline is None or processed <= baseline or now <= progress.baseline_at:
         return None

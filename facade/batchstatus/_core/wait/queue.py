@@ -14,7 +14,7 @@ from batchstatus._core.policies import Pace
 from .progress import BatchProgress
 
 NEVER = 10.0**9
-"""Seconds: a batch that was never read sorts as if it was read so long ago."""
+"""Seconds: a batch that was never read sorts as if it had been read this long ago."""
 
 
 class Queue:

@@ -30,11 +30,11 @@ from .progress import BatchProgress
 from .queue import Queue
 
 MIN_FAILURES = 5
-"""Polls that have to fail before a batch is given up."""
+"""Consecutive failed polls before a batch is given up."""
 MAX_LAST_POLL = 5.0
-"""Seconds: the last poll starts at most so long before the deadline, and mostly at twice the usual time of a poll."""
+"""Seconds: the last poll starts no earlier than this before the deadline, mostly at twice the usual time of a poll."""
 MIN_LAST_POLL = 0.1
-"""Seconds: the last poll starts at least so long before the deadline."""
+"""Seconds: the last poll starts no later than this before the deadline."""
 ENDING = 0.25
 """Seconds: how often to look again for polls that are still in flight when the wait is over."""
 MAX_ENDED_AT_ONCE = 256
@@ -68,7 +68,7 @@ class Schedule:
         attempts_before: int = 0,
     ) -> None:
         self.events: deque[Event] = deque()
-        """For the driver to tell, oldest first."""
+        """For the driver to pass on, oldest first."""
         self.open = len(queues)
         self.started = started
         self.deadline = started + timeout
@@ -310,7 +310,7 @@ class OpenSchedule(Schedule):
         self._inbox.extend(refs.items())
 
     def discard(self, refs: Iterable[BatchRef]) -> None:
-        """Discard refs; a response that is under way is not told any more."""
+        """Discard refs; the responses of polls in flight are dropped."""
         self._inbox.extend((ref, None) for ref in refs)
 
     def step(self, now: float, utc: datetime) -> StartPoll | Sleep | None:

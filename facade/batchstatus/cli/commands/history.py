@@ -14,7 +14,7 @@ from batchstatus.cli.options import global_options
 @global_options
 @click.pass_obj
 def command(context: Context, ref: str) -> int:
-    """Show the changes of a batch that the store has, oldest first; of one that is tracked no more, too."""
+    """Show the stored changes of a batch, oldest first; also of one that is not tracked any more."""
     wanted, *others = context.refs((ref,))
     if others:
         raise click.UsageError("history takes one ref")

@@ -76,13 +76,13 @@ def add(context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str
 def rm(
     context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str], ...], ended: bool, file: str | None
 ) -> int:
-    """Follow batches no more; their history stays.
+    """Stop following batches; their history stays.
 
-    REFS are vendor:id or vendor/account:id; - reads them from stdin. Several conditions all have to hold.
+    REFS are vendor:id or vendor/account:id; - reads them from stdin. A batch has to meet all conditions.
     """
     by_name, by_kind = bool(refs) or file is not None, bool(labels) or ended
     if not by_name and not by_kind:
-        raise click.UsageError("say which: refs, --label K=V, --ended, or --from-file F")
+        raise click.UsageError("give refs, --label K=V, --ended or --from-file F")
     with context.store(make=False) as store:
         wanted = dict.fromkeys(context.refs(refs, file)) if by_name else None
         tracked = {str(found.ref): found for found in store.tracked()}

@@ -27,7 +27,7 @@ class Connection:
 
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
-        """Have the connection for oneself, without a transaction."""
+        """Exclusive access without a transaction."""
         with self._lock:
             if self._closed:
                 raise sqlite3.ProgrammingError("this store is closed")
@@ -44,7 +44,7 @@ class Connection:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Have the whole store for oneself; all that is written stands at the end, or nothing of it."""
+        """Run a write transaction: all or nothing."""
         with self.exclusive() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")

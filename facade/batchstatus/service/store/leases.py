@@ -7,6 +7,7 @@ lease is for a process that hangs, and for systems that have no such locks.
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 import sqlite3
@@ -25,23 +26,23 @@ except ImportError:  # not on Windows
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 CLOCK = 60.0
-"""Seconds: a lease that ends later than it can tells that the clock was put back."""
+"""Seconds: a lease that ends later than it can shows that the clock was set back."""
 SLACK = 4
-"""A watcher gives refs up once it has a 4th more than its share, as each that moves is read once more."""
+"""A watcher gives refs up once it has a quarter more than its share, since each that moves is read once more."""
 OPEN = "tracked AND NOT ended"
 CLAIMED = f"SELECT ref FROM refs WHERE watcher = ? AND {OPEN} ORDER BY coalesce(read_at, 0), n"
 OF_ACCOUNTS = "(:account_refs = 'null' OR account_ref IN (SELECT value FROM json_each(:account_refs)))"
 
 
 class Locks:
-    """The files that tell who is alive."""
+    """The lock files of living watchers."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._held: dict[str, int] = {}
 
     def acquire(self, name: str) -> None:
-        """Be alive under a name, until `drop` or the end of the process."""
+        """Acquire the lock for a name, until `release` or the end of the process."""
         if fcntl is None or (name in self._held and self._file(name).exists()):
             return
         self.release(name)
@@ -54,13 +55,13 @@ class Locks:
         self._held[name] = file
 
     def release(self, name: str) -> None:
-        """Be alive under a name no more."""
+        """Release the lock for a name."""
         if (file := self._held.pop(name, None)) is not None:
             os.close(file)
             self._file(name).unlink(missing_ok=True)
 
     def is_free(self, name: str) -> bool:
-        """Return whether the process that had this name has ended, and clear its file away."""
+        """Return whether the process with this name has ended; if so, remove its file."""
         if fcntl is None or name in self._held:
             return False
         try:
@@ -77,7 +78,7 @@ class Locks:
         return True
 
     def close(self) -> None:
-        """Drop all names."""
+        """Release all locks."""
         for name in [*self._held]:
             self.release(name)
 
@@ -88,7 +89,7 @@ class Locks:
 
 
 def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: float) -> bool:
-    """Prolong a watcher's lease, and bury the dead; return whether there is something to claim, or to give up."""
+    """Renew a lease and evict expired watchers; return whether to call `claim` again."""
     now = time.time()
     update = "UPDATE watchers SET until = ?, seconds = ? WHERE name = ? RETURNING account_refs, seen"
     found = connection.execute(update, (now + seconds, seconds, name)).fetchone()
@@ -103,7 +104,7 @@ def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: floa
 def claim(
     connection: sqlite3.Connection, locks: Locks, name: str, *, account_refs: Iterable[str] | None, seconds: float
 ) -> None:
-    """Take a fair share of the open refs of some account_refs."""
+    """Take a fair share of the open refs of some accounts."""
     now = time.time()
     values = {
         "name": name,
@@ -122,7 +123,7 @@ def claim(
     ).fetchone()
     (found,) = connection.execute(f"SELECT count(*) FROM refs WHERE {OPEN} AND {OF_ACCOUNTS}", values).fetchone()
     (held,) = connection.execute(f"SELECT count(*) FROM refs WHERE watcher = :name AND {OPEN}", values).fetchone()
-    share = -(-found // sharing)
+    share = math.ceil(found / sharing)
     if held > share + share // SLACK:
         values["number"] = held - share
         newest = f"SELECT n FROM refs WHERE watcher = :name AND {OPEN} ORDER BY n DESC LIMIT :number"
@@ -137,7 +138,7 @@ def claim(
 
 
 def release(connection: sqlite3.Connection, name: str) -> None:
-    """Give up all that a watcher has."""
+    """Release all refs of a watcher."""
     if connection.execute("DELETE FROM watchers WHERE name = ?", (name,)).rowcount:
         tell_watchers(connection)
 

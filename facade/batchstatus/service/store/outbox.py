@@ -1,4 +1,4 @@
-"""The outbox: every change until it is delivered, each with one watcher at a time."""
+"""The outbox: every change until it is delivered, by one watcher at a time."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ MAX_PAUSE = 3600.0
 """Seconds: a due time further ahead shows that the clock was set back; such a change is due now."""
 DUE = """
     SELECT change FROM outbox
-    WHERE sent_at IS NULL AND watcher IS NULL AND due NOT BETWEEN :now AND :latest AND NOT EXISTS (
+    WHERE sent_at IS NULL AND watcher IS NULL AND (due <= :now OR due > :latest) AND NOT EXISTS (
         SELECT 1 FROM outbox AS other
         WHERE other.ref = outbox.ref AND other.sent_at IS NULL
             AND (other.watcher IS NOT NULL OR (other.change < outbox.change AND other.due < :now))
     )
     ORDER BY due, change LIMIT :limit
 """
-"""Of each batch one at a time, oldest first: its changes arrive in order, but for those that had to be put off."""
+"""Of each batch one at a time, oldest first: its changes arrive in order, except for postponed ones."""
 
 
 def undelivered(connection: sqlite3.Connection, now: float, limit: int) -> list[Change]:
@@ -41,13 +41,13 @@ def take(connection: sqlite3.Connection, now: float, limit: int, owner: str) -> 
 
 
 def delivered(connection: sqlite3.Connection, name: str) -> None:
-    """Note that a change has arrived."""
+    """Record that a change has arrived."""
     number = number_of(connection, name)
     query = "UPDATE outbox SET sent_at = ?, watcher = NULL, reason = NULL WHERE change = ? AND sent_at IS NULL"
     connection.execute(query, (time.time(), number))
 
 
 def postpone(connection: sqlite3.Connection, name: str, until: float, reason: str) -> None:
-    """Note that a delivery has failed, and when to try again: in an hour at most."""
+    """Record that a delivery has failed, and when it is due again."""
     query = "UPDATE outbox SET due = ?, reason = ?, attempts = attempts + 1, watcher = NULL WHERE change = ?"
     connection.execute(query, (until, printable(reason), number_of(connection, name)))

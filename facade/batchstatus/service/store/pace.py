@@ -42,7 +42,7 @@ class StorePace:
         self._credential = credential
         self._new = PaceState.of_limit(limit)
         self._slowness = 1.0
-        """As last seen in the store: a pace at its normal rate need not be told of each response."""
+        """As last seen in the store: at the normal rate responses need not be recorded."""
         self._is_cold = True
         """Whether this process has yet to send: its first request is late, as everything has to be loaded for it."""
         self._has_yielded = False

@@ -32,7 +32,7 @@ class Tracked:
     changed_at: datetime | None = None
     read_at: datetime | None = None
     ended: bool = False
-    """Whether it is read no more: its state is terminal, or the vendor has refused it."""
+    """Whether reading has ended: its state is terminal, or the vendor has refused it."""
     error: str | None = None
     """Why the vendor has refused it, or why it cannot be read just now."""
 
@@ -133,5 +133,5 @@ def utc(seconds: float) -> datetime:
 
 
 def printable(text: str) -> str:
-    """Return text that SQLite takes: a lone surrogate is no UTF-8."""
+    """Return text that SQLite takes: a lone surrogate is not UTF-8."""
     return text.encode("utf-8", "backslashreplace").decode()[:2_000]

@@ -1,4 +1,4 @@
-"""The store's file: how it is made, brought up to date, and told from other files."""
+"""The tables of the store's file; how it is created, upgraded, and recognized."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def prepare(path: Path) -> None:
         with suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         if not (path.is_file() and os.access(path, os.R_OK | os.W_OK)):
-            raise ConfigurationError(f"the store {path} cannot be opened: it is no file that may be read and written")
+            raise ConfigurationError(f"the store {path} cannot be opened: it is not a readable and writable file")
         with closing(connect(path)) as connection:
             _check(connection, path)
             _use_wal(connection, path)

@@ -1,4 +1,4 @@
-"""Batches to follow, every change of theirs that was seen, and an outbox: one SQLite file that processes share.
+"""The store: tracked batches, every change of theirs that was seen, and an outbox, in one SQLite file.
 
     with Store() as store:
         store.track(["gameball:1748392"], labels={"campaign": "spring"})
@@ -58,13 +58,13 @@ def default_path() -> Path:
 class Store:
     """A store, for any number of threads; a forked child opens one of its own.
 
-    A change stands on the disk when the call that stores it returns, power failures included.
+    A change is on the disk when the call that stores it returns; it survives a power failure.
 
     Args:
-        path: The file, made if there is none; default: `default_path()`. It has to be on a local disk.
+        path: The file, created if it does not exist; default: `default_path()`. It has to be on a local disk.
 
     Raises:
-        ConfigurationError: The file cannot be opened, is no store, or was written by a newer version.
+        ConfigurationError: The file cannot be opened, is not a store, or was written by a newer version.
         sqlite3.OperationalError: By any call, if the disk is full or another process keeps the file locked.
     """
 
@@ -79,7 +79,7 @@ class Store:
     def track(self, refs: Iterable[str | BatchRef], labels: Mapping[str, str] | None = None) -> int:
         """Follow the batches from now on; return how many were not followed before.
 
-        Labels are added to those that a ref has. A ref that the vendor has refused is tried anew once it was
+        Labels are added to those that a ref has. A ref that the vendor has refused is tried again once it was
         untracked in between.
         """
         parsed, labels = [*map(BatchRef.parse, refs)], _checked(labels)
@@ -87,7 +87,7 @@ class Store:
             return tracking.track(connection, parsed, labels)
 
     def untrack(self, refs: Iterable[str | BatchRef]) -> int:
-        """Follow the batches no more; return how many were followed. Their history stays."""
+        """Stop following the batches; return how many were followed. Their history stays."""
         parsed = [*map(BatchRef.parse, refs)]
         with self._changes.transaction() as connection:
             return tracking.untrack(connection, parsed)
@@ -156,25 +156,25 @@ class Store:
             return outbox.take(connection, now, limit, owner)
 
     def delivered(self, id: str) -> None:  # noqa: A002 (the field's name)
-        """Note that a change has arrived."""
+        """Record that a change has arrived."""
         with self._work.transaction() as connection:
             outbox.delivered(connection, id)
 
     def postpone(self, id: str, until: float, reason: str) -> None:  # noqa: A002 (the field's name)
-        """Note that a delivery has failed, and why; it is due again then (seconds since 1970).
+        """Record that a delivery has failed, and why; it is due again at `until` (seconds since 1970).
 
-        That is within an hour: a later time is taken for a clock that was put back.
+        The time is at most an hour ahead: a later one counts as due, since the clock may have been set back.
         """
         with self._work.transaction() as connection:
             outbox.postpone(connection, id, until, reason)
 
     def retry_now(self) -> None:
-        """Have all that is undelivered due at once, whenever it was put off to."""
+        """Make all undelivered changes due now."""
         with self._work.transaction() as connection:
             connection.execute("UPDATE outbox SET due = 0 WHERE sent_at IS NULL AND due != 0")
 
     def claim(self, owner: str, seconds: float = 30.0, account_refs: Iterable[str] | None = None) -> list[BatchRef]:
-        """Take a fair share of the open refs for a watcher; return all that it has now, longest unread first.
+        """Take a fair share of the open refs for a watcher; return all of its refs, longest unread first.
 
         Args:
             owner: The watcher's name, which no other living one may have.
@@ -186,12 +186,12 @@ class Store:
         return [BatchRef.parse(ref) for (ref,) in self._work.rows(leases.CLAIMED, [owner])]
 
     def renew(self, owner: str, seconds: float = 30.0) -> bool:
-        """Prolong a watcher's lease; return whether it is to `claim` again, as refs or watchers have come or gone."""
+        """Renew a lease; return whether to `claim` again, since refs or watchers have come or gone."""
         with self._work.transaction() as connection:
             return leases.renew(connection, self._locks, owner, seconds)
 
     def release(self, owner: str) -> None:
-        """Give up all that a watcher has, for others to take."""
+        """Release all refs of a watcher, for others to take."""
         self._locks.release(owner)  # first: even if the store cannot be written just now, the others see it
         with self._work.transaction() as connection:
             leases.release(connection, owner)
@@ -207,7 +207,7 @@ class Store:
         """Return a pace that all processes share which ask this store for it, for `rate_limit=` of an account.
 
         Args:
-            credential: A name for the account that tells nothing of its keys; it is stored.
+            credential: A name for the account that tells nothing about its keys; it is stored.
             limit: The vendor's limit for it.
         """
         return StorePace(self._paces, credential, limit)

@@ -1,4 +1,4 @@
-"""The batches that are tracked, and their changes: each change is stored together with its row of the outbox."""
+"""Tracked batches and their changes; each change is stored together with its row in the outbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from batchstatus import Batch, BatchRef, ConfigurationError
 from .records import CHANGE, Change, change, printable, reading
 
 STALE = 60.0
-"""Seconds: a reading that is older than the stored one by up to so much came late; by more, the clock was put back."""
+"""Seconds: a reading older than the stored one by up to this came late; if by more, the clock was set back."""
 FROM_CHANGES = f"SELECT {CHANGE} FROM changes JOIN refs ON refs.n = changes.ref JOIN outbox ON change = changes.n"
 
 
@@ -43,7 +43,7 @@ def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapp
 
 
 def untrack(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
-    """Read the refs no more; return how many were tracked. Their changes stay, and so does the count of them."""
+    """Stop tracking the refs; return how many were tracked. Their changes stay, and so does the count of them."""
     query = "UPDATE refs SET tracked = 0, watcher = NULL WHERE ref = ? AND tracked"
     gone = sum(connection.execute(query, (str(ref),)).rowcount for ref in refs)
     if gone:
@@ -71,7 +71,7 @@ def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
         return None
     said = batch.to_dict()
     if not batch.is_terminal:
-        said["results"] = None  # they grow with each change: all of them in each would be a square
+        said["results"] = None  # they grow with the batch; storing them in every change would be quadratic
     kind = "ended" if batch.is_terminal else "change"
     return _add(connection, number, kind, reading=now, batch=json.dumps(said))
 

@@ -35,7 +35,7 @@ class Quirk(Enum):
     TEXT_CODE = "Gameball: the error code as text (G4)"
     INTEGER_CODE = "Believe: the error code as the spec has it, an integer (B4)"
     SCOPE_IS_401 = "Believe: the scope error with 401 instead of 403 (B6)"
-    ONLY_UUIDS = "Believe: 400 for an id that is no UUID (B8)"
+    ONLY_UUIDS = "Believe: 400 for an id that is not a UUID (B8)"
     NUMERIC_INDEX = "Believe: batchIndex and vaultIndex as numbers (B10, B11)"
     UPPER_CASE_ID = "Believe: the UUID echoed in upper case (B13)"
     SETUP_FAILED = "Believe: FAILED by its set-up, without an execution (B16)"

@@ -35,7 +35,7 @@ class Simulator:
         quirks: How the vendors depart from their pages, for every batch.
         limits: Whether the documented rate limits hold.
         clock: Seconds, for lifecycles and limits; a test may put its own there.
-        epoch: When every batch was created, as its body tells it; default: now.
+        epoch: The creation time in every body; default: now.
 
     Attributes:
         app: The ASGI application, for use in process.
@@ -85,7 +85,7 @@ class Simulator:
             id: Its id; default: a new one in the vendor's form.
             status: A word, of whatever table, in which it stands still; default: it moves, from now on.
             ends: The word with which a moving batch ends; default: the vendor's word for success.
-            seconds: How long a moving batch takes: pending for a fifth of it, then under way. 0: it has ended.
+            seconds: How long a moving batch takes: pending for a fifth of it, then running. 0: it has ended.
             total: Its items.
             failed: How many of them fail.
             quirks: How the vendor departs from its page for this batch.
@@ -180,7 +180,7 @@ class Simulator:
         if self._listener is not None:
             raise RuntimeError(f"the simulator listens already, at {self.url}")
         self._listener = socket.create_server(("127.0.0.1", port))
-        # asyncio sets it only on sockets that name their protocol; without it every answer is 40 ms late.
+        # asyncio sets it only on sockets that name their protocol; without it every response is 40 ms late.
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         config = uvicorn.Config(self.app, log_config=None, log_level="error", server_header=False, lifespan="off")
@@ -192,7 +192,7 @@ class Simulator:
         return self
 
     def stop(self) -> None:
-        """Listen no more; a second time does nothing."""
+        """Stop listening; a second time does nothing."""
         if self._listener is not None and self._server is not None and self._thread is not None:
             self._server.should_exit = True
             self._thread.join()

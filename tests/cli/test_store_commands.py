@@ -19,6 +19,7 @@ import pytest
 from batchstatus.service.store import Store
 from batchstatus.testing.simulator import BELIEVE_KEY
 from commandline import COMMAND, config, lines, run, terminal
+from waiting import LONG, until
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def running(user, *arguments):
         yield process
     finally:
         process.kill()
-        process.wait()
+        process.wait(LONG)
         for pipe in (process.stdin, process.stdout, process.stderr):
             pipe.close()
 
@@ -76,13 +77,6 @@ def receiver(status=lambda count: 200):
     finally:
         server.shutdown()
         server.server_close()
-
-
-def soon(holds, seconds=20.0):
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.05)
 
 
 # track
@@ -177,7 +171,7 @@ def test_run_prints_each_change_until_a_signal_and_goes_on_later(user, simulator
     refs = [simulator.add("believe", seconds=1.5), simulator.add("gameball", status="processing", seconds=600)]
     store.track(refs)
     with running(user, "run") as service:
-        soon(lambda: store.tracked(open_only=True)[0].ref == refs[1] and not store.undelivered(time.time() + 3_600))
+        until(lambda: store.tracked(open_only=True)[0].ref == refs[1] and not store.undelivered(time.time() + 3_600))
         service.send_signal(signal.SIGTERM)
         out, said = service.communicate(timeout=20)
     assert service.returncode == 143
@@ -199,8 +193,8 @@ def test_changes_go_to_a_url_with_their_ids_and_again_until_they_arrive(user, si
         receiver(lambda count: 503 if count == 1 else 204) as (posts, url),
         running(user, "run", "--deliver", url) as service,
     ):
-        soon(lambda: len(posts) == 2)
-        soon(lambda: not store.undelivered(time.time() + 3_600))
+        until(lambda: len(posts) == 2)
+        until(lambda: not store.undelivered(time.time() + 3_600))
         service.send_signal(signal.SIGINT)
         out, said = service.communicate(timeout=20)
     assert (service.returncode, out) == (130, "")
@@ -244,7 +238,7 @@ def test_a_refusal_is_told_again_by_each_service(user, simulator, store):
     with receiver(lambda _: 404) as (posts, url):
         for times in (1, 2):
             with running(user, "run", "--deliver", url) as service:
-                soon(lambda times=times: len(posts) >= times)
+                until(lambda times=times: len(posts) >= times)
                 time.sleep(0.3)
                 service.send_signal(signal.SIGINT)
                 said = service.communicate(timeout=20)[1]
@@ -283,7 +277,7 @@ def test_two_services_share_the_work_and_tell_nothing_twice(user, simulator, sto
     refs = [simulator.add("believe", seconds=1 + number / 4) for number in range(12)]
     store.track(refs)
     with running(user, "run", "-o", "id") as one, running(user, "run", "-o", "id") as other:
-        soon(lambda: not store.tracked(open_only=True) and not store.undelivered(time.time() + 3_600))
+        until(lambda: not store.tracked(open_only=True) and not store.undelivered(time.time() + 3_600))
         for service in (one, other):
             service.send_signal(signal.SIGINT)
         told = [service.communicate(timeout=20)[0].split() for service in (one, other)]
@@ -305,7 +299,7 @@ def test_a_service_goes_on_where_nobody_listens_to_its_messages(user, simulator,
     with running(user, "run", "-vv") as service:
         service.stderr.readline()
         service.stderr.close()
-        soon(lambda: not store.tracked(open_only=True))
+        until(lambda: not store.tracked(open_only=True))
         service.send_signal(signal.SIGTERM)
         assert service.wait(20) == 143
 

@@ -10,7 +10,6 @@ import logging
 import os
 import pickle
 import threading
-import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -32,6 +31,7 @@ from batchstatus import (
     TransportError,
 )
 from batchstatus.testing.simulator import BELIEVE_KEY_WITHOUT_SCOPE, Quirk, Simulator
+from waiting import until
 
 ONCE = RetryPolicy(attempts=1)
 
@@ -289,8 +289,7 @@ def test_a_client_that_is_closed_while_it_reads_leaves_no_connection_behind(simu
     client = BatchClient(*simulator.accounts(), retry=RetryPolicy(attempts=9, first_delay=1.0, max_delay=1.0))
     with ThreadPoolExecutor(1) as pool:
         reading = pool.submit(client.get, ref)
-        while not simulator.reads:
-            time.sleep(0.01)
+        until(lambda: simulator.reads)
         client.close()
         with pytest.raises((ConfigurationError, TransportError), match=r"closed|broke"):
             reading.result()

@@ -43,6 +43,8 @@ from batchstatus.service.store import Store
 from batchstatus.service.watch_set import WatchSet, is_refused_for_good
 from batchstatus.service.watcher import pace_name, paced
 from batchstatus.testing.simulator import Quirk, Simulator
+from waiting import HANG, LONG
+from waiting import until as wait_until
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -66,7 +68,7 @@ async def running(watcher):
         task.cancel()
 
 
-async def until(happened, seconds=10.0):
+async def until(happened, seconds=LONG):
     """Wait for something that has to happen."""
     end = time.monotonic() + seconds
     while not happened():
@@ -75,7 +77,9 @@ async def until(happened, seconds=10.0):
 
 
 def ended(store):
-    return all(found.ended for found in store.tracked())
+    """Return whether something is tracked and all of it has ended."""
+    found = store.tracked()
+    return bool(found) and all(each.ended for each in found)
 
 
 def delivered(store):
@@ -296,8 +300,7 @@ def test_a_batch_that_is_tracked_anew_while_its_end_is_stored_is_read_anew(store
         changes = observe_all(batches)
         store.track([ref])
         version = store._work.rows("SELECT version FROM work")
-        while store._work.rows("SELECT seen FROM watchers") != version:
-            time.sleep(0.02)
+        wait_until(lambda: store._work.rows("SELECT seen FROM watchers") == version)
         time.sleep(0.2)  # by now the watcher knows what it is to read
         asked.append(changes)
         return changes
@@ -648,7 +651,7 @@ def test_a_delivery_that_hangs_holds_up_neither_reading_nor_the_end(store, simul
             return time.monotonic()
 
     stopped = asyncio.run(main())
-    assert time.monotonic() - stopped < 10
+    assert time.monotonic() - stopped < LONG
     assert store.check()["undelivered"] == store.check()["changes"]
     hangs.set()
 
@@ -823,7 +826,7 @@ def receiver(status=204, headers=(), context=None):
         yield f"{'https' if context else 'http'}://127.0.0.1:{server.server_port}/hook", came
     finally:
         server.shutdown()
-        thread.join()
+        thread.join(LONG)
         server.server_close()
 
 
@@ -881,7 +884,7 @@ def test_a_receiver_that_does_not_answer_is_left_in_time(change):
         started = time.monotonic()
         with pytest.raises(DeliveryFailed, match="no complete response within"):
             to_url(f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.2)(change)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < HANG
 
 
 @pytest.mark.parametrize(

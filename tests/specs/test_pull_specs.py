@@ -298,7 +298,7 @@ def site():
     yield site
     site.server.shutdown()
     site.server.server_close()
-    thread.join()
+    thread.join(30)
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ class RawServer:
                 open_socket.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         for thread in self._threads:
-            thread.join()
+            thread.join(30)
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def serving(script: Script) -> Iterator[RawServer]:
         yield server
     finally:
         server.close()
-        acceptor.join()
+        acceptor.join(30)
 
 
 HANG_UP = -1.0

@@ -39,7 +39,7 @@ def url():
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
-        thread.join()
+        thread.join(30)
 
 
 @pytest.fixture

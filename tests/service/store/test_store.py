@@ -39,6 +39,7 @@ from batchstatus.service.store.schema import APPLICATION_ID, MIGRATIONS
 from batchstatus.testing.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from waiting import LONG
 
 NOW = datetime(2025, 1, 27, 12, tzinfo=UTC)
 WORDS = {BatchState.RUNNING: "processing", BatchState.SUCCEEDED: "completed", BatchState.FAILED: "failed"}
@@ -374,7 +375,7 @@ def test_processes_that_observe_one_change_at_once_make_one_row_of_it(store):
         other.stdin.write("go\n")
         other.stdin.flush()
     for other in others:
-        other.communicate()
+        other.communicate(timeout=LONG)
         assert other.returncode == 0
     history = store.history("gameball:1")
     assert [change.sequence for change in history] == [*range(1, len(history) + 1)]
@@ -440,7 +441,7 @@ KILLED = """
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_kill_before_any_statement_leaves_no_half_change(tmp_path):
     victim = python(KILLED, tmp_path)
-    statements = int(victim.communicate()[0])
+    statements = int(victim.communicate(timeout=LONG)[0])
     assert statements > 60
     with ThreadPoolExecutor(16) as threads:
         changes = set(
@@ -469,7 +470,7 @@ def test_what_a_store_has_told_survives_a_kill(store):
     killed = python(code + "            print(processed, flush=True)\n", store.path)
     told = [killed.stdout.readline() for _ in range(20)][-1]
     killed.kill()
-    killed.communicate()
+    killed.communicate(timeout=LONG)
     assert len(store.history("gameball:1")) > int(told)
 
 
@@ -620,7 +621,7 @@ TRACKS = (
 
 def test_processes_may_make_one_store_at_once(path):
     for other in [python(TRACKS, path, number) for number in range(8)]:
-        other.communicate()
+        other.communicate(timeout=LONG)
         assert other.returncode == 0
     with Store(path) as store:
         assert sorted(found.ref.id for found in store.tracked()) == [*"01234567"]
@@ -632,7 +633,7 @@ def test_a_store_that_is_opened_a_second_time_takes_no_lock_from_the_first(path,
     store.track(["gameball:1"])
     Store(path).close()
     for number in (2, 3):
-        python(TRACKS, path, number).communicate()
+        python(TRACKS, path, number).communicate(timeout=LONG)
         assert store.track([f"gameball:{number}0"]) == 1
     assert sorted(found.ref.id for found in store.tracked()) == ["1", "2", "20", "3", "30"]
 
@@ -820,7 +821,7 @@ def test_what_a_killed_watcher_had_is_free_at_once(path, store):
     assert store.claim("me") == []
     assert store.undelivered(owner="me") == []
     other.kill()
-    other.communicate()
+    other.communicate(timeout=LONG)
     assert store.renew("me")
     assert len(store.claim("me")) == 5
     assert ids(store.undelivered(owner="me")) == ["gameball:0#1"]
@@ -837,7 +838,7 @@ def test_what_a_stopped_watcher_had_is_free_after_its_lease(path, store, monkeyp
     monkeypatch.setattr(time, "time", lambda: later)
     assert len(store.claim("me")) == 1
     other.kill()
-    other.communicate()
+    other.communicate(timeout=LONG)
 
 
 def test_a_watcher_whose_lease_has_run_out_claims_anew(path, store, monkeypatch):
@@ -1078,7 +1079,7 @@ def test_a_limit_with_slots_minutes_apart_is_no_clock_jump(store, clock, is_cold
     assert pace.reserve(0.0, 300.0) is None
     waits = []
     now = 0.0
-    while True:
+    for _ in range(100):
         waits.append(pace.reserve(now, 9e9))
         now += waits[-1]
         if pace.begin(now, now):
@@ -1149,7 +1150,7 @@ def test_processes_that_share_a_pace_trip_no_limit(store):
         for other in others:
             other.stdin.write("go\n")
             other.stdin.flush()
-        assert [other.communicate()[0] for other in others] == ["1\n"] * 3
+        assert [other.communicate(timeout=LONG)[0] for other in others] == ["1\n"] * 3
         assert len(simulator.reads) == 33
         assert time.monotonic() - started > 29 / 9 - 0.5
 

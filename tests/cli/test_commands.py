@@ -18,7 +18,8 @@ from waiting import HANG, LONG, until
 COMMANDS = ("status", "wait", "watch", "track", "run", "history", "events", "doctor", "simulate", "completion")
 
 
-def test_help_names_every_command_and_the_exit_codes(environ):
+def test_help_names_commands_and_exit_codes(environ):
+    """Help names every command and the exit codes."""
     said = run(environ, "--help")
     assert (said.returncode, said.stderr) == (0, "")
     assert all(f"  {name} " in said.stdout for name in COMMANDS)
@@ -61,13 +62,15 @@ def test_every_command_has_its_help(environ, command):
         (["status", "believe:1", "--config", "missing.toml"], "there is no file missing.toml"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_says_what_would_be_right(user, arguments, says):
+def test_wrong_usage_exits_with_2(user, arguments, says):
+    """Wrong usage ends with 2 and says what would be right."""
     said = run(user, *arguments)
     assert (said.returncode, said.stdout) == (2, "")
     assert says in said.stderr
 
 
-def test_without_a_key_it_ends_with_4_and_names_the_variables(environ, simulator):
+def test_a_missing_key_exits_with_4(environ, simulator):
+    """Without a key it ends with 4 and names the variables."""
     assert run(environ, "status", "believe:1").returncode == 4
     half = {name: value for name, value in keys(simulator).items() if name != "GAMEBALL_SECRET_KEY"}
     assert run(environ | half, "status", "gameball:1").returncode == 4
@@ -97,7 +100,8 @@ def test_status_has_other_formats(user, simulator):
     assert lines(run(user, "status", "--raw", ref))[0]["batchId"] == ref.id
 
 
-def test_refs_come_from_stdin_and_duplicates_are_read_once(user, simulator):
+def test_refs_come_from_stdin(user, simulator):
+    """Refs come from stdin and duplicates are read once."""
     ref = simulator.add("believe", status="EXECUTED")
     said = run(user, "status", "-", ref, "-o", "id", stdin=f"{ref}\n{ref}\n")
     assert said.stdout == f"{ref}\n"
@@ -118,14 +122,16 @@ def test_exit_status_tells_how_the_batches_stand(user, simulator, batches, code)
     assert run(user, "status", "--exit-status", *refs).returncode == code
 
 
-def test_an_unknown_batch_ends_with_3_and_the_others_are_printed(user, simulator):
+def test_an_unknown_batch_exits_with_3(user, simulator):
+    """An unknown batch ends with 3 and the others are printed."""
     ref = simulator.add("believe", status="EXECUTED")
     said = run(user, "status", ref, "believe:missing", "-o", "id")
     assert (said.returncode, said.stdout) == (3, f"{ref}\n")
     assert "believe:missing: HTTP 404" in said.stderr
 
 
-def test_a_refused_key_ends_with_4_and_an_unreachable_vendor_with_5(user, simulator):
+def test_a_refused_key_exits_with_4(user, simulator):
+    """A refused key ends with 4 and an unreachable vendor with 5."""
     ref = simulator.add("believe")
     assert run(user | {"BELIEVE_API_KEY": "test-another-key"}, "status", ref).returncode == 4
     gone = run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "status", ref)
@@ -204,7 +210,8 @@ def test_watch_prints_a_line_for_each_change(user, simulator):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_command_that_only_reads_too(user, raw_server_that_hangs, number, code):
+def test_a_signal_ends_a_reading_command(user, raw_server_that_hangs, number, code):
+    """A signal ends a command that only reads too."""
     reading = subprocess.Popen(
         [*COMMAND, "status", "believe:1"],
         env=user | {"BELIEVE_BASE_URL": raw_server_that_hangs},
@@ -218,7 +225,8 @@ def test_a_signal_ends_a_command_that_only_reads_too(user, raw_server_that_hangs
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_at_once_and_says_how_to_go_on(user, simulator, number, code):
+def test_a_signal_ends_a_wait_at_once(user, simulator, number, code):
+    """A signal ends it at once and says how to go on."""
     ref = simulator.add("believe", status="FINALIZED")
     waiting = subprocess.Popen([*COMMAND, "wait", str(ref)], env=user, stderr=subprocess.PIPE, text=True)
     until(lambda: simulator.reads)
@@ -263,7 +271,8 @@ def test_the_reader_of_a_pipe_may_leave(user, simulator):
         ("status REF 2>&-", 0, ""),
     ],
 )
-def test_a_stream_that_does_not_work_brings_no_traceback(user, simulator, command, code, says):
+def test_a_broken_stream_brings_no_traceback(user, simulator, command, code, says):
+    """A stream that does not work brings no traceback."""
     said = shell(user, "batchstatus " + command.replace("REF", str(simulator.add("believe", status="EXECUTED"))))
     assert said.returncode == code, said.stderr
     assert says in said.stderr
@@ -287,7 +296,8 @@ def test_without_a_home_the_environment_does(user, simulator):
         assert (said.returncode, "Traceback" in said.stderr, "fault" in said.stderr) == (returncode, False, False)
 
 
-def test_a_vendor_that_is_down_while_one_waits_is_told(user):
+def test_an_outage_during_a_wait_is_shown(user):
+    """A vendor that is down while one waits is told."""
     said = run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "wait", "believe:1", "--timeout", "2s")
     assert said.returncode == 5
     assert "believe:1: still unread after 2" in said.stderr
@@ -301,7 +311,8 @@ def test_what_is_still_open_is_told(user, simulator):
     assert [line["state"] for line in lines(run(user, "wait", ref, "--timeout", "0"))] == ["requires_action"]
 
 
-def test_a_state_that_was_reached_stays_reached_while_others_are_waited_for(user, simulator):
+def test_a_reached_state_stays_reached(user, simulator):
+    """A state that was reached stays reached while others are waited for."""
     refs = [simulator.add("gameball", seconds=4), simulator.add("gameball", seconds=25)]
     said = run(user, "wait", *refs, "--for", "running", "--timeout", "20s")
     assert (said.returncode, [line["ref"] for line in lines(said)]) == (0, [*map(str, refs)])
@@ -312,13 +323,15 @@ def test_fail_fast_ends_at_the_first_that_failed(user, simulator):
     assert run(user, "wait", *refs, "--fail-fast", "--timeout", "30s").returncode == 1
 
 
-def test_control_characters_of_a_vendor_do_not_reach_the_terminal(user, simulator):
+def test_control_characters_are_escaped(user, simulator):
+    """Control characters of a vendor do not reach the terminal."""
     ref = simulator.add("gameball", status="ARCHIVED\x1b[31m\nX")
     drawn, _ = terminal(user, "status", ref, columns=120)
     assert "ARCHIVED\\x1b[31m" in drawn
 
 
-def test_messages_stand_above_the_table_that_moves(user, simulator):
+def test_messages_go_above_the_live_table(user, simulator):
+    """Messages stand above the table that moves."""
     refs = ["gameball:nope", "gameball:nope2", simulator.add("gameball", seconds=2)]
     drawn, code = terminal(user, "wait", *refs, columns=80)
     assert code == 3
@@ -335,7 +348,8 @@ def test_why_batches_failed_is_told_in_full(user, simulator):
     assert run(user, "status", ref, "-o", "table", "-q").stderr == ""
 
 
-def test_on_a_terminal_the_table_moves_and_is_in_colour(user, simulator):
+def test_a_terminal_gets_a_live_table_in_colour(user, simulator):
+    """On a terminal the table moves and is in colour."""
     refs = [simulator.add("gameball", seconds=2.5, total=200), simulator.add("believe", seconds=2.5)]
     drawn, code = terminal(user, "watch", *refs)
     assert code == 0
@@ -347,14 +361,16 @@ def test_on_a_terminal_the_table_moves_and_is_in_colour(user, simulator):
     assert drawn.count("\x1b[?25h") >= 1, "the cursor is shown again"
 
 
-def test_wait_on_a_terminal_moves_and_ends_with_its_code(user, simulator):
+def test_wait_on_a_terminal_ends_with_its_code(user, simulator):
+    """Wait on a terminal moves and ends with its code."""
     drawn, code = terminal(user, "wait", simulator.add("believe", seconds=1, ends="FAILED"), "--for", "succeeded")
     assert code == 1
     assert "1 of 1 ended" in drawn
     assert "1 failed or cancelled" in drawn
 
 
-def test_simulate_on_a_terminal_prints_lines_to_paste(environ):
+def test_simulate_prints_lines_to_paste(environ):
+    """Simulate on a terminal prints lines to paste."""
     drawn, code = terminal(environ, "simulate", "--batches", "2", until=b"Ctrl-C", key=b"\x03")
     assert code == 130
     assert "export BELIEVE_BASE_URL=http://127.0.0.1:" in drawn
@@ -390,7 +406,8 @@ def test_doctor_finds_what_is_wrong(environ, user, simulator):
     assert run(user | {"BELIEVE_BASE_URL": "http://127.0.0.1:1"}, "doctor", "--offline").returncode == 0
 
 
-def test_a_configuration_file_names_several_accounts(environ, simulator):
+def test_a_file_may_name_several_accounts(environ, simulator):
+    """A configuration file names several accounts."""
     ref = simulator.add("believe", status="EXECUTED")
     account = (
         f'[[account]]\nvendor = "believe"\nname = "{{}}"\napi_key = "{BELIEVE_KEY}"\nbase_url = "{simulator.url}"\n'
@@ -413,7 +430,8 @@ def test_a_configuration_file_names_several_accounts(environ, simulator):
         ("[[account", 0o600, "not valid TOML"),
     ],
 )
-def test_a_configuration_file_that_cannot_work_is_refused(environ, text, mode, says):
+def test_a_wrong_configuration_file_is_refused(environ, text, mode, says):
+    """A configuration file that cannot work is refused."""
     config(environ["HOME"], text, mode)
     said = run(environ, "status", "believe:1")
     assert said.returncode == 2
@@ -421,7 +439,8 @@ def test_a_configuration_file_that_cannot_work_is_refused(environ, text, mode, s
     assert "test-key" not in said.stderr
 
 
-def test_an_account_in_the_file_may_have_words_and_a_rate_of_its_own(environ, simulator):
+def test_an_account_may_have_words_and_a_rate(environ, simulator):
+    """An account in the file may have words and a rate of its own."""
     ref = simulator.add("believe", status="ARCHIVED")
     text = f'[[account]]\nvendor = "believe"\napi_key = "{BELIEVE_KEY}"\nbase_url = "{simulator.url}"\n'
     config(environ["HOME"], f'{text}states = {{ARCHIVED = "succeeded"}}\nrate_limit = {{requests = 5, seconds = 1}}\n')
@@ -452,7 +471,8 @@ def test_there_is_completion_for_each_shell(environ, shell):
     assert "_BATCHSTATUS_COMPLETE" in run(environ, "completion", shell).stdout
 
 
-def test_without_the_extra_it_says_what_to_install(environ, tmp_path):
+def test_a_missing_extra_is_named(environ, tmp_path):
+    """Without the extra it says what to install."""
     (tmp_path / "click.py").write_text("raise ModuleNotFoundError(name='click')")
     said = run(environ | {"PYTHONPATH": str(tmp_path)}, "status")
     assert (said.returncode, said.stderr) == (

@@ -82,7 +82,8 @@ def receiver(status=lambda count: 200):
 # track
 
 
-def test_what_is_added_is_listed_until_it_is_removed(user):
+def test_added_refs_are_listed_until_removed(user):
+    """What is added is listed until it is removed."""
     assert lines(run(user, "track", "add", "believe:1", "gameball:2", "believe:1", "--label", "team=a"))[0] == {
         "schema": 1,
         "added": 2,
@@ -114,20 +115,23 @@ def test_refs_come_from_a_file_with_comments(user, tmp_path, how):
     assert len(lines(run(user, "track", "list"))) == 3
 
 
-def test_a_file_with_a_wrong_line_adds_nothing_and_the_line_is_named(user):
+def test_a_wrong_line_in_a_file_adds_nothing(user):
+    """A file with a wrong line adds nothing and the line is named."""
     said = run(user, "track", "add", "believe:1", "--from-file", "-", stdin="believe:2\nnonsense\n")
     assert said.returncode == 2
     assert "stdin, line 2: a ref is written vendor:id" in said.stderr
     assert "there is no store" in run(user, "track", "list").stderr
 
 
-def test_a_hundred_thousand_refs_are_added_and_listed(user):
+def test_a_hundred_thousand_refs_can_be_added(user):
+    """A hundred thousand refs are added and listed."""
     text = "".join(f"gameball:{number}\n" for number in range(100_000))
     assert lines(run(user, "track", "add", "-", stdin=text))[0]["added"] == 100_000
     assert run(user, "track", "list", "-o", "id").stdout == text
 
 
-def test_only_what_has_ended_is_removed_with_ended(user, simulator):
+def test_rm_ended_removes_ended_batches_only(user, simulator):
+    """Only what has ended is removed with ended."""
     ended, open_ = simulator.add("believe", status="EXECUTED"), simulator.add("believe", status="FINALIZED")
     run(user, "track", "add", ended, open_)
     run(user, "run", "--once")
@@ -157,7 +161,8 @@ def test_only_what_has_ended_is_removed_with_ended(user, simulator):
         (["run", "--deliver", "ftp://127.0.0.1/x"], "https://host/path"),
     ],
 )
-def test_wrong_usage_ends_with_2_and_says_what_would_be_right(user, arguments, says):
+def test_wrong_usage_exits_with_2(user, arguments, says):
+    """Wrong usage ends with 2 and says what would be right."""
     said = run(user, *arguments)
     assert (said.returncode, said.stdout) == (2, "")
     assert says in said.stderr
@@ -167,7 +172,8 @@ def test_wrong_usage_ends_with_2_and_says_what_would_be_right(user, arguments, s
 # run, history, events
 
 
-def test_run_prints_each_change_until_a_signal_and_goes_on_later(user, simulator, store):
+def test_run_prints_changes_until_a_signal(user, simulator, store):
+    """Run prints each change until a signal and goes on later."""
     refs = [simulator.add("believe", seconds=1.5), simulator.add("gameball", status="processing", seconds=600)]
     store.track(refs)
     with running(user, "run") as service:
@@ -186,7 +192,8 @@ def told_id(store, ref):
     return store.history(ref)[-1].id
 
 
-def test_changes_go_to_a_url_with_their_ids_and_again_until_they_arrive(user, simulator, store):
+def test_changes_are_posted_until_they_arrive(user, simulator, store):
+    """Changes go to a url with their ids and again until they arrive."""
     ref = simulator.add("believe", status="EXECUTED")
     store.track([ref])
     with (
@@ -219,7 +226,8 @@ def test_run_once_tries_what_was_put_off_too(user, simulator, store):
     assert len(posts) == 2
 
 
-def test_a_batch_of_an_account_without_a_key_is_told_by_the_code(user, simulator, store):
+def test_a_batch_without_a_key_exits_with_4(user, simulator, store):
+    """A batch of an account without a key is told by the code."""
     ref = simulator.add("believe", status="EXECUTED")
     store.track([ref, "believe/acme:1"])
     once = run(user, "run", "--once")
@@ -246,7 +254,8 @@ def test_a_refusal_is_told_again_by_each_service(user, simulator, store):
             assert "stopped; 0 batches open, 1 change to deliver" in said
 
 
-def test_run_once_tells_by_its_code_what_is_left_undone(user, simulator, store):
+def test_run_once_exits_by_the_rest(user, simulator, store):
+    """Run once tells by its code what is left undone."""
     store.track([simulator.add("believe", status="EXECUTED")])
     with receiver(lambda _: 500) as (_, url):
         late = run(user, "run", "--once", "--deliver", url)
@@ -266,14 +275,16 @@ def test_run_once_tells_by_its_code_what_is_left_undone(user, simulator, store):
     assert refused.returncode == 4
 
 
-def test_a_batch_that_nobody_knows_ends_with_what_the_vendor_said(user, store):
+def test_an_unknown_batch_ends_with_its_error(user, store):
+    """A batch that nobody knows ends with what the vendor said."""
     store.track(["believe:missing"])
     assert "HTTP 404" in lines(run(user, "run", "--once"))[0]["error"]
     assert re.search(r"REFUSED +HTTP 404", run(user, "history", "believe:missing", "-o", "table").stdout)
     assert lines(run(user, "track", "list"))[0]["ended"] is True
 
 
-def test_two_services_share_the_work_and_tell_nothing_twice(user, simulator, store):
+def test_two_services_share_the_work(user, simulator, store):
+    """Two services share the work and tell nothing twice."""
     refs = [simulator.add("believe", seconds=1 + number / 4) for number in range(12)]
     store.track(refs)
     with running(user, "run", "-o", "id") as one, running(user, "run", "-o", "id") as other:
@@ -293,7 +304,8 @@ def test_the_reader_of_a_service_may_leave(user, simulator, store):
     assert "Traceback" not in said.stderr
 
 
-def test_a_service_goes_on_where_nobody_listens_to_its_messages(user, simulator, store):
+def test_a_service_survives_a_closed_stderr(user, simulator, store):
+    """A service goes on where nobody listens to its messages."""
     ref = simulator.add("believe", seconds=2)
     store.track([ref])
     with running(user, "run", "-vv") as service:
@@ -326,7 +338,8 @@ def test_history_has_the_changes_of_one_batch(user, simulator, store):
     assert "batchstatus track add believe:9" in unknown.stderr
 
 
-def test_events_are_all_changes_and_follow_goes_on(user, simulator, store):
+def test_events_follow_goes_on(user, simulator, store):
+    """Events are all changes and follow goes on."""
     refs = [simulator.add("believe", status="EXECUTED") for _ in range(2)]
     store.track(refs[:1])
     run(user, "run", "--once")
@@ -346,7 +359,8 @@ def test_events_are_all_changes_and_follow_goes_on(user, simulator, store):
     assert run(user, "events", "--after", "believe:9#1").returncode == 2
 
 
-def test_what_to_type_to_go_on_names_the_refs_that_came_from_stdin(user, simulator):
+def test_resuming_names_the_refs_from_stdin(user, simulator):
+    """What to type to go on names the refs that came from stdin."""
     refs = [simulator.add("believe", status="FINALIZED"), simulator.add("believe", status="EXECUTED")]
     with running(user, "wait", "-", "--timeout", "1h") as waiting:
         waiting.stdin.write("\n".join(map(str, refs)))
@@ -358,7 +372,8 @@ def test_what_to_type_to_go_on_names_the_refs_that_came_from_stdin(user, simulat
     assert f"batchstatus wait --timeout 1h {refs[0]}\n" in said
 
 
-def test_what_to_type_to_go_on_has_all_that_was_typed(user, simulator, store, tmp_path):
+def test_resuming_repeats_the_command(user, simulator, store, tmp_path):
+    """What to type to go on has all that was typed."""
     run(user, "track", "add", simulator.add("believe", status="FINALIZED"), "--store", tmp_path / "my store.sqlite3")
     with running(user, "watch", "--all", "--store", tmp_path / "my store.sqlite3") as watching:
         watching.stdout.readline()
@@ -380,7 +395,8 @@ def test_events_since_a_time_or_a_span_ago(user, simulator, store):
 # watch --all, doctor
 
 
-def test_watch_all_shows_what_is_tracked_and_stores_what_it_sees(user, simulator, store):
+def test_watch_all_stores_the_changes(user, simulator, store):
+    """Watch all shows what is tracked and stores what it sees."""
     ref = simulator.add("believe", seconds=2)
     store.track([ref])
     said = run(user, "watch", "--all")
@@ -407,7 +423,8 @@ def test_doctor_looks_at_the_store_and_makes_none(user, simulator):
     assert (code, found["ok"]) == (2, False)
 
 
-def test_a_store_that_cannot_be_used_is_told_in_one_line(user, tmp_path):
+def test_a_broken_store_is_one_line(user, tmp_path):
+    """A store that cannot be used is told in one line."""
     other = tmp_path / "other.sqlite3"
     with sqlite3.connect(other) as connection:
         connection.execute("CREATE TABLE theirs (a)")
@@ -422,7 +439,8 @@ def test_a_store_that_cannot_be_used_is_told_in_one_line(user, tmp_path):
 # Settings
 
 
-def test_settings_come_from_the_command_line_then_the_environment_then_the_file(user, tmp_path):
+def test_the_order_of_settings(user, tmp_path):
+    """Settings come from the command line then the environment then the file."""
     config(user["HOME"], f'output = "id"\nstore = "{tmp_path}/file.sqlite3"\n')
     assert run(user, "track", "add", "believe:1").stdout == "believe:1\n"
     named = user | {"BATCHSTATUS_STORE": f"{tmp_path}/named.sqlite3"}
@@ -434,7 +452,8 @@ def test_settings_come_from_the_command_line_then_the_environment_then_the_file(
     assert lines(run(named | {"BATCHSTATUS_OUTPUT": "json"}, "track", "list"))[0]["tracked"][0]["ref"] == "believe:2"
 
 
-def test_options_of_a_command_come_from_the_file_and_the_environment(user, simulator):
+def test_options_come_from_file_and_environment(user, simulator):
+    """Options of a command come from the file and the environment."""
     config(user["HOME"], '[wait]\nfor = "succeeded"\ntimeout = 0\n[track.list]\nopen = true\n')
     ref = simulator.add("believe", status="FINALIZED")
     assert run(user, "wait", ref).returncode == 8
@@ -482,14 +501,16 @@ def test_what_the_store_has_is_shown_to_a_person(user, simulator, store, argumen
     assert any(word in drawn for word in ("SUCCEEDED", "ok  "))
 
 
-def test_a_terminal_is_told_what_was_added_and_removed(user):
+def test_a_terminal_shows_added_and_removed(user):
+    """A terminal is told what was added and removed."""
     drawn, code = terminal(user, "track", "add", "believe:1", "believe:2")
     assert (code, drawn) == (0, "batchstatus: 2 batches added; batchstatus run follows them\r\n")
     drawn, code = terminal(user, "track", "rm", "believe:1")
     assert (code, drawn) == (0, "batchstatus: 1 batch removed\r\n")
 
 
-def test_a_service_on_a_terminal_shows_changes_as_lines_and_ctrl_c_ends_it(user, simulator, store):
+def test_run_on_a_terminal_prints_lines(user, simulator, store):
+    """A service on a terminal shows changes as lines and ctrl c ends it."""
     store.track([simulator.add("believe", status="FINALIZED")])
     drawn, code = terminal(user, "run", until=b"needs approval", key=b"\x03")
     assert code == 130
@@ -498,7 +519,8 @@ def test_a_service_on_a_terminal_shows_changes_as_lines_and_ctrl_c_ends_it(user,
     assert "Traceback" not in drawn
 
 
-def test_watch_all_on_a_terminal_is_the_moving_table(user, simulator, store):
+def test_watch_all_on_a_terminal_is_live(user, simulator, store):
+    """Watch all on a terminal is the moving table."""
     store.track([simulator.add("believe", status="FINALIZED")])
     drawn, code = terminal(user, "watch", "--all", until=b"REQUIRES_ACTION", key=b"\x03")
     assert code == 130

@@ -62,7 +62,8 @@ BAD_KEYS = {
     ],
     ids=["believe", "gameball", "gameball-secret"],
 )
-def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(make, name, key, says):
+def test_an_illegal_key_is_refused_unshown(make, name, key, says):
+    """A key that cannot be sent is refused without being shown."""
     with pytest.raises(ConfigurationError, match=f"{name} .*{says}") as caught:
         make(key)
     frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)]
@@ -71,7 +72,8 @@ def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(make, name, ke
     assert PLANTED not in str(caught.value) + repr(ours)
 
 
-def test_a_key_may_come_from_a_function_which_is_asked_for_every_attempt(reader, simulator):
+def test_a_key_function_is_asked_each_time(reader, simulator):
+    """A key may come from a function which is asked for every attempt."""
     keys = iter(["test-old-key", "test-believe-key", "test-believe-key"])
     account = Believe(lambda: next(keys), base_url=simulator.url)
     client, ref = reader(account), simulator.add("believe", status="EXECUTED")
@@ -81,7 +83,8 @@ def test_a_key_may_come_from_a_function_which_is_asked_for_every_attempt(reader,
     assert next(keys) == "test-believe-key"
 
 
-def test_a_function_that_returns_no_key_is_refused_before_anything_is_sent(reader, simulator):
+def test_a_function_without_a_key_is_refused(reader, simulator):
+    """A function that returns no key is refused before anything is sent."""
     with pytest.raises(ConfigurationError, match="Believe's api_key is empty"):
         reader(Believe(lambda: "", base_url=simulator.url)).get("believe:1")
     assert simulator.reads == []
@@ -138,7 +141,8 @@ def test_a_bad_base_url_is_never_shown(url):
 
 
 @pytest.mark.parametrize("url", ["http://vendor.example.com", "http://10.0.0.1:8080", "http://127.evil.example.com"])
-def test_keys_go_over_plain_http_only_on_loopback_or_when_allowed(url):
+def test_plain_http_is_for_loopback_only(url):
+    """Keys go over plain http only on loopback or when allowed."""
     with pytest.raises(ConfigurationError, match="unencrypted: use https"):
         Gameball("test-key", "test-secret", base_url=url)
     assert Gameball("test-key", "test-secret", base_url=url, allow_insecure=True).base_url == url
@@ -162,7 +166,8 @@ def test_states_that_are_none_are_refused(states):
         Believe("test-key", states=states)
 
 
-def test_an_account_name_that_cannot_stand_in_a_ref_is_refused():
+def test_a_wrong_account_name_is_refused():
+    """An account name that cannot stand in a ref is refused."""
     with pytest.raises(ConfigurationError, match="account"):
         Believe("test-key", name="Acme Inc")
 
@@ -190,7 +195,8 @@ def test_no_key_is_logged_at_any_level(reader, simulator, caplog):
     assert not [record for record in caplog.records if "test-" in record.getMessage() + repr(record.args)]
 
 
-def test_from_env_makes_an_account_of_each_vendor_that_has_its_keys(environ, simulator):
+def test_from_env_makes_an_account_per_vendor(environ, simulator):
+    """From env makes an account of each vendor that has its keys."""
     environ(**ENVIRONMENT, GAMEBALL_BASE_URL=simulator.url, BELIEVE_BASE_URL=simulator.url)
     with BatchClient.from_env() as client:
         for vendor, status in (("gameball", "completed"), ("believe", "EXECUTED")):
@@ -203,7 +209,8 @@ def test_from_env_makes_an_account_of_each_vendor_that_has_its_keys(environ, sim
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=repr)
-def test_a_key_may_stand_in_a_file_that_ends_with_a_line_end(environ, simulator, tmp_path, end):
+def test_a_key_may_be_in_a_file(environ, simulator, tmp_path, end):
+    """A key may stand in a file that ends with a line end."""
     path = tmp_path / "key"
     path.write_bytes(f"test-believe-key{end}".encode())
     environ(BELIEVE_API_KEY_FILE=path, BELIEVE_BASE_URL=simulator.url)
@@ -227,9 +234,8 @@ def test_a_key_may_stand_in_a_file_that_ends_with_a_line_end(environ, simulator,
     ],
     ids=repr,
 )
-def test_an_environment_that_cannot_work_says_which_variable_and_what_to_do(
-    environ, monkeypatch, tmp_path, variables, says
-):
+def test_a_wrong_environment_names_the_variable(environ, monkeypatch, tmp_path, variables, says):
+    """An environment that cannot work says which variable and what to do."""
     (tmp_path / "empty").touch()
     (tmp_path / "latin").write_bytes(b"\xe9")
     monkeypatch.chdir(tmp_path)

@@ -42,7 +42,8 @@ def scripted(*answers):
     return lambda _: [left.pop(0)]
 
 
-def test_a_wait_tells_each_reading_its_changes_and_one_end(reader, moving, clock):
+def test_a_wait_emits_readings_and_changes(reader, moving, clock):
+    """A wait tells each reading its changes and one end."""
     events = []
     client = reader(*moving.accounts(), clock=clock, on_event=events.append)
     ref = moving.add("believe", seconds=100)
@@ -64,7 +65,8 @@ def test_a_wait_tells_each_reading_its_changes_and_one_end(reader, moving, clock
     assert {event.ref for event in events} == {ref}
 
 
-def test_a_reading_says_when_the_next_one_comes_and_why(reader, moving, clock):
+def test_an_event_says_when_the_next_poll_is(reader, moving, clock):
+    """A reading says when the next one comes and why."""
     events = []
     client = reader(*moving.accounts(), clock=clock, on_event=events.append)
     client.wait(moving.add("gameball", seconds=100, total=200))
@@ -123,7 +125,8 @@ def test_a_read_that_fails_is_done_with_its_error(reader, clock):
     assert events[-2].reason == "all 4 attempts have failed"
 
 
-def test_each_ref_of_many_is_done_once_whatever_becomes_of_it(reader, moving, clock):
+def test_each_ref_of_many_is_done_once(reader, moving, clock):
+    """Each ref of many is done once whatever becomes of it."""
     events = []
     client = reader(*moving.accounts(), clock=clock, on_event=events.append)
     refs = [moving.add("gameball", seconds=20), moving.add("believe", status="FINALIZED"), BatchRef("believe", "none")]
@@ -134,7 +137,8 @@ def test_each_ref_of_many_is_done_once_whatever_becomes_of_it(reader, moving, cl
     assert isinstance(outcomes[refs[1]].error, WaitTimeout)
 
 
-def test_an_unknown_word_is_told_once_for_each_word(reader, moving, clock):
+def test_an_unknown_word_is_told_once(reader, moving, clock):
+    """An unknown word is told once for each word."""
     events = []
     client = reader(*moving.accounts(), clock=clock, on_event=events.append)
     for status in ("paused", "paused", "held"):
@@ -143,7 +147,9 @@ def test_an_unknown_word_is_told_once_for_each_word(reader, moving, clock):
     assert unknown == ["paused", "held"]
 
 
-def test_an_observer_that_fails_is_logged_and_loses_nothing(reader, moving, clock, caplog):
+def test_a_failing_observer_loses_nothing(reader, moving, clock, caplog):
+    """An observer that fails is logged and loses nothing."""
+
     def fail(event):
         raise LookupError(event.kind)
 
@@ -157,12 +163,14 @@ async def coroutine(event):
 
 
 @pytest.mark.parametrize("wrong", [coroutine, "print", 7], ids=["coroutine function", "text", "number"])
-def test_an_observer_that_cannot_be_called_is_refused(reader, wrong):
+def test_a_wrong_observer_is_refused(reader, wrong):
+    """An observer that cannot be called is refused."""
     with pytest.raises(ConfigurationError, match="on_event is a plain function"):
         reader(Believe(KEY), on_event=wrong)
 
 
-def test_the_log_has_a_line_for_each_read_and_each_new_state_and_never_a_body(reader, moving, clock, caplog):
+def test_the_log_has_readings_and_no_body(reader, moving, clock, caplog):
+    """The log has a line for each read and each new state and never a body."""
     caplog.set_level(logging.DEBUG, "batchstatus")
     reader(*moving.accounts(), clock=clock).wait(moving.add("gameball", seconds=60, total=200, failed=3))
     levels = [record.levelname for record in caplog.records if record.name == "batchstatus"]
@@ -173,7 +181,8 @@ def test_the_log_has_a_line_for_each_read_and_each_new_state_and_never_a_body(re
     assert "; attempt 1 took 0.000 s, next in 1.0 s: nothing has changed for 0 s" in caplog.text
 
 
-def test_a_line_of_the_log_stays_one_line_whatever_the_vendor_says(reader, clock, caplog):
+def test_a_log_line_stays_one_line(reader, clock, caplog):
+    """A line of the log stays one line whatever the vendor says."""
     caplog.set_level(logging.DEBUG, "batchstatus")
     body = b'{"id": "1", "status": "BAD\\nforged: INFO"}'
     with serving(lambda _: [response(body)]) as server:

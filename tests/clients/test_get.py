@@ -36,7 +36,8 @@ from waiting import until
 ONCE = RetryPolicy(attempts=1)
 
 
-def test_every_word_of_both_tables_is_read_as_its_state(reader, simulator):
+def test_every_known_word_is_its_state(reader, simulator):
+    """Every word of both tables is read as its state."""
     client = reader(*simulator.accounts())
     for vendor in (Gameball, Believe):
         for word, state in vendor.WORDS.items():
@@ -45,7 +46,8 @@ def test_every_word_of_both_tables_is_read_as_its_state(reader, simulator):
                 assert (batch.state, batch.vendor_status) == (state, spelling)
 
 
-def test_a_word_in_no_table_is_unknown_and_warned_of_once(reader, simulator, caplog):
+def test_an_unknown_word_is_warned_of_once(reader, simulator, caplog):
+    """A word in no table is unknown and warned of once."""
     client = reader(*simulator.accounts())
     refs = [simulator.add("believe", status="ARCHIVED") for _ in range(3)]
     assert {client.get(ref).state for ref in refs} == {BatchState.UNKNOWN}
@@ -54,7 +56,8 @@ def test_a_word_in_no_table_is_unknown_and_warned_of_once(reader, simulator, cap
     assert message.startswith(f"{refs[0]}: UNKNOWN (ARCHIVED): unknown status, treated as not terminal; ")
 
 
-def test_states_teach_a_client_new_words_and_override_old_ones(reader, simulator):
+def test_states_add_and_override_words(reader, simulator):
+    """States teach a client new words and override old ones."""
     states = {"Archived": BatchState.SUCCEEDED, "FINALIZED": BatchState.RUNNING}
     client = reader(Believe("test-believe-key", base_url=simulator.url, states=states))
     assert client.get(simulator.add("believe", status="ARCHIVED")).state is BatchState.SUCCEEDED
@@ -97,7 +100,8 @@ def test_a_refused_key_says_so_and_what_to_do(reader, simulator, account, cls, s
     assert len(simulator.reads) == 1
 
 
-def test_an_unknown_batch_is_not_found_at_either_vendor(reader, simulator):
+def test_an_unknown_batch_is_not_found(reader, simulator):
+    """An unknown batch is not found at either vendor."""
     client = reader(*simulator.accounts())
     for ref, code in (("gameball:404", "4004"), ("believe:nope", "ERR_BATCH_NOT_FOUND")):
         with pytest.raises(BatchNotFound) as caught:
@@ -112,7 +116,8 @@ def test_an_outage_is_retried_and_then_said(reader, simulator):
     assert caught.value.attempts == len(simulator.reads) == 4
 
 
-def test_a_full_rate_that_is_not_waited_for_is_said(reader):
+def test_a_429_without_time_is_raised(reader):
+    """A full rate that is not waited for is said."""
     with Simulator(clock=lambda: 0.0) as simulator:
         client = reader(*simulator.accounts(rate_limit=None), retry=ONCE)
         ref = simulator.add("believe")
@@ -122,7 +127,8 @@ def test_a_full_rate_that_is_not_waited_for_is_said(reader):
             client.get(ref)
 
 
-def test_nobody_listening_is_a_transport_error_that_says_where_to_look(reader, simulator):
+def test_a_refused_connection_is_explained(reader, simulator):
+    """Nobody listening is a transport error that says where to look."""
     url = simulator.url
     simulator.stop()
     with pytest.raises(TransportError, match=r"believe:1: cannot connect; check the address.*Errno 111") as caught:
@@ -137,7 +143,8 @@ def test_an_id_reaches_the_vendor_as_it_is(reader, simulator):
         assert client.get(simulator.add("believe", id=batch_id, status="EXECUTED")).ref.id == batch_id
 
 
-def test_several_accounts_of_a_vendor_are_told_apart_by_their_names(reader, simulator):
+def test_accounts_are_told_apart_by_name(reader, simulator):
+    """Several accounts of a vendor are told apart by their names."""
     first, second = (Believe("test-believe-key", base_url=simulator.url, name=name) for name in ("acme", "globex"))
     client = reader(first, second)
     ref = simulator.add("believe", status="EXECUTED")
@@ -148,7 +155,8 @@ def test_several_accounts_of_a_vendor_are_told_apart_by_their_names(reader, simu
         client.get(f"believe/other:{ref.id}")
 
 
-def test_the_only_account_of_a_vendor_needs_no_name_in_a_ref(reader, simulator):
+def test_an_only_account_needs_no_name(reader, simulator):
+    """The only account of a vendor needs no name in a ref."""
     client = reader(Believe("test-believe-key", base_url=simulator.url, name="acme"))
     ref = simulator.add("believe", status="EXECUTED")
     assert client.get(ref).ref == ref
@@ -165,7 +173,8 @@ def test_the_only_account_of_a_vendor_needs_no_name_in_a_ref(reader, simulator):
         ("believe/x:1", "believe:..."),
     ],
 )
-def test_a_bad_ref_is_refused_before_anything_is_sent(reader, simulator, ref, says):
+def test_a_bad_ref_is_refused_unsent(reader, simulator, ref, says):
+    """A bad ref is refused before anything is sent."""
     with pytest.raises(ConfigurationError, match=says):
         reader(simulator.accounts()[1]).get(ref)
     assert simulator.reads == []
@@ -174,14 +183,16 @@ def test_a_bad_ref_is_refused_before_anything_is_sent(reader, simulator, ref, sa
 @pytest.mark.parametrize(
     "timeout", [0, -1, None, "90", True, float("nan"), float("inf"), 1e10, 10**400], ids=lambda v: f"{v!r:.9}"
 )
-def test_a_bad_timeout_is_refused_before_anything_is_sent(reader, simulator, timeout):
+def test_a_bad_timeout_is_refused_unsent(reader, simulator, timeout):
+    """A bad timeout is refused before anything is sent."""
     with pytest.raises(ConfigurationError, match="timeout must be a positive number of seconds"):
         reader(*simulator.accounts()).get("believe:1", timeout=timeout)
     assert simulator.reads == []
 
 
 @pytest.mark.parametrize("client", [BatchClient, AsyncBatchClient])
-def test_a_client_needs_accounts_with_names_of_their_own(client):
+def test_a_client_needs_distinct_accounts(client):
+    """A client needs accounts with names of their own."""
     with pytest.raises(ConfigurationError, match="needs an account"):
         client()
     with pytest.raises(ConfigurationError, match="two accounts at believe"):
@@ -220,14 +231,16 @@ def test_the_context_manager_closes():
     asyncio.run(main())
 
 
-def test_one_client_serves_many_threads_from_its_first_use(simulator):
+def test_one_client_serves_many_threads(simulator):
+    """One client serves many threads from its first use."""
     refs = [simulator.add("gameball", status="completed") for _ in range(32)]
     with BatchClient(*simulator.accounts()) as client, ThreadPoolExecutor(32) as pool:
         start = threading.Barrier(32)
         assert [batch.ref for batch in pool.map(lambda ref: start.wait() >= 0 and client.get(ref), refs)] == refs
 
 
-def test_one_client_serves_many_tasks_from_its_first_use(simulator):
+def test_one_client_serves_many_tasks(simulator):
+    """One client serves many tasks from its first use."""
     refs = [simulator.add("believe", status="EXECUTED") for _ in range(100)]
 
     async def main():
@@ -237,7 +250,9 @@ def test_one_client_serves_many_tasks_from_its_first_use(simulator):
     assert [batch.ref for batch in asyncio.run(main())] == refs
 
 
-def test_the_clients_have_the_same_names_and_parameters():
+def test_both_clients_have_the_same_interface():
+    """The clients have the same names and parameters."""
+
     def surface(cls):
         public = {name: method for name, method in inspect.getmembers(cls, callable) if not name.startswith("_")}
         return {
@@ -250,7 +265,8 @@ def test_the_clients_have_the_same_names_and_parameters():
 
 
 @pytest.mark.parametrize(("vendor", "status"), [("gameball", "completed"), ("believe", "FAILED")])
-def test_a_batch_that_was_read_survives_pickling_and_copying(reader, simulator, vendor, status):
+def test_a_batch_can_be_pickled_and_copied(reader, simulator, vendor, status):
+    """A batch that was read survives pickling and copying."""
     batch = reader(*simulator.accounts()).get(simulator.add(vendor, status=status, quirks=[Quirk.MISSING_FIELDS]))
     for twin in (pickle.loads(pickle.dumps(batch)), copy.deepcopy(batch), copy.copy(batch)):
         assert twin == batch
@@ -258,7 +274,7 @@ def test_a_batch_that_was_read_survives_pickling_and_copying(reader, simulator, 
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_does_not_share_its_parents_connections(simulator):
+def test_a_fork_shares_no_connection(simulator):
     """Over one socket each would get the other's answers, which in the tutorials' shape carry no id to compare."""
     refs = [
         simulator.add("gameball", total=total, status="completed", quirks=[Quirk.TUTORIAL_SHAPE]) for total in (1, 2)
@@ -273,7 +289,8 @@ def test_a_forked_child_does_not_share_its_parents_connections(simulator):
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
-def test_an_async_client_serves_one_event_loop_after_the_other(simulator):
+def test_an_async_client_moves_between_loops(simulator):
+    """An async client serves one event loop after the other."""
     client = AsyncBatchClient(*simulator.accounts())
     ref = simulator.add("believe")
     with warnings.catch_warnings():
@@ -284,7 +301,8 @@ def test_an_async_client_serves_one_event_loop_after_the_other(simulator):
         gc.collect()
 
 
-def test_a_client_that_is_closed_while_it_reads_leaves_no_connection_behind(simulator):
+def test_closing_during_a_read_leaves_nothing(simulator):
+    """A client that is closed while it reads leaves no connection behind."""
     ref = simulator.add("believe", quirks=[Quirk.OUTAGE])
     client = BatchClient(*simulator.accounts(), retry=RetryPolicy(attempts=9, first_delay=1.0, max_delay=1.0))
     with ThreadPoolExecutor(1) as pool:

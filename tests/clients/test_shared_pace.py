@@ -27,7 +27,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 
-def test_slots_are_spaced_at_nine_tenths_of_the_limit():
+def test_slots_are_spaced_at_0_9_of_the_limit():
+    """Slots are spaced at nine tenths of the limit."""
     assert 1 / PaceState.of_limit(Believe.RATE_LIMIT).spacing == pytest.approx(9.0)
     assert 1 / PaceState.of_limit(Gameball.RATE_LIMIT).spacing == pytest.approx(10.8)
 
@@ -36,7 +37,7 @@ def test_slots_are_spaced_at_nine_tenths_of_the_limit():
     gaps=st.lists(st.floats(0, 3), min_size=1, max_size=200),
     limit=st.builds(RateLimit, st.integers(1, 50), st.floats(0.1, 30)),
 )
-def test_no_window_holds_more_slots_than_the_limit(gaps, limit):
+def test_no_window_exceeds_the_limit(gaps, limit):
     gate, now, slots = PaceState(PaceState.of_limit(limit).spacing), 0.0, []
     for gap in gaps:
         now += gap
@@ -58,7 +59,8 @@ def test_a_slot_that_comes_too_late_is_not_booked():
     assert gate.reserve(0.0, 1.5) == 1.0
 
 
-def test_a_429_closes_the_gate_and_slows_it_until_the_vendor_is_content():
+def test_a_429_closes_and_slows_the_pace():
+    """A 429 closes the gate and slows it until the vendor is content."""
     gate = PaceState(1.0)
     gate.refused(0.0, 7.0)
     assert [gate.reserve(0.0, 99.0) for _ in range(3)] == [7.0, 9.0, 11.0]
@@ -68,21 +70,23 @@ def test_a_429_closes_the_gate_and_slows_it_until_the_vendor_is_content():
     assert gate.reserve(13.0, 99.0) == pytest.approx(1.0)
 
 
-def test_429s_of_reads_that_were_under_way_together_slow_the_gate_once():
+def test_429s_in_flight_together_count_once():
+    """429s of reads that were under way together slow the gate once."""
     gate = PaceState(1.0)
     for _ in range(30):
         gate.refused(0.0, 5.0)
     assert [gate.reserve(5.0, 99.0) for _ in range(2)] == [0.0, 2.0]
 
 
-def test_a_gate_never_gets_slower_than_sixteen_times():
+def test_a_pace_is_16_times_slower_at_most():
+    """A gate never gets slower than sixteen times."""
     gate = PaceState(1.0)
     for second in range(50):
         gate.refused(float(second), 1.0)
     assert [gate.reserve(50.0, 99.0) for _ in range(2)] == [0.0, 16.0]
 
 
-def test_reads_of_one_credential_are_paced_whichever_client_sends_them(reader):
+def test_one_credential_has_one_pace(reader):
     """The clock is moved by the pauses alone, so the pauses of 30 reads tell their spacing."""
     clock = FakeClock()
     with Simulator(clock=clock.monotonic) as simulator:
@@ -110,7 +114,8 @@ def test_no_rate_limit_means_no_pace(reader):
     assert clock.now == 0.0
 
 
-def test_a_read_that_gets_no_slot_in_time_is_refused_and_leaves_its_slot_to_others(reader):
+def test_a_read_without_a_slot_is_refused(reader):
+    """A read that gets no slot in time is refused and leaves its slot to others."""
     clock = FakeClock()
     with Simulator() as simulator:
         client = reader(*simulator.accounts(rate_limit=RateLimit(1, 9.0)), clock=clock)
@@ -123,7 +128,8 @@ def test_a_read_that_gets_no_slot_in_time_is_refused_and_leaves_its_slot_to_othe
     assert clock.now == pytest.approx(10.0)
 
 
-def test_a_429_is_obeyed_by_every_client_of_the_credential(reader):
+def test_a_429_holds_for_every_client(reader):
+    """A 429 is obeyed by every client of the credential."""
     clock = FakeClock()
     with Simulator(quirks=[Quirk.RETRY_AFTER], clock=clock.monotonic) as simulator:
         ref = simulator.add("believe")
@@ -137,7 +143,9 @@ def test_a_429_is_obeyed_by_every_client_of_the_credential(reader):
         assert clock.now > 1.0 + 1 / 9
 
 
-def test_one_key_is_one_gate_and_another_key_another():
+def test_another_key_has_another_pace():
+    """One key is one gate and another key another."""
+
     def gate(account, clock=REAL):
         return pace_for(account.account_ref, account.credential, account.rate_limit, clock)
 
@@ -151,13 +159,15 @@ def test_one_key_is_one_gate_and_another_key_another():
     assert gate(Gameball("test-pacing-key", "test-a")) is not gate(Gameball("test-pacing-key", "test-b"))
 
 
-def test_two_accounts_from_the_environment_share_a_gate(monkeypatch):
+def test_accounts_from_env_share_a_pace(monkeypatch):
+    """Two accounts from the environment share a gate."""
     monkeypatch.setenv("BELIEVE_API_KEY", "test-environment-key")
     assert account_from_env(Believe).credential == Believe("test-environment-key").credential
     assert "test-environment-key" not in repr(account_from_env(Believe).credential)
 
 
-def test_where_two_clients_differ_the_slower_limit_holds_and_is_warned_of(caplog):
+def test_the_slower_of_two_limits_holds(caplog):
+    """Where two clients differ the slower limit holds and is warned of."""
     clock = FakeClock()
     fast, slow = (Believe("test-key", rate_limit=RateLimit(requests)) for requests in (10, 2))
     for account in (fast, slow, fast):
@@ -191,7 +201,8 @@ def test_threads_and_tasks_queue_without_a_429():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_forked_child_starts_with_gates_of_its_own():
+def test_a_fork_has_its_own_paces():
+    """A forked child starts with gates of its own."""
     account = Believe("test-forked-key")
     gate = pace_for("believe", account.credential, account.rate_limit, REAL)
     gate.refused(REAL.monotonic(), 3600.0)

@@ -41,7 +41,8 @@ def moving(clock):
         yield simulator
 
 
-def test_a_wait_ends_with_its_batch_and_tells_each_change(reader, moving, clock):
+def test_a_wait_returns_the_ended_batch(reader, moving, clock):
+    """A wait ends with its batch and tells each change."""
     ref, seen = moving.add("gameball", seconds=100, total=200, failed=2), []
     done = reader(*moving.accounts(), clock=clock).wait(ref, timeout=900, on_update=seen.append)
     assert (done.state, done.is_partial) == (BatchState.SUCCEEDED, True)
@@ -62,7 +63,8 @@ def test_a_failed_batch_is_a_result(reader, moving, clock):
     assert reader(*moving.accounts(), clock=clock).wait(ref).state is BatchState.FAILED
 
 
-def test_a_wait_can_end_where_somebody_has_to_act_which_is_announced_once(reader, moving, clock, caplog):
+def test_a_wait_can_end_at_requires_action(reader, moving, clock, caplog):
+    """A wait can end where somebody has to act which is announced once."""
     ref = moving.add("believe", seconds=600)
     client = reader(*moving.accounts(), clock=clock)
     assert client.wait(ref, until={BatchState.REQUIRES_ACTION}).state is BatchState.REQUIRES_ACTION
@@ -72,7 +74,8 @@ def test_a_wait_can_end_where_somebody_has_to_act_which_is_announced_once(reader
     assert "needs approval or execution" in warnings[0]
 
 
-def test_until_takes_one_state_or_its_word_and_refuses_others(reader, moving, clock):
+def test_until_takes_states_or_their_names(reader, moving, clock):
+    """Until takes one state or its word and refuses others."""
     client = reader(*moving.accounts(), clock=clock)
     ref = moving.add("gameball", seconds=100)
     assert client.wait(ref, until=BatchState.PENDING).state is BatchState.PENDING
@@ -81,7 +84,8 @@ def test_until_takes_one_state_or_its_word_and_refuses_others(reader, moving, cl
         client.wait(ref, until={"nonsense"})
 
 
-def test_a_timeout_carries_the_last_batch_and_a_checkpoint_that_goes_on_elsewhere(reader, moving, clock):
+def test_a_timeout_carries_a_checkpoint(reader, moving, clock):
+    """A timeout carries the last batch and a checkpoint that goes on elsewhere."""
     ref = moving.add("gameball", seconds=100, total=10)
     with pytest.raises(WaitTimeout, match=r"still RUNNING \(processing\) after 50.0 s") as caught:
         reader(*moving.accounts(), clock=clock).wait(ref, timeout=50)
@@ -96,7 +100,8 @@ def test_a_timeout_carries_the_last_batch_and_a_checkpoint_that_goes_on_elsewher
     assert other.wait(ref, timeout=900, resume=text).state is BatchState.SUCCEEDED
 
 
-def test_a_checkpoint_keeps_deadline_states_and_reads(reader, moving, clock):
+def test_a_checkpoint_keeps_its_fields(reader, moving, clock):
+    """A checkpoint keeps deadline states and reads."""
     ref = moving.add("believe", status="FINALIZED")
     client = reader(*moving.accounts(), clock=clock)
     with pytest.raises(WaitTimeout) as caught:
@@ -161,7 +166,8 @@ def test_a_vendor_that_never_answers_is_given_up(reader, clock):
     assert 60 <= clock.now < 95
 
 
-def test_a_retry_after_is_obeyed_and_one_beyond_the_budget_ends_the_wait_early(reader, clock):
+def test_a_retry_after_may_end_the_wait(reader, clock):
+    """A retry after is obeyed and one beyond the budget ends the wait early."""
     with serving(lambda _: [response(b"", "429 Slow", retry_after="50")]) as server:
         client = reader(Believe(KEY, base_url=server.url), clock=clock)
         with pytest.raises(WaitTimeout, match="wait another 50 s") as caught:
@@ -187,7 +193,8 @@ def test_no_refs_are_no_outcomes(reader, moving):
     assert client.wait_all([], timeout=1) == {}
 
 
-def test_a_ref_never_read_in_time_is_accounted_for(reader, moving, clock):
+def test_an_unread_ref_has_an_outcome(reader, moving, clock):
+    """A ref never read in time is accounted for."""
     refs = [moving.add("believe", status="FINALIZED") for _ in range(100)]
     outcomes = reader(*moving.accounts(), clock=clock).wait_all(refs, timeout=5)
     assert set(outcomes) == set(refs)
@@ -249,7 +256,8 @@ def test_one_ref_can_be_watched_as_it_is(reader, moving, clock):
     assert [outcome.ref for outcome in client.watch(ref, timeout=900)] == [ref]
 
 
-def test_an_abandoned_wait_leaves_no_thread_and_no_task_behind():
+def test_an_abandoned_wait_leaves_nothing():
+    """An abandoned wait leaves no thread and no task behind."""
     with Simulator(limits=False) as simulator:
         refs = [simulator.add("gameball", status=status) for status in ("completed", "pending", "pending")]
         before = threading.active_count()
@@ -317,7 +325,8 @@ def test_a_wait_never_overruns_its_timeout(script):
         assert asyncio.run(main()) < 1.0 + HANG
 
 
-def test_a_coroutine_function_is_awaited_at_each_change(moving, clock):
+def test_a_coroutine_on_update_is_awaited(moving, clock):
+    """A coroutine function is awaited at each change."""
     seen = []
 
     async def note(batch):
@@ -337,7 +346,8 @@ def test_unknown_words_never_end_a_wait(reader, moving, clock):
         reader(*moving.accounts(), clock=clock).wait(moving.add("gameball", status="paused"), timeout=60)
 
 
-def test_a_batch_without_counts_is_read_ever_more_rarely(reader, moving, clock):
+def test_without_counts_polls_get_rarer(reader, moving, clock):
+    """A batch without counts is read ever more rarely."""
     with pytest.raises(WaitTimeout):
         reader(*moving.accounts(), clock=clock).wait(moving.add("believe", status="FINALIZED"), timeout=600)
     assert 20 < len(moving.reads) < 60

@@ -57,7 +57,8 @@ def test_the_tree_is_the_documented_one():
 
 @pytest.mark.parametrize("cls", sorted(all_errors(), key=lambda cls: cls.__name__), ids=lambda cls: cls.__name__)
 @pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
-def test_every_error_survives_copying_and_pickling_with_all_it_carries(cls, way):
+def test_every_error_can_be_pickled_and_copied(cls, way):
+    """Every error survives copying and pickling with all it carries."""
     error = example(cls)
     error.attempts = 3
     twin = way(error)

@@ -73,7 +73,8 @@ def test_equal_refs_are_one_key():
     ],
     ids=lambda value: f"{value!r:.20}",
 )
-def test_an_id_that_could_change_the_route_is_refused(bad):
+def test_an_id_cannot_change_the_route(bad):
+    """An id that could change the route is refused."""
     with pytest.raises(ConfigurationError, match="batch id"):
         BatchRef("gameball", bad)
 
@@ -86,7 +87,8 @@ def test_an_id_that_is_safe_when_quoted_is_taken(good):
 @pytest.mark.parametrize(
     "bad", ["1748392", "", "gameball", None, 7, "Gameball:1", 10**5000, "game ball:1", ":1", "/acme:1"], ids=str_or_type
 )
-def test_text_that_is_no_ref_is_refused_with_the_right_form(bad):
+def test_a_wrong_ref_is_refused(bad):
+    """Text that is no ref is refused with the right form."""
     with pytest.raises(ConfigurationError, match="gameball"):
         BatchRef.parse(bad)
 
@@ -121,13 +123,15 @@ def test_exactly_three_states_are_terminal():
         (BatchState.SUCCEEDED, Counts(), False, False),
     ],
 )
-def test_failures_count_only_once_the_batch_has_ended(state, counts, has_failures, is_partial):
+def test_failures_count_after_the_end_only(state, counts, has_failures, is_partial):
+    """Failures count only once the batch has ended."""
     read = batch(state=state, counts=counts)
     assert (read.has_failures, read.is_partial) == (has_failures, is_partial)
 
 
 @pytest.mark.parametrize("state", BatchState)
-def test_only_failed_and_cancelled_raise_for_state(state):
+def test_raise_for_state_raises_for_bad_ends(state):
+    """Only failed and cancelled raise for state."""
     read = batch(state=state, vendor_status="w", failures=(ItemFailure(message="reverted"),))
     if state in {BatchState.FAILED, BatchState.CANCELLED}:
         with pytest.raises(BatchFailed, match=f"gameball:1 ended as {state.name} \\(w\\): reverted") as caught:
@@ -137,7 +141,8 @@ def test_only_failed_and_cancelled_raise_for_state(state):
         assert read.raise_for_state() is read
 
 
-def test_a_batch_as_a_dict_is_json_and_leaves_out_raw_and_payload():
+def test_to_dict_is_json():
+    """A batch as a dict is json and leaves out raw and payload."""
     read = batch(
         ref=BatchRef("believe", "7", "acme"),
         counts=Counts(total=3, processed=2, succeeded=1, failed=1),
@@ -167,7 +172,8 @@ def test_a_batch_as_a_dict_is_json_and_leaves_out_raw_and_payload():
     }
 
 
-def test_values_cannot_be_changed_and_can_be_copied_pickled_and_hashed():
+def test_values_are_frozen_and_hashable():
+    """Values cannot be changed and can be copied pickled and hashed."""
     read = batch()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         read.state = BatchState.FAILED
@@ -175,7 +181,8 @@ def test_values_cannot_be_changed_and_can_be_copied_pickled_and_hashed():
     assert hash(read) == hash(copy.copy(read))
 
 
-def test_a_huge_status_word_does_not_fill_a_message():
+def test_a_huge_status_word_is_cut():
+    """A huge status word does not fill a message."""
     with pytest.raises(BatchFailed) as caught:
         batch(state=BatchState.FAILED, vendor_status="failed" + " " * 100_000).raise_for_state()
     assert len(str(caught.value)) < 200

@@ -363,7 +363,8 @@ def spelled(body, spell):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_body_that_the_spec_allows_is_a_batch_unless_it_has_no_status(shape):
+def test_a_valid_body_is_a_batch(shape):
+    """A body that the spec allows is a batch unless it has no status."""
     vendor, told = shape.partition("-")[0], []
     sure = {"id" if vendor == "believe" else "batchId": st.sampled_from(["7", "batch_xyz789", UUID])}
     sure["status"] = st.sampled_from(DOCUMENTED[shape])
@@ -384,7 +385,8 @@ def test_a_body_that_the_spec_allows_is_a_batch_unless_it_has_no_status(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_body_that_violates_the_spec_is_refused_or_read_for_what_it_says(shape):
+def test_an_invalid_body_is_refused_or_read(shape):
+    """A body that violates the spec is refused or read for what it says."""
     vendor, told = shape.partition("-")[0], []
 
     @given(drawn(shape, GenerationMode.NEGATIVE), st.sampled_from(SPELLINGS))
@@ -462,7 +464,8 @@ def documented(shape):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_a_documented_body_gone_wrong_is_refused_or_read_for_what_it_says(shape):
+def test_a_damaged_body_is_refused_or_read(shape):
+    """A documented body gone wrong is refused or read for what it says."""
     vendor, told = shape.partition("-")[0], []
 
     @given(gone_wrong(documented(shape)), st.sampled_from([*SPELLINGS, with_a_name_twice]))
@@ -476,7 +479,8 @@ def test_a_documented_body_gone_wrong_is_refused_or_read_for_what_it_says(shape)
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_any_value_of_a_documented_body_may_be_any_other(shape):
+def test_any_value_may_be_any_other(shape):
+    """Any value of a documented body may be any other."""
     vendor = shape.partition("-")[0]
     fullest = max(documented(shape), key=lambda body: len(json.dumps(body)))
     world = [fullest | {"progress": 45} if shape == "gameball" else fullest]
@@ -489,7 +493,7 @@ def test_any_value_of_a_documented_body_may_be_any_other(shape):
 
 
 @pytest.mark.parametrize("status", [200, 404])
-def test_a_body_with_a_backslash_nested_to_any_depth_is_a_batch_or_one_of_our_errors(status):
+def test_nested_escapes_are_handled(status):
     """A backslash may spell a key, so all values of such a body are looked at."""
     for depth in (100, 300, 400, 450, 500, 600, 700, 800, 900, 1_100, 3_000, 100_000):
         nested = b'{"id": "%s", "status": "FAILED", "more": ["\\n", %s]}' % (UUID.encode(), b"[" * depth + b"]" * depth)
@@ -497,7 +501,8 @@ def test_a_body_with_a_backslash_nested_to_any_depth_is_a_batch_or_one_of_our_er
 
 
 @pytest.mark.parametrize("depth", [100, 200, 300, 400])
-def test_a_batch_with_nested_values_can_be_pickled_and_copied(depth):
+def test_a_nested_batch_can_be_pickled(depth):
+    """A batch with nested values can be pickled and copied."""
     nested = b'{"status": "failed", "errors": [%s]}' % (b"[" * depth + b"]" * depth)
     check_batch(made_of("gameball", nested), parsed(nested))
 
@@ -577,12 +582,15 @@ PAGES = st.sampled_from([b"", b"<html>", b"[" * 3_000, b'{"message": "\\', b"\xf
     HEADERS,
 )
 @fuzz(300)
-def test_a_refusal_of_any_shape_is_one_of_our_errors(vendor, status, raw, headers):
+def test_any_refusal_is_our_error(vendor, status, raw, headers):
+    """A refusal of any shape is one of our errors."""
     check_refusal(BatchRef(vendor, IDS[vendor]), status, raw, headers)
 
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["valid", "violating"])
-def test_a_refusal_from_the_spec_is_not_found_and_has_its_text(mode):
+def test_a_refusal_from_the_spec_has_its_text(mode):
+    """A refusal from the spec is not found and has its text."""
+
     @given(drawn("believe", mode, "404"), st.sampled_from(SPELLINGS))
     @fuzz(40)
     def check(body, spell):
@@ -646,7 +654,8 @@ def damaged(draw):
     st.sampled_from([1, 20, 60, 1000, 10**6]),
 )
 @fuzz(400)
-def test_a_body_in_any_pieces_is_the_same_answer_within_its_bounds(status, encoding, body, cuts, limit):
+def test_a_body_may_come_in_any_pieces(status, encoding, body, cuts, limit):
+    """A body in any pieces is the same answer within its bounds."""
     whole, pieces = (collected(status, encoding, cut(body, these), limit) for these in ([], cuts))
     assert type(whole) is type(pieces)
     if isinstance(whole, BadContent):
@@ -662,7 +671,8 @@ def test_a_body_in_any_pieces_is_the_same_answer_within_its_bounds(status, encod
 
 @given(st.binary() | LARGE, st.lists(st.integers(0, 10**6), max_size=6) | st.none(), st.integers(1, 10**6))
 @fuzz(100)
-def test_a_gzip_body_is_unpacked_whole_or_known_as_cut_short(raw, cuts, end):
+def test_a_gzip_body_is_whole_or_cut_short(raw, cuts, end):
+    """A gzip body is unpacked whole or known as cut short."""
     packed = gzip.compress(raw, mtime=0)
     assert collected(200, "gzip", cut(packed, cuts), 10**6).body == raw
     assert collected(200, "gzip", cut(packed[: end % (len(packed) - 1) + 1], cuts), 10**6).cut_short
@@ -675,7 +685,8 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("raw", DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_refusal_is_the_same_in_any_pieces(raw):
+def test_a_damaged_refusal_stays_a_refusal(raw):
+    """A damaged refusal is the same in any pieces."""
     whole, pieces = (collected(404, "gzip", cut(raw, cuts), 1000) for cuts in ([], None))
     assert whole.body == pieces.body
 
@@ -683,7 +694,8 @@ def test_a_damaged_refusal_is_the_same_in_any_pieces(raw):
 @pytest.mark.parametrize("size", [1, 100, 65_536])
 @pytest.mark.parametrize("status", [200, 404])
 @pytest.mark.parametrize("limit", [1_000, 1_000_000])
-def test_no_bomb_takes_more_memory_than_twice_the_bound(status, limit, size):
+def test_a_bomb_takes_twice_the_bound_at_most(status, limit, size):
+    """No bomb takes more memory than twice the bound."""
     bound = limit if status == 200 else min(limit, ERROR_PAGE)
     tracemalloc.start()
     try:

@@ -137,7 +137,8 @@ DEPTHS = [10, 100, 300, 450, 600, 750, 900, 990, 2_000, 10_000, 100_000]
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 @pytest.mark.parametrize("text", ['"plain"', r'"\u0061"', f'"{KEY}"'], ids=["plain", "escaped", "echoed"])
-def test_nesting_of_any_depth_is_a_batch_or_no_batch_and_never_a_recursion_error(reader, vendor, text):
+def test_any_depth_is_a_batch_or_refused(reader, vendor, text):
+    """Nesting of any depth is a batch or no batch and never a recursion error."""
     bodies = [extended(f'"x": {text}, "results": '.encode() + lists(depth))(vendor.body()) for depth in DEPTHS]
     with serving(lambda head: [answer(bodies[len(server.heads) - 1])]) as server:
         client = reader(vendor.account(base_url=server.url), retry=RetryPolicy(attempts=1))
@@ -175,7 +176,7 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("kind", ["sync", "async"])
-def test_a_gzip_bomb_of_500_mb_takes_at_most_64_mb(kind):
+def test_a_500_mb_bomb_takes_64_mb_at_most(kind):
     """The peak is the kernel's VmHWM: getrusage's ru_maxrss begins at the peak of the process that started this one."""
     raw = answer(bomb(), "content-encoding: gzip")
     with serving(lambda head: [raw if b"/1 " in head else own_answer(BELIEVE, head)]) as server:

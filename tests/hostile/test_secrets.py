@@ -302,7 +302,8 @@ def each(scenario):
 HEADERS = {"believe": ["x-believe-api-key"], "gameball": ["apikey", "secretkey"]}
 
 
-def test_each_scenario_comes_out_as_meant_and_the_vendor_gets_its_keys_once(scenario):
+def test_each_scenario_sends_its_keys_once(scenario):
+    """Each scenario comes out as meant and the vendor gets its keys once."""
     for vendor, found in each(scenario):
         assert type(found.got) is SCENARIOS[scenario][0]
         assert len(found.heads) >= 2
@@ -329,7 +330,8 @@ def test_no_key_is_in_what_stands_behind_an_error(scenario):
         assert not isinstance(found.got, Exception) or shown(chain(found.got)) == []
 
 
-def test_no_key_is_in_the_local_variables_of_our_frames(scenario):
+def test_no_key_is_in_our_local_variables(scenario):
+    """No key is in the local variables of our frames."""
     for _, found in each(scenario):
         assert not isinstance(found.got, Exception) or [*locals_of_ours(found.got)] == []
 
@@ -344,7 +346,8 @@ def test_no_transport_keeps_a_key(scenario):
 
 @pytest.mark.parametrize("vendor", KEYS)
 @pytest.mark.parametrize("end", [WaitTimeout, WaitStopped])
-def test_no_key_is_in_the_end_of_a_wait_or_its_checkpoint(reader, vendor, end):
+def test_no_key_is_in_a_checkpoint(reader, vendor, end):
+    """No key is in the end of a wait or its checkpoint."""
     events, stop = [], threading.Event() if reader_is_sync(reader) else asyncio.Event()
 
     def observe(event):
@@ -414,7 +417,8 @@ ILLEGAL = {
     ("vendor", "place"), [("believe", 0), ("gameball", 0), ("gameball", 1)], ids=["believe", "gameball", "secret"]
 )
 @pytest.mark.parametrize("call", ["get", "wait"])
-def test_a_key_that_becomes_illegal_is_refused_unsent_and_unshown(reader, vendor, place, call, key):
+def test_a_key_turned_illegal_is_not_sent(reader, vendor, place, call, key):
+    """A key that becomes illegal is refused unsent and unshown."""
     keys = [lambda key=key: key for key in KEYS[vendor]]
     keys[place] = lambda: key
     with logged() as log, serving(lambda _: [HANG_UP]) as server:
@@ -426,7 +430,9 @@ def test_a_key_that_becomes_illegal_is_refused_unsent_and_unshown(reader, vendor
 
 
 @pytest.mark.parametrize(("vendor", "place"), [("believe", 0), ("gameball", 0), ("gameball", 1)])
-def test_a_function_that_has_no_key_shows_none_of_the_others(reader, vendor, place):
+def test_a_missing_key_shows_no_other(reader, vendor, place):
+    """A function that has no key shows none of the others."""
+
     def sealed():
         raise LookupError("the vault is sealed")
 
@@ -441,7 +447,9 @@ def test_a_function_that_has_no_key_shows_none_of_the_others(reader, vendor, pla
     assert log.shown() == []
 
 
-def test_what_a_function_for_keys_raises_is_named_but_not_quoted(reader):
+def test_a_key_functions_error_is_not_quoted(reader):
+    """What a function for keys raises is named but not quoted."""
+
     def leak():
         raise LookupError(f"cannot decrypt {KEY}")
 
@@ -452,7 +460,8 @@ def test_what_a_function_for_keys_raises_is_named_but_not_quoted(reader):
 
 @pytest.mark.parametrize("make", [SyncReader, AsyncReader])
 @pytest.mark.parametrize("answer", ["success", "401-with-echo", "no-http", "broken-json"])
-def test_a_key_from_a_function_lives_no_longer_than_its_exchange(make, answer):
+def test_a_functions_key_is_not_kept(make, answer):
+    """A key from a function lives no longer than its exchange."""
     begin, end = token_hex(8), token_hex(8)
     script = SCENARIOS[answer][1]("believe")
     with serving(lambda _: script) as server:
@@ -491,7 +500,9 @@ def interrupted(vendor, url):
 
 
 @pytest.mark.parametrize("vendor", KEYS)
-def test_no_key_is_in_the_frames_of_a_read_that_is_interrupted_as_it_writes(monkeypatch, vendor):
+def test_no_key_is_in_frames_of_a_broken_write(monkeypatch, vendor):
+    """No key is in the frames of a read that is interrupted as it writes."""
+
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -502,7 +513,9 @@ def test_no_key_is_in_the_frames_of_a_read_that_is_interrupted_as_it_writes(monk
 
 
 @pytest.mark.parametrize("vendor", KEYS)
-def test_no_key_is_in_the_frames_of_a_read_that_is_interrupted_as_it_reads(vendor):
+def test_no_key_is_in_frames_of_a_broken_read(vendor):
+    """No key is in the frames of a read that is interrupted as it reads."""
+
     def interrupt(_):
         signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
         return [9.0]
@@ -513,7 +526,9 @@ def test_no_key_is_in_the_frames_of_a_read_that_is_interrupted_as_it_reads(vendo
 
 
 @pytest.mark.parametrize("vendor", KEYS)
-def test_no_key_is_in_the_frames_of_a_read_that_is_cancelled(vendor):
+def test_no_key_is_in_frames_of_a_cancelled_read(vendor):
+    """No key is in the frames of a read that is cancelled."""
+
     async def cancelled(url):
         async with AsyncBatchClient(account(vendor, url)) as client:
             try:
@@ -533,7 +548,9 @@ def test_no_key_is_in_the_frames_of_a_read_that_is_cancelled(vendor):
 
 @pytest.mark.parametrize("vendor", KEYS)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_brings_nothing_to_another_host(reader, vendor, status):
+def test_a_redirect_sends_nothing_elsewhere(reader, vendor, status):
+    """A redirect brings nothing to another host."""
+
     def redirect(head):
         there = f"{other.url}{head.split()[1].decode()}"
         return [response(b"", f"{status} There", location=there, refresh=f"0; url={there}", content_location=there)]
@@ -569,7 +586,8 @@ PLAIN = [
 
 @pytest.mark.parametrize("vendor", KEYS)
 @pytest.mark.parametrize("url", PLAIN)
-def test_no_key_goes_over_plain_http_off_this_machine_unless_allowed(monkeypatch, vendor, url):
+def test_no_key_goes_over_plain_http(monkeypatch, vendor, url):
+    """No key goes over plain http off this machine unless allowed."""
     with pytest.raises(ConfigurationError, match="unencrypted") as caught:
         account(vendor, url)
     assert [*shown(chain(caught.value)), *locals_of_ours(caught.value)] == []
@@ -595,7 +613,8 @@ sys.exit(ended)
 """
 
 
-def test_the_demonstration_passes_no_key_to_a_process_and_prints_none(monkeypatch):
+def test_the_demonstration_shows_no_key(monkeypatch):
+    """The demonstration passes no key to a process and prints none."""
     for name in ("GAMEBALL_API_KEY", "GAMEBALL_SECRET_KEY", "BELIEVE_API_KEY"):
         monkeypatch.setenv(name, KEY)
     done = subprocess.run([sys.executable, "-c", WATCHED], capture_output=True, text=True, timeout=60, check=False)

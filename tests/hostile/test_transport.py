@@ -108,7 +108,9 @@ STALE = {  # what comes of a kept connection as the next request is sent
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
 @pytest.mark.parametrize("resets", [False, True], ids=["fin", "rst"])
 @pytest.mark.parametrize("steps", STALE.values(), ids=STALE)
-def test_a_kept_connection_that_is_closed_costs_no_read(reader, vendor, steps, resets):
+def test_a_closed_idle_connection_costs_nothing(reader, vendor, steps, resets):
+    """A kept connection that is closed costs no read."""
+
     def script(head):
         if len(server.heads) == 2 and steps:
             return steps
@@ -124,7 +126,7 @@ def test_a_kept_connection_that_is_closed_costs_no_read(reader, vendor, steps, r
 
 
 @pytest.mark.parametrize("vendor", VENDORS, ids=lambda vendor: vendor.name)
-def test_a_late_answer_to_the_last_request_is_refused_by_its_id_and_does_not_answer_the_one_after(reader, vendor):
+def test_a_late_answer_is_refused_by_its_id(reader, vendor):
     """The server sends it as the next request comes, so that no idle connection shows it; on that connection it then
     lags behind by one answer for ever.
     """

@@ -59,7 +59,8 @@ def opened(server):
     return len(server._connections)
 
 
-def test_one_connection_serves_reads_that_follow_each_other(reader):
+def test_one_connection_serves_many_reads(reader):
+    """One connection serves reads that follow each other."""
     with serving(echo) as server:
         client = reader(believe(server))
         for number in range(5):
@@ -69,7 +70,7 @@ def test_one_connection_serves_reads_that_follow_each_other(reader):
 
 @pytest.mark.parametrize("surplus", [GOOD % 1, b"junk"], ids=["an answer", "junk"])
 @pytest.mark.quirk("G25")
-def test_what_comes_behind_an_answer_answers_no_other_read(reader, surplus):
+def test_bytes_after_a_response_are_never_used(reader, surplus):
     """The shape of Gameball's tutorials, which echoes no id, would be believed; here a status tells the two apart."""
     with serving(lambda head: [response(GOOD % asked(head)) + response(surplus, "404 Not Found")]) as server:
         client = reader(believe(server), retry=ONCE)
@@ -97,7 +98,8 @@ class OneAnswerEach(RawServer):
                 self.heads.append(self.receive(connection))
 
 
-def test_a_kept_connection_that_closes_as_the_next_read_comes_is_replaced_at_once(reader):
+def test_a_stale_connection_is_replaced(reader):
+    """A kept connection that closes as the next read comes is replaced at once."""
     server = OneAnswerEach(echo)
     acceptor = threading.Thread(target=server.accept)
     acceptor.start()
@@ -112,7 +114,8 @@ def test_a_kept_connection_that_closes_as_the_next_read_comes_is_replaced_at_onc
     assert opened(server) == 4
 
 
-def test_a_fresh_connection_that_closes_is_not_tried_again_within_the_attempt(reader):
+def test_a_fresh_connection_is_not_retried(reader):
+    """A fresh connection that closes is not tried again within the attempt."""
     with serving(lambda _: [HANG_UP]) as server:
         with pytest.raises(TransportError):
             reader(believe(server), retry=ONCE).get("believe:1")
@@ -132,7 +135,8 @@ def test_a_half_read_answer_is_never_read_on(reader):
         assert opened(server) == 2
 
 
-def test_connections_that_idle_for_too_long_are_closed(monkeypatch):
+def test_idle_connections_are_closed(monkeypatch):
+    """Connections that idle for too long are closed."""
     monkeypatch.setattr(pool, "MAX_IDLE_SECONDS", 0.2)
     gate = threading.Barrier(5)
 
@@ -181,7 +185,8 @@ def test_more_reads_than_connections_wait_for_one(monkeypatch):
     assert most == 4
 
 
-def test_a_read_that_gets_no_connection_in_time_says_so(monkeypatch):
+def test_a_full_pool_is_a_timeout(monkeypatch):
+    """A read that gets no connection in time says so."""
     for module in (sync_transport, async_transport):
         monkeypatch.setattr(module, "MAX_CONNECTIONS", 1)
     with (
@@ -198,7 +203,8 @@ def test_a_read_that_gets_no_connection_in_time_says_so(monkeypatch):
         assert first.result().ref.id == "1"
 
 
-def test_cancelled_reads_lose_no_connection_and_leave_no_task():
+def test_cancelled_reads_lose_no_connection():
+    """Cancelled reads lose no connection and leave no task."""
     draw = random.Random(5)
     before = sockets()
 
@@ -220,7 +226,8 @@ def test_cancelled_reads_lose_no_connection_and_leave_no_task():
     assert sockets() == before
 
 
-def test_a_read_that_is_cancelled_twice_loses_no_connection():
+def test_a_twice_cancelled_read_loses_nothing():
+    """A read that is cancelled twice loses no connection."""
     before = sockets()
 
     async def main(server):
@@ -239,7 +246,9 @@ def test_a_read_that_is_cancelled_twice_loses_no_connection():
 
 
 @pytest.mark.parametrize("how", ["cancelled", "timed out"])
-def test_a_tls_handshake_that_goes_nowhere_leaves_no_socket(how):
+def test_a_stuck_handshake_leaves_no_socket(how):
+    """A tls handshake that goes nowhere leaves no socket."""
+
     async def main(port):
         account = Believe(KEY, base_url=f"https://127.0.0.1:{port}", rate_limit=None)
         async with AsyncBatchClient(account, retry=ONCE, verify=ssl.create_default_context()) as client:
@@ -282,7 +291,8 @@ def test_a_client_that_is_never_closed_says_so():
 
 
 @pytest.mark.parametrize("used", [False, True])
-def test_a_client_that_is_closed_or_was_never_used_says_nothing(used):
+def test_a_closed_client_does_not_warn(used):
+    """A client that is closed or was never used says nothing."""
     with serving(lambda _: [response(b"", "404 Not Found")]) as server, warnings.catch_warnings():
         warnings.simplefilter("error")
         client = BatchClient(believe(server))

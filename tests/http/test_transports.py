@@ -39,7 +39,8 @@ def read(reader, server, *, timeout=5.0, **options):
     )
 
 
-def test_a_request_carries_our_headers_the_key_and_nothing_else(reader):
+def test_a_request_carries_known_headers_only(reader):
+    """A request carries our headers the key and nothing else."""
     with serving(lambda _: [response(GOOD)]) as server:
         read(reader, server)
     line, *headers = server.heads[0].decode().strip().split("\r\n")
@@ -85,14 +86,16 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("script", BROKEN.values(), ids=BROKEN)
-def test_a_connection_that_breaks_is_a_transport_error_and_tried_again(reader, script):
+def test_a_broken_connection_is_retried(reader, script):
+    """A connection that breaks is a transport error and tried again."""
     with serving(script) as server:
         with pytest.raises(TransportError, match="believe:1: the connection broke") as caught:
             read(reader, server, retry=RetryPolicy(attempts=2, first_delay=0.01))
         assert caught.value.attempts == len(server.heads) == 2
 
 
-def test_a_body_cut_short_without_a_length_is_tried_again(reader):
+def test_a_body_cut_short_is_retried(reader):
+    """A body cut short without a length is tried again."""
     heads = []
 
     def script(head):
@@ -104,7 +107,9 @@ def test_a_body_cut_short_without_a_length_is_tried_again(reader):
 
 
 @pytest.mark.parametrize("status", ["301 Moved", "302 Found", "303 See Other", "307 Temporary", "308 Permanent"])
-def test_a_redirect_is_not_followed_and_no_key_reaches_its_target(reader, status):
+def test_a_redirect_is_not_followed(reader, status):
+    """A redirect is not followed and no key reaches its target."""
+
     def script(_):
         return [response(status=status, location=f"{other.url}/v1/flywheel/batch/1")]
 
@@ -151,7 +156,8 @@ BAD_CONTENT = {
 
 
 @pytest.mark.parametrize(("raw", "says"), BAD_CONTENT.values(), ids=BAD_CONTENT)
-def test_a_body_that_cannot_be_taken_is_an_invalid_response(reader, raw, says):
+def test_an_unreadable_body_is_invalid(reader, raw, says):
+    """A body that cannot be taken is an invalid response."""
     with serving(lambda _: [raw, HANG_UP]) as server:
         with pytest.raises(InvalidResponse, match=says) as caught:
             read(reader, server, retry=RetryPolicy(attempts=1, max_body=1024))
@@ -173,12 +179,14 @@ def test_a_body_of_exactly_the_cap_is_read(reader):
     ],
     ids=["padded", "large-page", "no-gzip", "unknown-encoding"],
 )
-def test_the_body_of_an_error_never_hides_its_status(reader, raw):
+def test_an_error_body_never_hides_its_status(reader, raw):
+    """The body of an error never hides its status."""
     with serving(lambda _: [raw, HANG_UP]) as server, pytest.raises(BatchNotFound, match="HTTP 404"):
         read(reader, server)
 
 
-def test_a_status_that_python_does_not_know_is_read(reader):
+def test_an_unknown_status_is_read(reader):
+    """A status that python does not know is read."""
     raw = response(status="520 Web Server Returned an Unknown Error")
     with serving(lambda _: [raw]) as server, pytest.raises(ServerError, match="HTTP 520"):
         read(reader, server)
@@ -189,7 +197,8 @@ def test_an_unknown_host_is_a_transport_error(reader):
         reader(Believe(KEY, rate_limit=None, base_url="https://batchstatus.invalid"), retry=ONCE).get("believe:1")
 
 
-def test_plain_http_where_tls_is_expected_is_a_transport_error(reader):
+def test_plain_http_instead_of_tls_is_explained(reader):
+    """Plain http where tls is expected is a transport error."""
     with serving(lambda _: [response(GOOD)]) as server:
         account = Believe(KEY, rate_limit=None, base_url=server.url.replace("http:", "https:"))
         server.receive = lambda connection: connection.recv(1)  # it answers before it understands
@@ -208,7 +217,8 @@ def test_a_proxy_given_is_used(reader):
 
 
 @pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_proxy_of_the_environment_is_used_but_for_no_proxy_and_loopback(reader, monkeypatch, variable):
+def test_the_environments_proxy_is_used(reader, monkeypatch, variable):
+    """A proxy of the environment is used but for no proxy and loopback."""
     monkeypatch.delenv("no_proxy", raising=False)
     monkeypatch.delenv("NO_PROXY", raising=False)
     account = Believe(KEY, rate_limit=None, base_url="http://vendor.invalid", allow_insecure=True)
@@ -231,7 +241,8 @@ def test_a_netrc_file_is_not_read(reader, monkeypatch, tmp_path):
     assert b"authorization" not in server.heads[0].lower()
 
 
-def test_a_bundle_of_certificates_that_is_not_there_is_refused(reader, tmp_path):
+def test_a_missing_bundle_is_refused(reader, tmp_path):
+    """A bundle of certificates that is not there is refused."""
     with pytest.raises(ConfigurationError, match="verify names"):
         reader(Believe(KEY, rate_limit=None), verify=str(tmp_path / "missing.pem"))
 
@@ -247,7 +258,8 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("script", REFUSALS.values(), ids=REFUSALS)
-def test_a_refusal_whose_body_breaks_or_stalls_is_still_that_refusal(reader, script):
+def test_a_broken_refusal_is_still_a_refusal(reader, script):
+    """A refusal whose body breaks or stalls is still that refusal."""
     with serving(lambda _: script("401 Unauthorized")) as server:
         started = time.monotonic()
         with pytest.raises(AuthenticationError, match="HTTP 401"):
@@ -277,7 +289,8 @@ def test_a_gzip_bomb_is_never_unpacked(reader):
     assert peak < 20_000_000
 
 
-def test_endless_bytes_behind_the_end_of_a_gzip_stream_are_refused(reader):
+def test_endless_bytes_after_gzip_are_refused(reader):
+    """Endless bytes behind the end of a gzip stream are refused."""
     raw = response(gzip.compress(GOOD) + b"x" * 5000, content_encoding="gzip")
     with serving(lambda _: [raw, HANG_UP]) as server, pytest.raises(InvalidResponse, match="larger than 1024"):
         read(reader, server, retry=RetryPolicy(attempts=1, max_body=1024))
@@ -291,14 +304,16 @@ def test_the_vendors_id_of_the_exchange_is_kept(reader, header):
 
 @pytest.mark.parametrize("variable", ["ALL_PROXY", "http_proxy"])
 @pytest.mark.parametrize("value", ["socks://127.0.0.1:1", "ftp://127.0.0.1:1", "socks5://127.0.0.1:1"])
-def test_a_proxy_of_the_environment_that_cannot_work_is_a_configuration_error(reader, monkeypatch, variable, value):
+def test_a_wrong_proxy_is_a_configuration_error(reader, monkeypatch, variable, value):
+    """A proxy of the environment that cannot work is a configuration error."""
     monkeypatch.setenv(variable, value)
     account = Believe(KEY, rate_limit=None, base_url="http://vendor.invalid", allow_insecure=True)
     with pytest.raises(ConfigurationError, match="proxy"):
         reader(account).get("believe:1")
 
 
-def test_a_proxy_without_a_scheme_is_an_http_proxy(reader, monkeypatch):
+def test_a_proxy_without_a_scheme_is_http(reader, monkeypatch):
+    """A proxy without a scheme is an http proxy."""
     with serving(proxy) as server:
         monkeypatch.setenv("http_proxy", server.url.removeprefix("http://"))
         account = Believe(KEY, rate_limit=None, base_url="http://vendor.invalid", allow_insecure=True)
@@ -312,9 +327,8 @@ def test_a_proxy_that_refuses_is_named(reader):
             reader(account, retry=ONCE, proxy=server.url).get("believe:1")
 
 
-def test_certificates_that_cannot_be_loaded_are_a_configuration_error_and_not_needed_for_http(
-    reader, monkeypatch, tmp_path
-):
+def test_unreadable_certificates_are_refused(reader, monkeypatch, tmp_path):
+    """Certificates that cannot be loaded are a configuration error and not needed for http."""
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "missing.pem"))
     with serving(lambda _: [response(GOOD)]) as server:
         assert read(reader, server).state.is_terminal
@@ -351,12 +365,14 @@ def tls(authority):
         yield Believe(KEY, rate_limit=None, base_url=server.url.replace("http:", "https:"))
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_and_gets_no_key(reader, tls):
+def test_an_untrusted_certificate_gets_no_key(reader, tls):
+    """A certificate that nobody vouches for is refused and gets no key."""
     with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
         reader(tls, retry=ONCE).get("believe:1")
 
 
-def test_a_certificate_is_taken_on_the_word_of_the_bundle_or_context_given(reader, tls, authority):
+def test_a_given_bundle_is_trusted(reader, tls, authority):
+    """A certificate is taken on the word of the bundle or context given."""
     assert reader(tls, verify=authority.path).get("believe:1").state.is_terminal
     assert reader(tls, verify=ssl.create_default_context(cafile=authority.path)).get("believe:1").state.is_terminal
 
@@ -375,7 +391,7 @@ def test_a_silent_tls_server_is_left_in_time(reader):
         assert elapsed(started) < 0.5 + HANG
 
 
-def test_a_host_with_several_addresses_is_tried_within_one_budget(reader, monkeypatch):
+def test_several_addresses_share_one_timeout(reader, monkeypatch):
     """The first two take connections in and never answer the handshake's start: their backlog is full."""
     with serving(lambda _: [response(GOOD)]) as server, ExitStack() as stack:
         port = int(server.url.rpartition(":")[-1])

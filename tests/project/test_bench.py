@@ -16,7 +16,8 @@ def bench(*arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
 
 
-def test_a_subject_is_measured_and_the_last_line_counts_its_goals():
+def test_the_last_line_counts_the_goals():
+    """A subject is measured and the last line counts its goals."""
     run = bench("pace")
     assert (run.returncode, run.stderr) == (0, "")
     assert run.stdout.splitlines()[-1] == "5 of 5 goals hold."

@@ -60,7 +60,8 @@ def application(wheel, tmp_path_factory) -> Path:
 # The wheel
 
 
-def test_the_wheel_holds_both_packages_whole_and_nothing_else(wheel, metadata):
+def test_the_wheel_holds_both_packages(wheel, metadata):
+    """The wheel holds both packages whole and nothing else."""
     with zipfile.ZipFile(wheel) as archive:
         held = set(archive.namelist())
     info = f"batchstatus-{metadata['Version']}.dist-info"
@@ -88,7 +89,8 @@ def test_the_sdist_builds_the_same_wheel(wheel, tmp_path):
     assert len(list(tmp_path.glob("batchstatus-*.tar.gz"))) == 1
 
 
-def test_the_metadata_says_what_an_installer_has_to_know(metadata):
+def test_the_metadata_is_complete(metadata):
+    """The metadata says what an installer has to know."""
     assert metadata["Name"] == "batchstatus"
     assert metadata["Version"] == batchstatus.__version__
     assert metadata["Requires-Python"] == ">=3.11"
@@ -126,7 +128,8 @@ if __name__ == "__main__":
 MISREADS = READS.replace("batch.counts.succeeded or 0 if", "batch.counts.succeeded if")
 
 
-def test_an_application_reads_batches_with_the_installed_wheel(application, simulator, tmp_path):
+def test_an_application_uses_the_wheel(application, simulator, tmp_path):
+    """An application reads batches with the installed wheel."""
     (tmp_path / "app.py").write_text(READS)
     refs = simulator.add("gameball", status="completed", total=200, failed=2), simulator.add("believe", status="FAILED")
     printed = run(application, "-I", tmp_path / "app.py", simulator.url, *refs)
@@ -134,7 +137,8 @@ def test_an_application_reads_batches_with_the_installed_wheel(application, simu
     assert len(simulator.reads) == 2
 
 
-def test_an_application_is_type_checked_against_the_installed_wheel(application, tmp_path):
+def test_an_application_is_type_checked(application, tmp_path):
+    """An application is type checked against the installed wheel."""
     (tmp_path / "app.py").write_text(READS)
     (tmp_path / "misreads.py").write_text(MISREADS)
     mypy = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir=cache"]
@@ -145,13 +149,15 @@ def test_an_application_is_type_checked_against_the_installed_wheel(application,
     assert "Found 1 error" in complaint
 
 
-def test_every_public_name_works_without_the_extras(application):
+def test_public_names_need_no_extra(application):
+    """Every public name works without the extras."""
     code = "import batchstatus; print(*(getattr(batchstatus, name) for name in batchstatus.__all__), sep='\\n')"
     assert len(run(application, "-I", "-c", code).splitlines()) == len(batchstatus.__all__)
 
 
 @pytest.mark.parametrize("module", ["simulator.server", "simulator.demo"])
-def test_the_simulator_names_its_extra_where_that_is_missing(application, module):
+def test_the_simulator_names_its_extra(application, module):
+    """The simulator names its extra where that is missing."""
     said = run(application, "-I", "-c", f"import batchstatus.testing.{module}", code=1).splitlines()[-1]
     assert said == "ImportError: batchstatus.testing.simulator needs the extra: pip install 'batchstatus[simulator]'"
 
@@ -176,7 +182,8 @@ HTTP = {"attr", "httpcore", "httpx"}
     ],
     ids=["package", "error", "gameball", "believe", "all names", "client", "async client", "request"],
 )
-def test_nothing_heavy_is_loaded_before_it_is_used(code, loaded):
+def test_nothing_heavy_is_loaded_early(code, loaded):
+    """Nothing heavy is loaded before it is used."""
     probe = f"{code}\nimport sys; print(*({HEAVY} & set(sys.modules)))"
     assert set(run(sys.executable, "-I", "-c", probe).split()) == loaded
 
@@ -186,7 +193,7 @@ def test_the_public_names_are_the_sorted_all():
     assert dir(batchstatus) == batchstatus.__all__
 
 
-def test_type_checkers_and_python_see_the_same_names():
+def test_type_checkers_see_the_same_names():
     """The first read the imports under TYPE_CHECKING, the second `__all__` and `__getattr__`."""
     tree = ast.parse(Path(batchstatus.__file__).read_text(encoding="utf-8"))
     (block,) = [node for node in tree.body if isinstance(node, ast.If)]
@@ -217,7 +224,8 @@ def test_every_public_name_has_its_types_pinned():
     assert set(batchstatus.__all__) <= pinned
 
 
-def test_the_changelog_opens_with_this_version_or_what_is_not_released():
+def test_the_changelog_opens_with_this_version():
+    """The changelog opens with this version or what is not released."""
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     headings = re.findall(r"^## \[?([^\]\s]+)\]?(.*)$", changelog, re.MULTILINE)
     newest, rest = headings[0]
@@ -231,7 +239,8 @@ HOSTS = re.compile("|".join([rf"(py{'pi'}|python{'hosted'}|debi{'an'})\.org", rf
 """Package registries: where packages come from is the machine's business. No name stands here whole."""
 
 
-def test_no_file_names_the_host_of_a_package_registry():
+def test_no_file_names_a_registry():
+    """No file names the host of a package registry."""
     assert HOSTS.search(b"https://py" + b"pi.org/simple")
     listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
     files = [path for name in listed if name and (path := ROOT / name).is_file()]
@@ -239,7 +248,8 @@ def test_no_file_names_the_host_of_a_package_registry():
     assert [path.relative_to(ROOT) for path in files if HOSTS.search(path.read_bytes())] == []
 
 
-def test_the_lock_has_a_hash_for_every_pin_and_no_url():
+def test_every_pin_has_a_hash():
+    """The lock has a hash for every pin and no url."""
     text = LOCK.read_text()
     assert "://" not in text
     pins = re.findall(r"^[^#\s].*(?:\n +--hash.*)*", text, re.MULTILINE)

@@ -89,7 +89,8 @@ def delivered(store):
 # Reading and storing
 
 
-def test_every_batch_is_read_until_it_has_ended_and_each_change_is_delivered_once(store, simulator):
+def test_every_change_is_delivered_once(store, simulator):
+    """Every batch is read until it has ended and each change is delivered once."""
     refs = [simulator.add(vendor, seconds=1.5) for vendor in ("gameball", "believe") * 3]
     store.track(refs)
     got = []
@@ -106,7 +107,8 @@ def test_every_batch_is_read_until_it_has_ended_and_each_change_is_delivered_onc
         assert [change.sequence for change in got if change.ref == ref] == [*range(1, len(store.history(ref)) + 1)]
 
 
-def test_a_change_is_stored_before_it_is_delivered(store, simulator):
+def test_a_change_is_stored_first(store, simulator):
+    """A change is stored before it is delivered."""
     store.track([simulator.add("gameball", status="completed") for _ in range(5)])
     seen = []
 
@@ -118,7 +120,8 @@ def test_a_change_is_stored_before_it_is_delivered(store, simulator):
     assert seen == [True] * 5
 
 
-def test_a_coroutine_function_delivers_too_and_so_does_what_returns_a_coroutine(store, simulator):
+def test_a_coroutine_function_delivers(store, simulator):
+    """A coroutine function delivers too and so does what returns a coroutine."""
     store.track([simulator.add("gameball", status="completed") for _ in range(2)])
     got = []
 
@@ -132,7 +135,8 @@ def test_a_coroutine_function_delivers_too_and_so_does_what_returns_a_coroutine(
     assert sorted(got) == sorted(change.id for change in store.changes())
 
 
-def test_what_is_tracked_meanwhile_is_picked_up_and_what_is_untracked_dropped(store, simulator):
+def test_new_refs_are_picked_up(store, simulator):
+    """What is tracked meanwhile is picked up and what is untracked dropped."""
     first, second = simulator.add("believe", status="FINALIZED"), simulator.add("gameball", status="completed")
     store.track([first])
 
@@ -161,7 +165,8 @@ def test_what_the_vendor_does_not_know_has_ended(store, simulator):
     assert store.tracked()[0].ended
 
 
-def test_a_key_that_is_refused_ends_nothing_and_is_told(store, simulator, caplog):
+def test_a_refused_key_ends_nothing(store, simulator, caplog):
+    """A key that is refused ends nothing and is told."""
     store.track([simulator.add("believe")])
 
     async def main():
@@ -176,7 +181,8 @@ def test_a_key_that_is_refused_ends_nothing_and_is_told(store, simulator, caplog
     assert "test-wrong-key" not in caplog.text
 
 
-def test_only_a_refusal_of_the_batch_is_refused_for_good():
+def test_refused_for_good_is_about_the_batch():
+    """Only a refusal of the batch is refused for good."""
     ref = BatchRef("gameball", "1")
     assert is_refused_for_good(BatchNotFound("", ref=ref, status_code=404))
     for error, status in ((AuthenticationError, 401), (ServerError, 503)):
@@ -242,7 +248,8 @@ def test_a_wait_that_breaks_is_begun_anew(monkeypatch, caplog):
     assert "a wait for 2 batches failed" in caplog.text
 
 
-def test_a_batch_that_breaks_each_wait_starves_no_other(monkeypatch):
+def test_a_breaking_batch_starves_no_other(monkeypatch):
+    """A batch that breaks each wait starves no other."""
     monkeypatch.setattr(watch_set_module, "REST", 0.0)
     read = set()
 
@@ -263,7 +270,8 @@ def test_a_batch_that_breaks_each_wait_starves_no_other(monkeypatch):
     assert read == refs(*range(1, 10))
 
 
-def test_a_reading_that_cannot_be_stored_is_told_and_costs_no_other(store, simulator, monkeypatch, caplog):
+def test_an_unstorable_reading_costs_no_other(store, simulator, monkeypatch, caplog):
+    """A reading that cannot be stored is told and costs no other."""
     monkeypatch.setattr(watch_set_module, "REST", 0.1)
     added = [simulator.add("gameball", status="completed") for _ in range(4)]
     store.track(added)
@@ -287,7 +295,8 @@ def test_a_reading_that_cannot_be_stored_is_told_and_costs_no_other(store, simul
     assert asyncio.run(Watcher(store, simulator.accounts()).once()) == []
 
 
-def test_a_batch_that_is_tracked_anew_while_its_end_is_stored_is_read_anew(store, simulator, monkeypatch):
+def test_a_batch_tracked_again_is_read_again(store, simulator, monkeypatch):
+    """A batch that is tracked anew while its end is stored is read anew."""
     monkeypatch.setattr(watch_set_module, "REST", 0.1)
     ref = simulator.add("gameball", status="completed")
     store.track([ref])
@@ -315,7 +324,8 @@ def test_a_batch_that_is_tracked_anew_while_its_end_is_stored_is_read_anew(store
     assert asked == [[]]
 
 
-def test_a_watcher_that_finds_no_file_descriptor_goes_on_when_it_does(store, simulator, monkeypatch, caplog):
+def test_a_watcher_survives_a_lack_of_files(store, simulator, monkeypatch, caplog):
+    """A watcher that finds no file descriptor goes on when it does."""
     store.track([simulator.add("gameball", status="completed")])
     claim, claims = store.claim, []
 
@@ -335,7 +345,8 @@ def test_a_watcher_that_finds_no_file_descriptor_goes_on_when_it_does(store, sim
     assert "cannot read from the store what to watch: Too many open files" in caplog.text
 
 
-def test_a_watcher_that_is_cancelled_while_it_claims_keeps_nothing(store, simulator, monkeypatch):
+def test_a_cancelled_watcher_keeps_nothing(store, simulator, monkeypatch):
+    """A watcher that is cancelled while it claims keeps nothing."""
     store.track([simulator.add("gameball")])
     claim, begun = store.claim, threading.Event()
 
@@ -358,9 +369,8 @@ def test_a_watcher_that_is_cancelled_while_it_claims_keeps_nothing(store, simula
     assert not list(store.path.parent.glob("*.lock"))
 
 
-def test_a_store_that_takes_nothing_at_the_end_neither_blocks_the_loop_nor_fails_the_watcher(
-    store, simulator, monkeypatch, caplog
-):
+def test_a_busy_store_does_not_block_the_end(store, simulator, monkeypatch, caplog):
+    """A store that takes nothing at the end neither blocks the loop nor fails the watcher."""
     store._work._busy_timeout = 0.1
     store.track([simulator.add("gameball", status="processing")])
     release, threads = store.release, []
@@ -383,7 +393,8 @@ def test_a_store_that_takes_nothing_at_the_end_neither_blocks_the_loop_nor_fails
     assert threading.current_thread() not in threads
 
 
-def test_what_a_watcher_has_no_account_for_stays_open_and_is_told_once(store, simulator, caplog):
+def test_refs_without_account_stay_open(store, simulator, caplog):
+    """What a watcher has no account for stays open and is told once."""
     store.track(["believe/acme:1", "gameball:1"])
 
     async def main():
@@ -398,7 +409,8 @@ def test_what_a_watcher_has_no_account_for_stays_open_and_is_told_once(store, si
     assert told == ["batches at believe/acme are tracked, and this watcher has no such account"]
 
 
-def test_a_store_that_takes_nothing_for_a_while_loses_nothing(store, simulator, monkeypatch):
+def test_a_busy_store_loses_nothing(store, simulator, monkeypatch):
+    """A store that takes nothing for a while loses nothing."""
     store.track([simulator.add("gameball", status="completed")])
     for link in (store._work, store._changes):
         link._patience = 0.05
@@ -428,7 +440,8 @@ def test_once_reads_each_open_batch_once(store, simulator):
     assert store.check()["watchers"] == 0
 
 
-def test_once_leaves_open_what_it_cannot_read_in_time_and_tells_why(store):
+def test_once_leaves_unread_batches_open(store):
+    """Once leaves open what it cannot read in time and tells why."""
     with Simulator(quirks=[Quirk.OUTAGE], limits=False) as simulator:
         store.track([simulator.add("gameball")])
         assert asyncio.run(Watcher(store, simulator.accounts()).once(timeout=1.5)) == []
@@ -437,7 +450,7 @@ def test_once_leaves_open_what_it_cannot_read_in_time_and_tells_why(store):
     assert "HTTP 503" in found.error
 
 
-def test_once_takes_nothing_from_a_watcher_that_stays(store, simulator):
+def test_once_takes_nothing_from_others(store, simulator):
     """It would be read by nobody until `once` is over, which never claims a second time."""
     refs = [simulator.add("gameball", status="processing") for _ in range(20)]
     mine, held = set(accounts_by_ref(simulator.accounts())), []
@@ -461,7 +474,8 @@ def test_events_come_as_from_a_client(store, simulator):
     assert [event.kind for event in events] == ["attempt", "done"]
 
 
-def test_a_watcher_needs_an_account_and_room_for_a_delivery(store):
+def test_a_watcher_needs_an_account(store):
+    """A watcher needs an account and room for a delivery."""
     with pytest.raises(ConfigurationError, match="needs an account"):
         asyncio.run(Watcher(store, []).run(asyncio.Event()))
     with pytest.raises(ConfigurationError, match="in_flight must be at least 1"):
@@ -471,7 +485,8 @@ def test_a_watcher_needs_an_account_and_room_for_a_delivery(store):
 # Accounts
 
 
-def test_the_pace_of_an_account_is_kept_in_the_store_and_the_account_left_as_it_was(store):
+def test_the_pace_is_kept_in_the_store(store):
+    """The pace of an account is kept in the store and the account left as it was."""
     account = Believe("test-believe-key", name="acme")
     (copy,) = paced(store, [account])
     assert account.rate_limit is Believe.RATE_LIMIT
@@ -480,7 +495,8 @@ def test_the_pace_of_an_account_is_kept_in_the_store_and_the_account_left_as_it_
     assert store._work.rows("SELECT credential FROM paces") == [(pace_name(account),)]
 
 
-def test_accounts_with_one_key_have_one_pace_and_those_without_a_limit_none(store):
+def test_one_key_has_one_stored_pace(store):
+    """Accounts with one key have one pace and those without a limit none."""
     twins = [Believe("test-believe-key", name=name) for name in ("acme", "globex")]
     other, free = Believe("test-other-key"), Gameball("test-a", "test-b", rate_limit=None)
     now = time.monotonic()
@@ -491,12 +507,14 @@ def test_accounts_with_one_key_have_one_pace_and_those_without_a_limit_none(stor
     assert last is free
 
 
-def test_the_name_of_a_pace_tells_nothing_of_the_key():
+def test_a_pace_name_hides_the_key():
+    """The name of a pace tells nothing of the key."""
     assert pace_name(Believe("test-believe-key")) == pace_name(Believe("test-other-key"))
     assert pace_name(Believe("test-believe-key")) != pace_name(Believe("test-believe-key", name="acme"))
 
 
-def test_a_vendors_only_account_reads_refs_without_its_name():
+def test_an_only_account_reads_short_refs():
+    """A vendors only account reads refs without its name."""
     acme, globex = (Believe("test-believe-key", name=name) for name in ("acme", "globex"))
     assert set(accounts_by_ref([acme])) == {"believe", "believe/acme"}
     assert set(accounts_by_ref([acme, globex])) == {"believe/acme", "believe/globex"}
@@ -506,7 +524,7 @@ def test_a_vendors_only_account_reads_refs_without_its_name():
 # Several watchers
 
 
-def test_two_watchers_share_batches_deliveries_and_pace(store):
+def test_two_watchers_share_the_work(store):
     """Two stores, as two processes have them; the vendors' limits hold."""
     statuses, got = Counter(), []
     simulator = Simulator()
@@ -617,14 +635,16 @@ def refs(*numbers):
     return {BatchRef("gameball", str(number)) for number in numbers}
 
 
-def test_refs_are_added_in_the_order_in_which_they_come():
+def test_refs_are_added_in_order():
+    """Refs are added in the order in which they come."""
     client = FakeClient()
     wanted = [BatchRef("gameball", str(number)) for number in range(100)]
     with_watch_set(client, None, lambda watch_set: watch_set.set_refs(wanted))
     assert client.follows[0].added == [ref.id for ref in wanted]
 
 
-def test_only_the_difference_is_added_and_discarded():
+def test_only_differences_are_passed_on():
+    """Only the difference is added and discarded."""
     client = FakeClient()
     with_watch_set(
         client,
@@ -640,7 +660,8 @@ def test_only_the_difference_is_added_and_discarded():
 # Deliveries
 
 
-def test_a_delivery_that_hangs_holds_up_neither_reading_nor_the_end(store, simulator, monkeypatch):
+def test_a_hanging_delivery_blocks_nothing(store, simulator, monkeypatch):
+    """A delivery that hangs holds up neither reading nor the end."""
     monkeypatch.setattr(dispatcher_module, "SHUTDOWN_SECONDS", 0.3)
     store.track(simulator.add("gameball", seconds=1.0) for _ in range(3))
     hangs = threading.Event()
@@ -656,7 +677,8 @@ def test_a_delivery_that_hangs_holds_up_neither_reading_nor_the_end(store, simul
     hangs.set()
 
 
-def test_deliveries_under_way_are_few_and_end_before_the_watcher_does(store, simulator):
+def test_few_deliveries_are_in_flight(store, simulator):
+    """Deliveries under way are few and end before the watcher does."""
     store.track(simulator.add("gameball", status="completed") for _ in range(12))
     under_way, most, done = set(), [], []
 
@@ -677,7 +699,8 @@ def test_deliveries_under_way_are_few_and_end_before_the_watcher_does(store, sim
     assert store.check()["undelivered"] == 12 - len(done)
 
 
-def test_a_delivery_that_fails_is_tried_again_with_longer_pauses(store, simulator, monkeypatch, caplog):
+def test_a_failed_delivery_is_tried_again(store, simulator, monkeypatch, caplog):
+    """A delivery that fails is tried again with longer pauses."""
     monkeypatch.setattr(dispatcher_module, "FIRST_PAUSE", 0.1)
     monkeypatch.setattr(dispatcher_module, "JITTER", 0.0)
     caplog.set_level(logging.INFO, "batchstatus")
@@ -714,7 +737,8 @@ def test_whatever_a_delivery_raises_it_has_failed(store, simulator, error):
     assert error.__name__ in store._work.rows("SELECT reason FROM outbox")[0][0]
 
 
-def test_a_coroutine_that_is_cancelled_elsewhere_has_failed(store, simulator):
+def test_a_cancelled_coroutine_has_failed(store, simulator):
+    """A coroutine that is cancelled elsewhere has failed."""
     store.track([simulator.add("gameball", status="completed")])
 
     async def deliver(change):
@@ -724,7 +748,8 @@ def test_a_coroutine_that_is_cancelled_elsewhere_has_failed(store, simulator):
     assert store.check()["failed_deliveries"] == 1
 
 
-def test_a_coroutine_that_hangs_is_cancelled_and_has_failed(store, simulator, monkeypatch):
+def test_a_hanging_coroutine_has_failed(store, simulator, monkeypatch):
+    """A coroutine that hangs is cancelled and has failed."""
     monkeypatch.setattr(dispatcher_module, "MAX_DELIVERY_SECONDS", 0.1)
     store.track([simulator.add("gameball", status="completed")])
 
@@ -735,9 +760,8 @@ def test_a_coroutine_that_hangs_is_cancelled_and_has_failed(store, simulator, mo
     assert store._work.rows("SELECT attempts, reason FROM outbox") == [(1, "TimeoutError: ")]
 
 
-def test_a_receiver_that_takes_nothing_is_left_alone_for_ever_longer_and_gets_all_in_the_end(
-    store, simulator, monkeypatch
-):
+def test_a_dead_receiver_is_left_alone_longer(store, simulator, monkeypatch):
+    """A receiver that takes nothing is left alone for ever longer and gets all in the end."""
     monkeypatch.setattr(dispatcher_module, "FIRST_PAUSE", 0.3)
     monkeypatch.setattr(dispatcher_module, "JITTER", 0.0)
     store.track(simulator.add("gameball", status="completed") for _ in range(20))
@@ -759,7 +783,8 @@ def test_a_receiver_that_takes_nothing_is_left_alone_for_ever_longer_and_gets_al
         assert second - first >= 0.3 * 2**number
 
 
-def test_one_change_that_nobody_takes_holds_up_no_other(store, simulator):
+def test_one_refused_change_blocks_no_other(store, simulator):
+    """One change that nobody takes holds up no other."""
     refs = [simulator.add("gameball", status="completed") for _ in range(20)]
     store.track(refs)
 
@@ -774,7 +799,8 @@ def test_one_change_that_nobody_takes_holds_up_no_other(store, simulator):
     asyncio.run(main())
 
 
-def test_a_delivery_is_tried_once_by_once_and_stays_for_later(store, simulator):
+def test_once_tries_each_delivery_once(store, simulator):
+    """A delivery is tried once by once and stays for later."""
     store.track(simulator.add("gameball", status="completed") for _ in range(20))
     tries = []
 
@@ -837,7 +863,8 @@ def change(store, simulator):
     return change
 
 
-def test_a_post_carries_the_change_as_json_and_its_id_as_idempotency_key(change):
+def test_a_post_carries_json_and_an_id(change):
+    """A post carries the change as json and its id as idempotency key."""
     with receiver() as (url, came):
         to_url(f"{url}?a=b")(change)
     ((path, headers, body),) = came
@@ -866,7 +893,8 @@ def test_any_other_answer_means_that_it_has_not(change, status, is_refusal):
     assert len(came) == 1
 
 
-def test_a_certificate_that_nobody_trusts_is_refused(change, monkeypatch, tmp_path):
+def test_an_untrusted_receiver_gets_nothing(change, monkeypatch, tmp_path):
+    """A certificate that nobody trusts is refused."""
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -879,7 +907,8 @@ def test_a_certificate_that_nobody_trusts_is_refused(change, monkeypatch, tmp_pa
     assert len(came) == 1
 
 
-def test_a_receiver_that_does_not_answer_is_left_in_time(change):
+def test_a_silent_receiver_is_left_in_time(change):
+    """A receiver that does not answer is left in time."""
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
         started = time.monotonic()
         with pytest.raises(DeliveryFailed, match="no complete response within"):
@@ -892,13 +921,15 @@ def test_a_receiver_that_does_not_answer_is_left_in_time(change):
     ["", "example.com/secret", "ftp://example.com/secret", "https:///secret", "https://user:secret@example.com/",
      "https://example.com:secret/", "https://example.com/sec ret", "https://example.com/sécret", "file:///secret"],
 )  # fmt: skip
-def test_a_url_that_cannot_work_is_refused_without_being_shown(url):
+def test_a_wrong_url_is_refused_unshown(url):
+    """A url that cannot work is refused without being shown."""
     with pytest.raises(ConfigurationError, match="a URL to deliver to is written") as refused:
         to_url(url)
     assert "secret" not in str(refused.value)
 
 
-def test_a_refused_delivery_is_warned_of_once_and_no_message_shows_the_url(store, simulator, monkeypatch, caplog):
+def test_a_refused_delivery_is_warned_of_once(store, simulator, monkeypatch, caplog):
+    """A refused delivery is warned of once and no message shows the url."""
     monkeypatch.setattr(dispatcher_module, "FIRST_PAUSE", 0.01)
     caplog.set_level(logging.DEBUG, "batchstatus")
     store.track(simulator.add("gameball", status="completed") for _ in range(2))
@@ -928,7 +959,7 @@ def bench(name):
         sys.path.remove(str(BENCH))
 
 
-def test_a_watcher_that_is_killed_again_and_again_loses_nothing(tmp_path):
+def test_a_killed_watcher_loses_nothing(tmp_path):
     """SIGKILL at random moments; `make bench ONLY=watcher` does it with 60 batches and 25 kills."""
     subject = bench("watcher")
     found = subject.killed_again_and_again(tmp_path, batches=30, kills=8)

@@ -123,7 +123,8 @@ def test_sources_toml_records_the_vendored_specs():
 @pytest.mark.quirk("G23")
 @pytest.mark.parametrize("end", ["````", "````\n", "````\n\nMore prose.\n"], ids=["at the end", "a newline", "prose"])
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_the_bytes_of_the_fence_are_taken_with_their_last_blank_line(vendor, end):
+def test_the_fence_is_taken_byte_for_byte(vendor, end):
+    """The bytes of the fence are taken with their last blank line."""
     spec = (SPECS / f"{vendor}.yaml").read_bytes()
     assert spec.endswith(b"\n\n")
     assert pull.extract(page_of(spec.decode(), end=end)) == (spec, LINE)
@@ -147,7 +148,8 @@ def test_a_fence_that_has_moved_is_recorded(specs):
     assert (after["fence_line"], after["sha256"]) == (LINE + 1, before["sha256"])
 
 
-def test_a_changed_page_is_told_and_taken_and_regen_takes_it_in_turn(specs):
+def test_a_changed_page_is_taken(specs):
+    """A changed page is told and taken and regen takes it in turn."""
     spec = replaced(
         spec_of("gameball"),
         ("                  failedItems:\n                    type: number\n", ""),
@@ -225,14 +227,16 @@ PAGES = {
 
 
 @pytest.mark.parametrize(("page", "words"), PAGES.values(), ids=PAGES)
-def test_a_page_that_is_not_one_valid_spec_is_refused(page, words, specs):
+def test_a_page_without_one_spec_is_refused(page, words, specs):
+    """A page that is not one valid spec is refused."""
     before = files(specs)
     assert_refused(pull_page(specs, page), specs, before, *words)
 
 
 @pytest.mark.parametrize("reference", ["{url}/x", "{url}/x#/a", "file:///etc/hostname", "other.yaml"])
 @pytest.mark.parametrize("key", ["$ref", "$dynamicRef"])
-def test_a_reference_out_of_the_spec_is_refused_and_not_followed(key, reference, site):
+def test_an_outside_reference_is_refused(key, reference, site):
+    """A reference out of the spec is refused and not followed."""
     reference = reference.format(url=site.url)
     spec = CHANGED.replace("type: integer", f"{key}: {reference}")
     with pytest.raises(sources.SpecError, match=re.escape(f"{key} {reference} leads out of it")):
@@ -240,7 +244,8 @@ def test_a_reference_out_of_the_spec_is_refused_and_not_followed(key, reference,
     assert site.asked == []
 
 
-def test_a_page_of_other_servers_is_taken_for_the_vendor_that_is_named(specs):
+def test_a_page_is_taken_for_the_named_vendor(specs):
+    """A page of other servers is taken for the vendor that is named."""
     spec = GAMEBALL.replace("api.gameball.co", "api.gameball.example")
     answer = pull_page(specs, page_of(spec), "gameball")
     assert answer.returncode == 0, answer.stderr
@@ -256,7 +261,8 @@ def test_a_page_of_other_servers_is_taken_for_the_vendor_that_is_named(specs):
     ],
     ids=["unknown", "not the page's"],
 )
-def test_a_page_is_not_taken_for_a_vendor_whose_it_is_not(vendors, words, specs):
+def test_a_page_of_another_vendor_is_refused(vendors, words, specs):
+    """A page is not taken for a vendor whose it is not."""
     before = files(specs)
     assert_refused(pull_page(specs, page_of(GAMEBALL), *vendors), specs, before, *words)
 
@@ -326,21 +332,24 @@ def test_only_the_vendor_that_is_named_is_fetched(published, site):
     assert site.asked == ["/gameball.md"]
 
 
-def test_one_page_that_fails_keeps_the_other_from_being_taken(published, site):
+def test_one_bad_page_stops_both(published, site):
+    """One page that fails keeps the other from being taken."""
     before = files(published)
     site.pages["/gameball.md"] = page_of(CHANGED)
     del site.pages["/believe.md"]
     assert_refused(pull_specs(published), published, before, f"{site.url}/believe.md", "404")
 
 
-def test_an_answer_that_is_not_the_page_is_refused_by_its_address(published, site):
+def test_a_wrong_answer_names_its_address(published, site):
+    """An answer that is not the page is refused by its address."""
     before = files(published)
     site.pages["/believe.md"] = "<html><body>Just a moment...</body></html>"
     assert_refused(pull_specs(published), published, before, f"{site.url}/believe.md: the page has 0 closed")
 
 
 @pytest.mark.parametrize("address", ["http://127.0.0.1:{port}/page.md", "nonsense", "http://127.0.0.1:port/page.md"])
-def test_a_page_that_cannot_be_fetched_is_refused_by_its_address(address, specs):
+def test_an_unreachable_page_names_its_address(address, specs):
+    """A page that cannot be fetched is refused by its address."""
     with socket.create_server(("127.0.0.1", 0)) as closed:
         address = address.format(port=closed.getsockname()[1])
     rewrite(specs, r'page = ".*"', f'page = "{address}"')
@@ -355,7 +364,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 
-def test_a_disk_that_fills_up_leaves_all_as_it_was(published, site):
+def test_a_full_disk_changes_nothing(published, site):
     """No file may grow over 1,700 bytes: Gameball's new spec can be written, its old one and Believe's cannot."""
     shorter = re.sub(r"  description: >-\n.*?(?=  version)", "", CHANGED, flags=re.DOTALL)
     assert len(shorter) < 1700 < len(GAMEBALL)
@@ -366,7 +375,7 @@ def test_a_disk_that_fills_up_leaves_all_as_it_was(published, site):
 
 
 @pytest.mark.parametrize("failing", ["gameball.yaml", "believe.yaml", "SOURCES.toml"])
-def test_a_replacement_that_fails_half_way_is_undone(failing, specs, monkeypatch):
+def test_a_half_failed_replacement_is_undone(failing, specs, monkeypatch):
     """No file system refuses the rename of a file just written, so the refusal is put in the rename's place."""
     replace = Path.replace
 
@@ -574,7 +583,8 @@ CHANGES = {
 
 
 @pytest.mark.parametrize(("before", "after", "lines"), CHANGES.values(), ids=CHANGES)
-def test_each_change_says_what_it_asks_of_a_caller(before, after, lines):
+def test_each_change_says_its_effect(before, after, lines):
+    """Each change says what it asks of a caller."""
     assert changes.changes(before, after) == lines
 
 

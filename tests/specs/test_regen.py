@@ -63,7 +63,8 @@ def test_a_fresh_regeneration_equals_generated(tmp_path):
     assert_same(tmp_path / "generated", GENERATED)
 
 
-def test_neither_the_environment_nor_what_was_there_reaches_the_output(tmp_path):
+def test_the_output_depends_on_specs_alone(tmp_path):
+    """Neither the environment nor what was there reaches the output."""
     (tmp_path / "ruff.toml").write_text("line-length = 40\nindent-width = 2\n")
     output = tmp_path / "elsewhere"
     (output / "batchstatus_raw" / "gameball").mkdir(parents=True)
@@ -200,7 +201,8 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("break_it", "words"), FAULTS.values(), ids=FAULTS)
-def test_regen_refuses_and_leaves_the_output_as_it_was(break_it, words, specs, tmp_path):
+def test_a_refusing_regen_changes_nothing(break_it, words, specs, tmp_path):
+    """Regen refuses and leaves the output as it was."""
     break_it(specs)
     output = tmp_path / "generated"
     output.mkdir()
@@ -214,7 +216,8 @@ def test_regen_refuses_and_leaves_the_output_as_it_was(break_it, words, specs, t
     assert sorted(path.name for path in tmp_path.iterdir()) == ["generated", "specs"]
 
 
-def test_an_output_in_a_folder_that_is_not_there_is_refused(tmp_path):
+def test_a_missing_output_folder_is_refused(tmp_path):
+    """An output in a folder that is not there is refused."""
     run = regen(SPECS, tmp_path / "missing" / "generated")
     assert run.returncode == 1
     assert run.stderr.startswith(f"regen: [Errno 2] No such file or directory: '{tmp_path / 'missing'}")
@@ -277,7 +280,8 @@ APPLIED = {
 
 
 @pytest.mark.parametrize(("document", "actions", "expected"), APPLIED.values(), ids=APPLIED)
-def test_an_overlay_does_what_the_overlay_specification_says(document, actions, expected):
+def test_an_overlay_follows_its_specification(document, actions, expected):
+    """An overlay does what the overlay specification says."""
     before = copy.deepcopy(document)
     assert applied(document, *actions) == expected
     assert document == before
@@ -295,12 +299,14 @@ def test_an_overlay_does_what_the_overlay_specification_says(document, actions, 
     ],
     ids=["text", "list by list", "object by list", "object in object", "list in object", "text in object"],
 )
-def test_an_update_that_would_change_the_kind_of_a_value_is_refused(action):
+def test_an_update_keeps_the_kind_of_a_value(action):
+    """An update that would change the kind of a value is refused."""
     with pytest.raises(SpecError, match=r"^overlay action 1 \(\$"):
         applied({"text": "x", "list": ["x"], "object": {"x": 1}}, action)
 
 
-def test_what_an_overlay_adds_is_not_shared_with_the_overlay():
+def test_an_overlays_values_are_copied():
+    """What an overlay adds is not shared with the overlay."""
     update, item = {"b": {"c": [1]}}, {"d": {}}
     actions = [
         {"target": "$.a[*]", "update": update},
@@ -320,11 +326,13 @@ def test_the_raw_client_is_typed():
 
 
 @pytest.mark.parametrize("word", ["get_api_v", "plant"])
-def test_nothing_generated_is_named_after_a_path_or_the_sample_that_a_spec_grew_from(word):
+def test_generated_names_are_our_own(word):
+    """Nothing generated is named after a path or the sample that a spec grew from."""
     assert [name for name, text in files(GENERATED).items() if word in f"{name} {text.decode()}".lower()] == []
 
 
-def test_nothing_generated_names_a_place_on_this_machine():
+def test_nothing_generated_names_this_machine():
+    """Nothing generated names a place on this machine."""
     places = [str(place) for place in (ROOT, sys.prefix, sys.base_prefix, Path.home()) if len(str(place)) > 1]
     texts = files(GENERATED).items()
     assert [(name, place) for name, text in texts for place in places if place in text.decode()] == []
@@ -369,7 +377,8 @@ VENDORS = {
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_the_model_takes_every_field_of_the_vendors_answer(vendor):
+def test_the_model_takes_every_field(vendor):
+    """The model takes every field of the vendors answer."""
     model = importlib.import_module(f"batchstatus_raw.{vendor}.models").BatchStatusResponse
     body = VENDORS[vendor][1]
     read = model.from_dict(body)

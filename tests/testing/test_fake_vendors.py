@@ -45,7 +45,8 @@ def play(request, fake_vendors):
     return call
 
 
-def test_a_wait_of_a_script_plays_at_once_and_in_its_own_time(play, fake_vendors):
+def test_a_script_plays_in_its_own_time(play, fake_vendors):
+    """A wait of a script plays at once and in its own time."""
     fake_vendors.script(REF, *STORY)
     done = play("wait", REF, timeout=900)
     assert (done.state, done.vendor_status, done.counts.total) == (BatchState.SUCCEEDED, "completed", 8)
@@ -100,7 +101,8 @@ def test_each_kind_of_failure_can_be_scripted(play, fake_vendors, step, error):
     assert type(caught.value) is error
 
 
-def test_both_vendors_answer_in_their_own_error_body(play, fake_vendors):
+def test_vendors_answer_with_their_errors(play, fake_vendors):
+    """Both vendors answer in their own error body."""
     fake_vendors.script(REF, 404)
     fake_vendors.script("believe:1", 404)
     outcomes = play("get_many", [REF, "believe:1"], timeout=60)
@@ -168,7 +170,8 @@ class OwnPace:
 
 
 @pytest.mark.parametrize("method", ["get", "wait"])
-def test_a_pace_of_ones_own_is_asked_for_every_exchange(play, fake_vendors, method):
+def test_a_callers_pace_is_asked_each_time(play, fake_vendors, method):
+    """A pace of ones own is asked for every exchange."""
     fake_vendors.script("believe:1", refusal(429, retry_after=7), "EXECUTED")
     pace = OwnPace()
     play(method, "believe:1", accounts=[Believe("test-own-pace", rate_limit=pace)])
@@ -184,7 +187,8 @@ def test_a_stop_is_heard_at_once():
     assert vendors.clock.now == 0.0
 
 
-def test_a_client_that_the_application_makes_can_be_given_the_parts(fake_vendors):
+def test_an_applications_client_takes_the_parts(fake_vendors):
+    """A client that the application makes can be given the parts."""
     fake_vendors.script("believe:1", "EXECUTED")
     account = Believe("test-application-key")
     with BatchClient(account, clock=fake_vendors.clock, transport=fake_vendors.transport) as client:
@@ -201,12 +205,14 @@ def test_a_client_that_the_application_makes_can_be_given_the_parts(fake_vendors
         (REF, [ValueError], "a step is a status word"),
     ],
 )
-def test_a_script_that_cannot_be_played_is_refused(ref, steps, says):
+def test_a_wrong_script_is_refused(ref, steps, says):
+    """A script that cannot be played is refused."""
     with pytest.raises(ValueError, match=says):
         FakeVendors().script(ref, *steps)
 
 
-def test_a_second_script_for_a_batch_and_unknown_counts_are_refused(fake_vendors):
+def test_a_second_script_is_refused(fake_vendors):
+    """A second script for a batch and unknown counts are refused."""
     vendors = FakeVendors()
     vendors.script(REF, "pending")
     with pytest.raises(ValueError, match="has a script already"):

@@ -211,7 +211,8 @@ def test_gameball_takes_30_requests_in_any_second(ask, limited, clock):
     assert statuses(ask, limited, ref, 31) == [200] * 30 + [429]
 
 
-def test_gameball_takes_360_requests_in_any_30_seconds(ask, limited, clock):
+def test_gameball_takes_360_requests_in_30_s(ask, limited, clock):
+    """Gameball takes 360 requests in any 30 seconds."""
     ref = limited.add("gameball")
     for second in range(12):
         clock.now = float(second)
@@ -234,7 +235,8 @@ def test_what_is_not_found_counts_as_well(ask, limited):
     assert statuses(ask, limited, missing, 11) == [404] * 10 + [429]
 
 
-def test_a_429_says_so_in_the_vendors_shape_and_gives_no_hint(ask, limited):
+def test_a_429_has_the_vendors_shape(ask, limited):
+    """A 429 says so in the vendors shape and gives no hint."""
     believe, gameball = limited.add("believe"), limited.add("gameball")
     statuses(ask, limited, believe, 10)
     answer = ask(limited, believe)
@@ -255,7 +257,8 @@ def test_limits_can_be_switched_off(ask, simulator):
     assert set(statuses(ask, simulator, simulator.add("gameball"), 50)) == {200}
 
 
-def test_requests_at_the_same_time_are_limited_and_numbered_exactly(ask, limited):
+def test_parallel_requests_are_counted_exactly(ask, limited):
+    """Requests at the same time are limited and numbered exactly."""
     ref = limited.add("believe")
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: ask(limited, ref), range(60)))
@@ -281,7 +284,8 @@ def test_all_requests_are_answered_in_one_thread(ask):
 # Lifecycles
 
 
-def test_a_gameball_batch_moves_from_pending_over_processing_to_its_end(ask, simulator, clock):
+def test_a_gameball_batch_moves_to_its_end(ask, simulator, clock):
+    """A gameball batch moves from pending over processing to its end."""
     ref = simulator.add("gameball", seconds=10, total=200, failed=3)
     seen = []
     for now in (0.0, 1.999, 2.0, 5.0, 9.999, 10.0, 1000.0):
@@ -300,7 +304,8 @@ def test_a_gameball_batch_moves_from_pending_over_processing_to_its_end(ask, sim
     ]
 
 
-def test_a_believe_batch_moves_from_queued_over_finalized_to_its_end(ask, simulator, clock):
+def test_a_believe_batch_moves_to_its_end(ask, simulator, clock):
+    """A believe batch moves from queued over finalized to its end."""
     ref = simulator.add("believe", seconds=10, total=8, failed=3)
     seen = []
     for now in (0.0, 1.999, 2.0, 9.999, 10.0, 1000.0):
@@ -395,7 +400,8 @@ def test_more_failures_than_items_are_refused(failed):
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("batch_id", ["a/b", "a/status", "50%", "a%2Fb", "größe-批", "a b?c#d", "batch_xyz789"])
-def test_any_id_survives_its_way_through_the_route(ask, simulator, vendor, batch_id):
+def test_any_id_survives_the_route(ask, simulator, vendor, batch_id):
+    """Any id survives its way through the route."""
     ref = simulator.add(vendor, id=batch_id)
     body = ask(simulator, ref).json()
     assert body[{"gameball": "batchId", "believe": "id"}[vendor]] == batch_id
@@ -569,7 +575,8 @@ def test_a_quirk_changes_what_a_caller_receives(ask, simulator, quirk):
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("quirk", Quirk)
-def test_a_quirk_of_one_vendor_leaves_the_other_alone(ask, simulator, quirk, vendor):
+def test_a_quirk_leaves_the_other_vendor_alone(ask, simulator, quirk, vendor):
+    """A quirk of one vendor leaves the other alone."""
     concerned = {v for v in VENDORS if quirk.value.lower().startswith(v)} or set(VENDORS)
     assert {effect.vendor for effect in EFFECTS.get(quirk, ())} <= concerned
     if vendor in concerned:
@@ -584,7 +591,8 @@ def test_a_quirk_of_one_vendor_leaves_the_other_alone(ask, simulator, quirk, ven
             assert plain.json() | {"requestId": None} == odd.json() | {"requestId": None}
 
 
-def test_retry_after_comes_with_a_429_and_a_503_by_its_quirk_alone(ask, clock):
+def test_retry_after_comes_by_its_quirk(ask, clock):
+    """Retry after comes with a 429 and a 503 by its quirk alone."""
     for quirks, hint in (((), None), ((Quirk.RETRY_AFTER,), "1")):
         with Simulator(quirks=quirks, clock=clock) as simulator:
             for vendor, most in (("believe", 10), ("gameball", 30)):
@@ -596,23 +604,27 @@ def test_retry_after_comes_with_a_429_and_a_503_by_its_quirk_alone(ask, clock):
                 assert hints == [hint] + [None] * (most - 1) + [hint]
 
 
-def test_a_quirk_for_all_holds_for_batches_that_were_not_added(ask):
+def test_a_quirk_for_all_covers_unknown_ids(ask):
+    """A quirk for all holds for batches that were not added."""
     with Simulator(quirks=[Quirk.HTML_ERRORS, Quirk.OUTAGE]) as simulator:
         assert content(ask(simulator, BatchRef("believe", "never-added"))) == (503, "text/html")
 
 
-def test_a_429_has_no_code_even_where_codes_are_text(ask, limited):
+def test_a_429_has_no_code(ask, limited):
+    """A 429 has no code even where codes are text."""
     ref = limited.add("gameball", quirks=[Quirk.TEXT_CODE])
     statuses(ask, limited, ref, 30)
     assert fields()(ask(limited, ref)) == "type message requestId"
 
 
-def test_a_quirk_about_ids_leaves_ids_of_another_form(ask, simulator):
+def test_an_id_quirk_leaves_other_ids(ask, simulator):
+    """A quirk about ids leaves ids of another form."""
     assert at("batchId")(ask(simulator, simulator.add("gameball", id="a-1", quirks=[Quirk.NUMERIC_ID]))) == '"a-1"'
     assert at("id")(ask(simulator, simulator.add("believe", id="a-1", quirks=[Quirk.UPPER_CASE_ID]))) == '"a-1"'
 
 
-def test_a_set_up_that_fails_ends_the_batch_before_it_is_executed(ask, simulator, clock):
+def test_a_failed_set_up_ends_the_batch(ask, simulator, clock):
+    """A set up that fails ends the batch before it is executed."""
     ref = simulator.add("believe", seconds=10, quirks=[Quirk.SETUP_FAILED])
     seen = []
     for clock.now in (0.0, 2.0, 10.0):
@@ -623,7 +635,8 @@ def test_a_set_up_that_fails_ends_the_batch_before_it_is_executed(ask, simulator
 # Life
 
 
-def test_its_port_is_free_again_and_no_thread_is_left(ask):
+def test_stopping_frees_port_and_thread(ask):
+    """Its port is free again and no thread is left."""
     threads = set(threading.enumerate())
     simulator = Simulator()
     with simulator:
@@ -644,7 +657,8 @@ def test_it_can_be_stopped_before_it_has_begun():
     assert set(threading.enumerate()) <= threads
 
 
-def test_it_can_be_started_twice_one_after_the_other_and_keeps_its_batches(ask):
+def test_it_can_be_started_again(ask):
+    """It can be started twice one after the other and keeps its batches."""
     simulator = Simulator()
     ref = simulator.add("believe")
     with simulator:
@@ -669,13 +683,14 @@ def test_it_does_not_start_while_it_listens(ask):
         assert ask(simulator, simulator.add("believe")).status_code == 200
 
 
-def test_it_listens_on_loopback_where_its_accounts_point():
+def test_it_listens_on_loopback():
+    """It listens on loopback where its accounts point."""
     with Simulator() as simulator:
         assert httpx.URL(simulator.url).host == "127.0.0.1"
         assert [account.base_url for account in simulator.accounts()] == [simulator.url] * 2
 
 
-def test_accounts_are_refused_before_there_is_an_address():
+def test_accounts_need_an_address():
     """Else they would be accounts at the vendors' own addresses."""
     simulator = Simulator()
     assert simulator.url == ""
@@ -683,7 +698,8 @@ def test_accounts_are_refused_before_there_is_an_address():
         simulator.accounts()
 
 
-def test_a_start_leaves_the_applications_logging_alone(simulator):
+def test_starting_leaves_logging_alone(simulator):
+    """A start leaves the applications logging alone."""
     assert simulator.url
     assert not [name for name in ("uvicorn", "uvicorn.access", "uvicorn.error") if logging.getLogger(name).handlers]
 
@@ -782,7 +798,8 @@ def in_process(clock) -> tuple[Simulator, dict[str, list[BatchRef]]]:
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_all_answers_are_what_the_vendors_spec_says(in_process, vendor):
+def test_all_answers_fit_the_spec(in_process, vendor):
+    """All answers are what the vendors spec says."""
     simulator, known = in_process
     asked, found = fuzz(vendor, simulator.app, known[vendor], 50)
     assert set(asked) == {200, 404}
@@ -798,7 +815,7 @@ def test_all_answers_are_what_the_vendors_spec_says(in_process, vendor):
         for breach, number in table.items()
     ],
 )
-def test_the_page_breaks_the_spec_where_the_list_says_so(clock, vendor, breach):
+def test_the_page_breaks_its_own_spec(clock, vendor, breach):
     """So that no exclusion outlives its reason."""
     simulator = Simulator(limits=breach[0] == 429, clock=clock)
     ref = {404: BatchRef(vendor, "never-added")}.get(breach[0]) or simulator.add(vendor)
@@ -810,14 +827,15 @@ def test_the_page_breaks_the_spec_where_the_list_says_so(clock, vendor, breach):
     assert breach in breaches_of(down if breach[0] == 503 else ref, simulator.app, keys)
 
 
-def test_believes_error_body_as_its_spec_has_it_is_taken():
+def test_believes_error_fits_its_spec():
     """The other way round: with the integer that the spec wants, nothing is left to exclude."""
     simulator = Simulator(quirks=[Quirk.INTEGER_CODE])
     assert breaches_of(BatchRef("believe", "never-added"), simulator.app) == set()
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-def test_every_body_of_a_documented_word_fits_the_spec(in_process, clock, vendor):
+def test_documented_words_fit_the_spec(in_process, clock, vendor):
+    """Every body of a documented word fits the spec."""
     simulator, known = in_process
     for clock.now in (0.0, 1.0, 2.0, 5.0, 50.0, 100.0):
         for ref in known[vendor]:
@@ -825,7 +843,8 @@ def test_every_body_of_a_documented_word_fits_the_spec(in_process, clock, vendor
 
 
 @pytest.mark.parametrize(("vendor", "word"), [("gameball", "stopped"), ("believe", "PENDING_APPROVAL")])
-def test_a_word_outside_the_enum_breaks_the_spec_there_alone(vendor, word):
+def test_an_unknown_word_breaks_the_enum_only(vendor, word):
+    """A word outside the enum breaks the spec there alone."""
     simulator = Simulator()
     assert breaches_of(simulator.add(vendor, status=word), simulator.app) == {(200, "JsonSchemaError", "status")}
 
@@ -852,7 +871,8 @@ BREAKING = {
 
 @pytest.mark.parametrize("vendor", VENDORS)
 @pytest.mark.parametrize("quirk", [quirk for quirk in Quirk if quirk is not Quirk.OUTAGE])
-def test_a_quirk_breaks_the_spec_of_a_200_only_where_its_name_says_so(quirk, vendor):
+def test_a_quirk_breaks_its_part_of_the_spec(quirk, vendor):
+    """A quirk breaks the spec of a 200 only where its name says so."""
     simulator = Simulator(quirks=[quirk])
     places = {place for _, _, place in breaches_of(simulator.add(vendor, **DONE[vendor]), simulator.app)}
     assert places == BREAKING[vendor].get(quirk, set())

@@ -51,7 +51,8 @@ def client(reader, url):
 
 
 @pytest.mark.parametrize("name", BODIES)
-def test_a_documented_body_gives_the_batch_that_a_person_would_write_down(client, name):
+def test_a_documented_body_is_its_batch(client, name):
+    """A documented body gives the batch that a person would write down."""
     body, expected = BODIES[name]
     batch = client.get(BatchRef(name.partition("-")[0], name))
     assert {field: getattr(batch, field) for field in expected} == expected
@@ -60,7 +61,8 @@ def test_a_documented_body_gives_the_batch_that_a_person_would_write_down(client
     assert type(batch.raw).__name__ == "BatchStatusResponse"
 
 
-def test_believes_documented_error_is_batch_not_found(client):
+def test_believes_error_is_batch_not_found(client):
+    """Believes documented error is batch not found."""
     with pytest.raises(BatchNotFound) as caught:
         client.get(f"believe:{UUID}")
     assert (caught.value.code, caught.value.message) == ("ERR_BATCH_NOT_FOUND", "Batch not found")

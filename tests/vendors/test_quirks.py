@@ -101,7 +101,8 @@ def test_an_undeclared_error_is_understood(reader, quirk, vendor, code):
 
 @pytest.mark.quirk("B5", "B6")
 @pytest.mark.parametrize(("quirks", "status"), [([], 403), ([Quirk.SCOPE_IS_401], 401)], ids=["403", "401"])
-def test_a_missing_scope_is_permission_denied_with_either_status(reader, quirks, status):
+def test_a_missing_scope_is_permission_denied(reader, quirks, status):
+    """A missing scope is permission denied with either status."""
     with Simulator(quirks=quirks) as simulator:
         with pytest.raises(PermissionDenied, match="scope burn or airdrop") as caught:
             reader(Believe(BELIEVE_KEY_WITHOUT_SCOPE, base_url=simulator.url)).get("believe:1")
@@ -127,14 +128,16 @@ def test_an_answer_without_a_status_is_no_answer(get):
 @pytest.mark.quirk("G7", "B12")
 @pytest.mark.parametrize("quirk", [Quirk.FLOAT_COUNTS, Quirk.TEXT_COUNTS])
 @pytest.mark.parametrize(("vendor", "status"), [("gameball", "completed"), ("believe", "FAILED")])
-def test_counts_are_whole_numbers_however_they_are_spelled(get, vendor, status, quirk):
+def test_counts_are_whole_numbers(get, vendor, status, quirk):
+    """Counts are whole numbers however they are spelled."""
     counts = get(vendor, quirk, status=status, total=8, failed=3).counts
     assert counts == Counts(total=8, processed=8, succeeded=5, failed=3)
     assert type(counts.total) is int
 
 
 @pytest.mark.quirk("G8")
-def test_progress_is_used_where_its_scale_is_known(get):
+def test_progress_is_used_if_its_scale_is_known(get):
+    """Progress is used where its scale is known."""
     assert get("gameball", Quirk.PROGRESS_PERCENT, status="processing").progress == 0.5
     assert get("gameball", Quirk.PROGRESS_PERCENT, status="completed").progress == 1.0
     assert get("gameball", Quirk.PROGRESS_PERCENT, status="pending").progress == 0.0
@@ -168,7 +171,8 @@ def test_item_failures_do_not_make_a_batch_failed(get):
 
 
 @pytest.mark.quirk("G12", "B24", "B25", "B26")
-def test_counts_that_contradict_each_other_are_kept(get):
+def test_contradicting_counts_are_kept(get):
+    """Counts that contradict each other are kept."""
     batch = get("gameball", Quirk.CONTRADICTION, status="completed", total=8)
     assert (batch.counts, batch.progress) == (Counts(total=8, processed=9, succeeded=None, failed=10), 1.0)
     batch = get("believe", Quirk.CONTRADICTION, status="EXECUTED", total=8)
@@ -188,7 +192,8 @@ def test_the_tutorials_body_is_read(get):
 
 
 @pytest.mark.quirk("G14")
-def test_an_id_that_comes_as_a_number_is_the_same_id(get):
+def test_a_numeric_id_is_the_same_id(get):
+    """An id that comes as a number is the same id."""
     assert get("gameball", Quirk.NUMERIC_ID, id="1748392").ref.id == "1748392"
 
 
@@ -226,7 +231,8 @@ def test_null_means_absent(get, vendor, status):
 @pytest.mark.parametrize(
     ("vendor", "status"), [("gameball", "completed"), ("believe", "EXECUTED"), ("believe", "FAILED")]
 )
-def test_a_field_that_is_missing_costs_nothing_else(get, vendor, status):
+def test_a_missing_field_costs_nothing_else(get, vendor, status):
+    """A field that is missing costs nothing else."""
     batch = get(vendor, Quirk.MISSING_FIELDS, status=status)
     assert (batch.is_terminal, batch.counts, batch.progress, batch.updated_at) == (True, Counts(), None, None)
 
@@ -244,7 +250,8 @@ def test_an_id_that_is_no_uuid_can_be_asked_for(get):
 
 
 @pytest.mark.quirk("B10", "B11")
-def test_indexes_of_any_type_do_not_cost_the_reading(get):
+def test_indexes_may_have_any_type(get):
+    """Indexes of any type do not cost the reading."""
     batch = get("believe", Quirk.NUMERIC_INDEX, status="EXECUTED")
     assert batch.state is BatchState.SUCCEEDED
     assert (batch.payload["batchIndex"], batch.payload["vaultIndex"]) == (42, 0)
@@ -265,7 +272,8 @@ def test_a_failed_setup_is_told_as_such(get):
 
 
 @pytest.mark.quirk("B22")
-def test_a_failed_transaction_is_told_with_its_index(get):
+def test_a_failed_transaction_has_its_index(get):
+    """A failed transaction is told with its index."""
     batch = get("believe", status="FAILED", total=8, failed=3)
     (failure,) = batch.failures
     assert (failure.phase, failure.index) == ("execution", batch.payload["executeResult"]["failedOnTransactionIndex"])
@@ -318,15 +326,18 @@ def marked():
     return found
 
 
-def test_the_table_has_every_quirk_once_and_in_order():
+def test_the_table_has_every_quirk_once():
+    """The table has every quirk once and in order."""
     assert [row[0] for row in rows()] == NUMBERS
 
 
-def test_every_quirk_that_can_reach_a_caller_is_held_by_the_test_that_its_row_names():
+def test_every_reachable_quirk_has_its_test():
+    """Every quirk that can reach a caller is held by the test that its row names."""
     assert {row[0]: row[4] for row in rows() if row[4] != "-"} == marked()
 
 
-def test_a_quirk_without_a_test_is_one_that_needs_none():
+def test_an_untested_quirk_says_why():
+    """A quirk without a test is one that needs none."""
     for number, _, answered, how, test in rows():
         assert (answered == "not needed") is (test == "-"), number
         assert set(answered.split(", ")) <= {"overlay", "facade", "pull", "not needed"}
@@ -341,7 +352,8 @@ def test_overlays_and_table_tell_the_same_quirks(vendor):
 
 
 @pytest.mark.parametrize("quirk", Quirk)
-def test_a_switch_of_the_simulator_names_quirks_that_are_answered(quirk):
+def test_a_switch_names_answered_quirks(quirk):
+    """A switch of the simulator names quirks that are answered."""
     answered = {row[0] for row in rows() if row[2] != "not needed"}
     named = set(re.findall(r"\b[GB]\d+\b", quirk.value))
     assert named

@@ -190,7 +190,8 @@ def test_a_full_rate_is_waited_for(reader, stage):
 
 
 @pytest.mark.parametrize("path", sorted(CASSETTES.glob("*.yaml")), ids=lambda path: path.stem)
-def test_a_cassette_holds_no_key_and_says_where_it_comes_from(path):
+def test_a_cassette_holds_no_key(path):
+    """A cassette holds no key and says where it comes from."""
     text = path.read_text(encoding="utf-8")
     assert not [secret for secret in SECRETS if secret in text]
     assert "127.0.0.1" not in text
@@ -209,7 +210,8 @@ def recorder(**options) -> vcrpy.VCR:
     return made
 
 
-def test_a_key_that_a_vendor_echoes_in_its_body_is_not_recorded(tmp_path):
+def test_an_echoed_key_is_not_recorded(tmp_path):
+    """A key that a vendor echoes in its body is not recorded."""
     with serving(lambda _: [response(f'{{"error": "no key {BELIEVE_KEY}"}}'.encode(), "401 Unauthorized")]) as server:
         account = Believe(BELIEVE_KEY, base_url=server.url)
         cassette = recorder(secrets=SECRETS).use_cassette(tmp_path / "echo.yaml")
@@ -220,7 +222,7 @@ def test_a_key_that_a_vendor_echoes_in_its_body_is_not_recorded(tmp_path):
     assert BELIEVE_KEY not in text
 
 
-def test_a_cassette_with_a_key_in_it_is_not_written(tmp_path):
+def test_a_cassette_with_a_key_is_not_written(tmp_path):
     """Here the key comes back in a header that is kept.
 
     The cassette is saved by hand: where saving raises on the way out of its context, VCR stays patched in.
@@ -241,7 +243,8 @@ def test_a_cassette_with_a_key_in_it_is_not_written(tmp_path):
     assert "httpx_stubs" not in httpx.HTTPTransport.handle_request.__code__.co_filename
 
 
-def test_a_client_that_sends_no_key_is_not_answered_from_a_cassette(tmp_path, monkeypatch):
+def test_a_client_without_key_gets_no_replay(tmp_path, monkeypatch):
+    """A client that sends no key is not answered from a cassette."""
     with Simulator() as simulator, recorder().use_cassette(tmp_path / "keys.yaml"):
         ref = simulator.add("believe", status="EXECUTED")
         with BatchClient(*simulator.accounts()) as client:

@@ -93,7 +93,8 @@ CODES = {
 
 
 @pytest.mark.parametrize("account", [BELIEVE, GAMEBALL], ids=["believe", "gameball"])
-def test_every_status_from_100_to_999_but_200_is_one_of_our_errors(account):
+def test_every_other_status_is_our_error(account):
+    """Every status from 100 to 999 but 200 is one of our errors."""
     for status in (*range(100, 200), *range(201, 1000)):
         with pytest.raises(ReadError) as caught:
             meaning(answer(status, b"<html>"), account)
@@ -121,7 +122,8 @@ def test_every_status_from_100_to_999_but_200_is_one_of_our_errors(account):
     ],
     ids=repr,
 )
-def test_an_error_body_of_any_shape_leaves_the_status_to_speak(body):
+def test_any_error_body_leaves_the_status(body):
+    """An error body of any shape leaves the status to speak."""
     with pytest.raises(BatchNotFound) as caught:
         meaning(answer(404, body, x_request_id="r-1"))
     assert (caught.value.code, caught.value.message, caught.value.request_id) == (None, None, "r-1")
@@ -147,7 +149,8 @@ def test_an_error_body_of_any_shape_leaves_the_status_to_speak(body):
         (GAMEBALL, 429, {"code": 1000}, RateLimited, "1000"),
     ],
 )
-def test_a_vendors_code_is_text_and_decides_among_refusals_that_no_retry_helps(account, status, body, cls, code):
+def test_a_vendors_code_decides_among_refusals(account, status, body, cls, code):
+    """A vendors code is text and decides among refusals that no retry helps."""
     with pytest.raises(APIError) as caught:
         meaning(answer(status, {**body, "message": "Because"}), account)
     assert type(caught.value) is cls
@@ -155,7 +158,8 @@ def test_a_vendors_code_is_text_and_decides_among_refusals_that_no_retry_helps(a
     assert f"{code}: Because" in str(caught.value)
 
 
-def test_gameballs_request_id_in_the_body_wins_over_the_header():
+def test_gameballs_body_request_id_wins():
+    """Gameballs request id in the body wins over the header."""
     with pytest.raises(APIError) as caught:
         meaning(answer(500, {"requestId": "in-body"}, x_request_id="in-header"), GAMEBALL)
     assert caught.value.request_id == "in-body"
@@ -169,13 +173,14 @@ def test_gameballs_request_id_in_the_body_wins_over_the_header():
     + [(bad, None) for bad in ("", "-1", "1e3", "nan", "inf", "7.5", "\u0667", "9" * 5000, "soon", "7, 8")],
     ids=lambda value: repr(value)[:32],
 )
-def test_a_retry_after_is_up_to_nine_digits_or_a_date(value, seconds):
+def test_a_retry_after_is_digits_or_a_date(value, seconds):
+    """A retry after is up to nine digits or a date."""
     with pytest.raises(RateLimited) as caught:
         meaning(answer(429, b"", retry_after=value))
     assert caught.value.retry_after == seconds
 
 
-def test_a_retry_after_date_is_held_against_the_answers_own_date():
+def test_a_retry_after_date_uses_date():
     """This machine's clock may be wrong by hours; the two headers come from one clock."""
     date = {"date": "Mon, 27 Jan 2020 12:00:00 GMT", "retry_after": "Mon, 27 Jan 2020 12:00:07 GMT"}
     with pytest.raises(RateLimited) as caught:
@@ -205,14 +210,16 @@ def test_a_retry_after_date_is_held_against_the_answers_own_date():
     ],
     ids=repr,
 )
-def test_a_200_that_is_no_such_batch_is_an_invalid_response(body, says):
+def test_a_wrong_200_is_an_invalid_response(body, says):
+    """A 200 that is no such batch is an invalid response."""
     with pytest.raises(InvalidResponse, match="HTTP 200, but") as caught:
         meaning(answer(200, body))
     assert says in str(caught.value)
 
 
 @pytest.mark.parametrize("depth", [100, 300, 490, 900, 5_000, 200_000])
-def test_a_body_nested_to_any_depth_gives_a_batch_or_an_invalid_response(depth):
+def test_any_nesting_is_handled(depth):
+    """A body nested to any depth gives a batch or an invalid response."""
     nested = b'{"id": "%s", "status": "EXECUTED", "more": %s}' % (UUID.encode(), b"[" * depth + b"]" * depth)
     try:
         assert meaning(answer(200, nested)).vendor_status == "EXECUTED"
@@ -220,7 +227,8 @@ def test_a_body_nested_to_any_depth_gives_a_batch_or_an_invalid_response(depth):
         assert depth > 100
 
 
-def test_ids_are_compared_as_text_and_uuids_without_case():
+def test_uuids_are_compared_without_case():
+    """Ids are compared as text and uuids without case."""
     assert meaning(answer(body={**GOOD, "id": UUID.upper()})).ref == REF
     assert meaning(answer(body={"batchId": 7, "status": "pending"}), GAMEBALL, BatchRef("gameball", 7)).ref.id == "7"
     with pytest.raises(InvalidResponse, match="another batch"):
@@ -236,7 +244,8 @@ def test_ids_are_compared_as_text_and_uuids_without_case():
     ],
     ids=["plain", "escaped", "wide"],
 )
-def test_a_key_is_hidden_however_its_echo_is_spelled(spell):
+def test_an_echoed_key_is_hidden(spell):
+    """A key is hidden however its echo is spelled."""
     account = Gameball("test+key/with=signs", "test+key/with=signs-and-more")
     for status in (200, 401):
         body = spell({"code": "test+key/with=signs", "message": "no test+key/with=signs-and-more", "status": "failed"})
@@ -249,13 +258,15 @@ def test_a_key_is_hidden_however_its_echo_is_spelled(spell):
         assert "-and-more" not in shown
 
 
-def test_a_short_key_is_not_looked_for_in_numbers_or_words():
+def test_a_short_key_is_not_searched_for():
+    """A short key is not looked for in numbers or words."""
     account = Gameball("123456", "pending")
     batch = meaning(answer(body={"status": "pending", "totalItems": 1234567}), account, BatchRef("gameball", 1))
     assert (batch.vendor_status, batch.counts.total) == ("pending", 1234567)
 
 
-def test_a_vendors_text_cannot_forge_lines_or_break_encodings():
+def test_a_vendors_text_is_escaped():
+    """A vendors text cannot forge lines or break encodings."""
     with pytest.raises(APIError) as caught:
         meaning(answer(404, {"error": "E\ud800", "message": "a\r\nFAKE LINE \x1b[2J\u2028é"}))
     assert caught.value.message == "a\\r\\nFAKE LINE \\x1b[2J\\u2028é"
@@ -263,7 +274,8 @@ def test_a_vendors_text_cannot_forge_lines_or_break_encodings():
     assert str(caught.value).isprintable()
 
 
-def test_a_key_that_the_vendor_echoes_is_nowhere_in_what_the_caller_gets():
+def test_an_echoed_key_reaches_no_caller():
+    """A key that the vendor echoes is nowhere in what the caller gets."""
     with pytest.raises(AuthenticationError) as caught:
         meaning(answer(401, {"error": f"ERR_{KEY}", "message": f"no such key: {KEY}", "requestId": KEY}))
     assert KEY not in f"{caught.value}{vars(caught.value)}"
@@ -297,7 +309,8 @@ FINAL = {
 
 
 @pytest.mark.parametrize("outcome", TRANSIENT.values(), ids=TRANSIENT)
-def test_what_a_retry_can_help_is_tried_four_times_with_growing_pauses(outcome):
+def test_transient_errors_are_retried(outcome):
+    """What a retry can help is tried four times with growing pauses."""
     error, steps, _ = play([outcome] * 9)
     assert pauses(steps) == [0.5, 1.0, 2.0]
     assert error.attempts == 4
@@ -328,25 +341,28 @@ def test_a_retry_after_of_nothing_still_pauses():
     assert pauses(play([answer(429, b"", retry_after="0")] * 3 + [answer()])[1]) == [0.5, 1.0, 2.0]
 
 
-def test_a_key_that_is_slow_to_come_is_counted_against_the_budget():
+def test_a_slow_key_counts_against_the_timeout():
     """The deadline in a step is absolute: whatever a driver does before it sends leaves less time to send in."""
     _, steps, _ = play([NO_CONNECTION, answer()], timeout=30.0)
     assert {step.deadline for step in steps if isinstance(step, SendRequest)} == {1030.0}
 
 
-def test_a_retry_after_beyond_the_budget_ends_the_read_at_once_and_is_reported():
+def test_a_long_retry_after_ends_the_read():
+    """A retry after beyond the budget ends the read at once and is reported."""
     error, steps, took = play([answer(429, b"", retry_after="100"), answer()], timeout=90)
     assert isinstance(error, RateLimited)
     assert (error.retry_after, len(steps), took) == (100.0, 1, 0.0)
 
 
-def test_an_absurd_retry_after_is_reported_but_not_obeyed():
+def test_an_absurd_retry_after_is_not_obeyed():
+    """An absurd retry after is reported but not obeyed."""
     batch, steps, _ = play([answer(429, b"", retry_after="3601"), answer()], timeout=10_000)
     assert pauses(steps) == [0.5]
     assert batch.attempts == 2
 
 
-def test_each_attempt_gets_what_is_left_of_the_budget():
+def test_an_attempt_gets_the_remaining_time():
+    """Each attempt gets what is left of the budget."""
     _, steps, took = play([TransportFailure(error=RequestTimeout, reason="slow")] * 4, timeout=90, takes=60)
     assert [step.deadline for step in steps if isinstance(step, SendRequest)] == [1060.0, 1090.0]
     assert took == 90.0
@@ -362,7 +378,8 @@ FAULTS = st.sampled_from(list(TRANSIENT.values()) + [answer(429, b"", retry_afte
     attempts=st.integers(1, 10),
     random=st.floats(0, 1),
 )
-def test_no_read_outlives_its_budget_or_its_attempts(outcomes, timeout, takes, attempts, random):
+def test_no_read_outlives_its_timeout(outcomes, timeout, takes, attempts, random):
+    """No read outlives its budget or its attempts."""
     policy = RetryPolicy(attempts=attempts)
     error, steps, took = play(outcomes, policy=policy, timeout=timeout, takes=takes, random=lambda: random)
     assert took <= timeout * (1 + 1e-9)
@@ -373,7 +390,8 @@ def test_no_read_outlives_its_budget_or_its_attempts(outcomes, timeout, takes, a
     assert all(0 <= pause <= 3600 for pause in pauses(steps))
 
 
-def test_a_read_that_overslept_its_budget_sends_nothing_more():
+def test_an_overslept_read_sends_nothing():
+    """A read that overslept its budget sends nothing more."""
     reading = read_with_retries(
         BELIEVE,
         REF,
@@ -393,7 +411,8 @@ def test_a_read_that_overslept_its_budget_sends_nothing_more():
 
 @pytest.mark.parametrize("field", [field.name for field in attrs.fields(RetryPolicy)])
 @pytest.mark.parametrize("bad", [0, -1, float("nan"), float("inf"), "4", None, True], ids=repr)
-def test_a_policy_that_cannot_work_is_refused_by_the_name_of_its_field(field, bad):
+def test_a_wrong_policy_names_its_field(field, bad):
+    """A policy that cannot work is refused by the name of its field."""
     with pytest.raises(ConfigurationError, match=field):
         RetryPolicy(**{field: bad})
 

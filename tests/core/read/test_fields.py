@@ -45,7 +45,8 @@ JSON = st.recursive(
     ],
     ids=lambda value: repr(value[:24]) if isinstance(value, bytes) else None,
 )
-def test_what_is_not_json_is_named_so_and_known_as_cut_short_or_not(body, cut_short):
+def test_text_that_is_not_json_is_refused(body, cut_short):
+    """What is not json is named so and known as cut short or not."""
     with pytest.raises(fields.NotJSON) as caught:
         fields.decode(body)
     assert caught.value.cut_short is cut_short
@@ -57,7 +58,9 @@ def test_json_in_any_unicode_encoding_is_read(encoding):
 
 
 @given(JSON)
-def test_without_nulls_holds_no_null_and_keeps_all_else(value):
+def test_without_nulls_drops_nulls_only(value):
+    """Without nulls holds no null and keeps all else."""
+
     def leaves(value):
         if isinstance(value, dict | list):
             return [leaf for item in (value.values() if isinstance(value, dict) else value) for leaf in leaves(item)]
@@ -67,7 +70,8 @@ def test_without_nulls_holds_no_null_and_keeps_all_else(value):
     assert leaves(fields.without_nulls([value])) == kept
 
 
-def test_without_nulls_leaves_the_payload_as_it_came():
+def test_without_nulls_copies():
+    """Without nulls leaves the payload as it came."""
     payload = {"a": None, "b": [None, {"c": None, "d": 0}], "e": ""}
     assert fields.without_nulls(payload) == {"b": [{"d": 0}], "e": ""}
     assert payload == {"a": None, "b": [None, {"c": None, "d": 0}], "e": ""}
@@ -88,7 +92,8 @@ def test_a_count_is_a_whole_number_or_none(value, count):
 
 
 @given(JSON)
-def test_coercions_give_their_type_or_none_for_any_json(value):
+def test_coercions_give_their_type_or_none(value):
+    """Coercions give their type or none for any json."""
     assert fields.count(value) is None or type(fields.count(value)) is int
     assert fields.number(value) is None or type(fields.number(value)) is float
     assert fields.text(value) is None or 0 < len(fields.text(value)) <= 500

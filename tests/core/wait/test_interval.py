@@ -39,7 +39,7 @@ def average(jobs):
     return sum(reads) / len(reads), sum(late) / len(late)
 
 
-def test_a_job_with_counts_is_followed_with_few_reads_and_little_lateness():
+def test_counts_predict_the_end():
     """Issue's numbers: at most 20 reads and 1.5 s; google-api-core's default takes 37 and 6.8."""
     draw = random.Random(1)
 
@@ -56,7 +56,7 @@ def test_a_job_with_counts_is_followed_with_few_reads_and_little_lateness():
 
 
 @pytest.mark.parametrize(("spread", "most_reads", "latest"), [("uniform", 37, 6.5), ("log-uniform", 15.6, 4.5)])
-def test_a_job_without_counts_costs_no_more_than_the_common_waiter(spread, most_reads, latest):
+def test_without_counts_it_beats_the_peers(spread, most_reads, latest):
     """The bounds are google-api-core's default schedule on the same ends."""
     draw = random.Random(2)
     ends = [
@@ -77,7 +77,8 @@ COUNTS = st.none() | st.integers(0, 300)
     ),
     hint=st.none() | st.floats(0, 5000),
 )
-def test_a_gap_keeps_between_floor_and_ceiling_whatever_the_counts_do(samples, hint):
+def test_an_interval_is_within_its_bounds(samples, hint):
+    """A gap keeps between floor and ceiling whatever the counts do."""
     track, now = BatchProgress(REF, 0.0), 0.0
     for passed, processed, total in samples:
         now += passed
@@ -87,14 +88,16 @@ def test_a_gap_keeps_between_floor_and_ceiling_whatever_the_counts_do(samples, h
         assert why
 
 
-def test_counts_that_go_backwards_begin_the_prediction_anew():
+def test_falling_counts_restart_the_estimate():
+    """Counts that go backwards begin the prediction anew."""
     track = BatchProgress(REF, 0.0)
     for now, processed in ((0.0, 10), (10.0, 90), (20.0, 5), (30.0, 10)):
         track.record_poll(reading(total=100, processed=processed), now)
     assert next_interval(track, POLL, 30.0) == (30.0, "180 s are left by the counts")
 
 
-def test_a_job_that_stands_still_is_read_ever_more_rarely():
+def test_a_stalled_job_is_polled_more_rarely():
+    """A job that stands still is read ever more rarely."""
     track = BatchProgress(REF, 0.0)
     for now, processed in ((0.0, 0), (10.0, 99)):
         track.record_poll(reading(total=100, processed=processed), now)
@@ -112,6 +115,7 @@ def test_a_hint_is_obeyed_and_failures_back_off():
     assert gaps == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
-def test_a_policy_whose_ceiling_is_below_its_floor_is_refused():
+def test_a_ceiling_below_the_floor_is_refused():
+    """A policy whose ceiling is below its floor is refused."""
     with pytest.raises(ConfigurationError, match="ceiling must be at least floor"):
         PollPolicy(floor=10, ceiling=5)

@@ -414,7 +414,8 @@ ENOUGH = settings(max_examples=40, deadline=None, suppress_health_check=[HealthC
 
 @ENOUGH
 @given(ANY)
-def test_each_batch_is_done_once_and_nothing_is_told_of_it_after(plan):
+def test_each_batch_is_done_exactly_once(plan):
+    """Each batch is done once and nothing is told of it after."""
     wait, kinds = Wait(plan), defaultdict(list)
     for _, event in wait.told:
         kinds[event.ref].append(event.kind)
@@ -425,7 +426,8 @@ def test_each_batch_is_done_once_and_nothing_is_told_of_it_after(plan):
 
 @ENOUGH
 @given(ANY)
-def test_a_wait_is_over_in_time_and_after_a_few_steps_for_each_read(plan):
+def test_a_wait_ends_in_time_and_few_steps(plan):
+    """A wait is over in time and after a few steps for each read."""
     wait = Wait(plan)
     assert wait.ended <= wait.deadline + plan.late + EPS
     stopping = max(0.0, wait.ended - wait.stop_at) / ENDING
@@ -434,7 +436,7 @@ def test_a_wait_is_over_in_time_and_after_a_few_steps_for_each_read(plan):
 
 @ENOUGH
 @given(ANY | THROTTLED)
-def test_every_rest_ends_by_the_deadline_and_one_of_nothing_follows_something(plan):
+def test_every_sleep_ends_by_the_deadline(plan):
     """Namely an event, or, once for each account at the most, a slot that was given up."""
     wait = Wait(plan)
     for now, rest, over, _ in wait.rests:
@@ -445,7 +447,8 @@ def test_every_rest_ends_by_the_deadline_and_one_of_nothing_follows_something(pl
 
 @ENOUGH
 @given(ANY)
-def test_no_read_starts_once_the_wait_is_over_or_may_outlast_the_deadline(plan):
+def test_no_poll_starts_after_the_end(plan):
+    """No read starts once the wait is over or may outlast the deadline."""
     wait = Wait(plan)
     for attempt in wait.attempts:
         assert attempt.at < min(wait.deadline, wait.stop_at)
@@ -468,7 +471,8 @@ def test_no_more_reads_are_under_way_than_may_be(plan):
 
 @ENOUGH
 @given(PACED)
-def test_each_read_of_a_paced_account_has_a_slot_of_its_own_and_starts_no_earlier(plan):
+def test_each_paced_poll_has_its_slot(plan):
+    """Each read of a paced account has a slot of its own and starts no earlier."""
     for attempts, spacing in zip(Wait(plan).by_account(), plan.spacings, strict=True):
         assert all(attempt.at >= attempt.slot - EPS for attempt in attempts)
         for one, following in itertools.pairwise(attempts):
@@ -484,7 +488,8 @@ def test_each_read_of_a_paced_account_has_a_slot_of_its_own_and_starts_no_earlie
         timeout=5.0, attempt_timeout=60.0, stop_at=None, late=1.32, attempts_before=0,
     )
 )  # fmt: skip
-def test_reads_of_a_paced_account_start_hardly_closer_than_its_spacing_even_after_late_ones(plan):
+def test_spacing_holds_despite_late_polls(plan):
+    """Reads of a paced account start hardly closer than its spacing even after late ones."""
     for attempts, spacing in zip(Wait(plan).by_account(), plan.spacings, strict=True):
         for one, following in itertools.pairwise(attempts):
             assert following.at - one.at >= (1 - LATE) * spacing - EPS
@@ -492,7 +497,8 @@ def test_reads_of_a_paced_account_start_hardly_closer_than_its_spacing_even_afte
 
 @ENOUGH
 @given(ROOMY)
-def test_where_none_is_late_the_reads_of_a_paced_account_start_no_closer_than_its_spacing(plan):
+def test_spacing_is_exact_if_none_is_late(plan):
+    """Where none is late the reads of a paced account start no closer than its spacing."""
     for attempts, spacing in zip(Wait(plan).by_account(), plan.spacings, strict=True):
         for one, following in itertools.pairwise(attempts):
             assert following.at - one.at >= spacing - EPS
@@ -500,13 +506,14 @@ def test_where_none_is_late_the_reads_of_a_paced_account_start_no_closer_than_it
 
 @ENOUGH
 @given(PACED | THROTTLED)
-def test_no_read_of_a_paced_account_starts_while_a_429_closes_it(plan):
+def test_no_paced_poll_starts_while_closed(plan):
+    """No read of a paced account starts while a 429 closes it."""
     assert all(attempt.at >= attempt.closed_until - EPS for attempt in Wait(plan).attempts)
 
 
 @ENOUGH
 @given(ANY | THROTTLED)
-def test_of_the_batches_of_an_account_that_are_due_the_one_read_longest_ago_is_read(plan):
+def test_the_stalest_due_batch_goes_first(plan):
     """Those that were never read come first, in the order in which they were given."""
     wait = Wait(plan)
     turns = [[], []]
@@ -525,7 +532,8 @@ def test_of_the_batches_of_an_account_that_are_due_the_one_read_longest_ago_is_r
 
 @ENOUGH
 @given(ANY)
-def test_while_a_batch_waits_its_turn_no_other_of_its_account_is_read_twice(plan):
+def test_no_batch_is_read_twice_before_another(plan):
+    """While a batch waits its turn no other of its account is read twice."""
     for attempts in Wait(plan).by_account():
         for place, attempt in enumerate(attempts):
             passed = [one.ref for one in attempts[:place] if one.booked_at > attempt.due + EPS]
@@ -534,7 +542,8 @@ def test_while_a_batch_waits_its_turn_no_other_of_its_account_is_read_twice(plan
 
 @ENOUGH
 @given(PUNCTUAL | THROTTLED)
-def test_a_batch_that_is_due_waits_for_nothing_but_its_accounts_pace_and_room(plan):
+def test_a_due_batch_waits_for_its_pace_only(plan):
+    """A batch that is due waits for nothing but its accounts pace and room."""
     wait = Wait(plan)
     for attempts in wait.by_account():
         free = START
@@ -550,7 +559,8 @@ def test_a_batch_that_is_due_waits_for_nothing_but_its_accounts_pace_and_room(pl
 
 @ENOUGH
 @given(ANY)
-def test_a_batch_is_read_again_no_sooner_than_the_floor_but_for_a_last_time(plan):
+def test_no_poll_before_the_floor(plan):
+    """A batch is read again no sooner than the floor but for a last time."""
     wait = Wait(plan)
     for attempts in wait.by_ref().values():
         for one, following in itertools.pairwise(attempts):
@@ -563,7 +573,8 @@ def test_a_batch_is_read_again_no_sooner_than_the_floor_but_for_a_last_time(plan
 
 @ENOUGH
 @given(ANY)
-def test_a_batch_is_due_again_by_the_ceiling_unless_the_vendor_asks_for_more(plan):
+def test_a_batch_is_due_by_the_ceiling(plan):
+    """A batch is due again by the ceiling unless the vendor asks for more."""
     for attempt in Wait(plan).attempts:
         pause = attempt.event.pause
         assert pause is None or 0 < pause <= max(plan.poll.ceiling, attempt.retry_after or 0) + EPS
@@ -571,7 +582,8 @@ def test_a_batch_is_due_again_by_the_ceiling_unless_the_vendor_asks_for_more(pla
 
 @ENOUGH
 @given(plans(script=scripts(OPEN | ENDINGS | ENDINGS | ENDINGS)))
-def test_an_end_and_a_final_refusal_end_a_batch_at_once(plan):
+def test_an_end_or_a_refusal_ends_a_batch(plan):
+    """An end and a final refusal end a batch at once."""
     wait = Wait(plan)
     done = wait.done()
     for attempts in wait.by_ref().values():
@@ -588,7 +600,8 @@ def test_an_end_and_a_final_refusal_end_a_batch_at_once(plan):
 
 @ENOUGH
 @given(ANY | FAILING)
-def test_nothing_else_ends_a_batch_but_deadline_stop_and_five_failures_for_too_long(plan):
+def test_nothing_else_ends_a_batch(plan):
+    """Nothing else ends a batch but deadline stop and five failures for too long."""
     wait = Wait(plan)
     done = wait.done()
     for ref, attempts in wait.by_ref().items():
@@ -619,7 +632,7 @@ def test_nothing_else_ends_a_batch_but_deadline_stop_and_five_failures_for_too_l
 
 @ENOUGH
 @given(ANY)
-def test_a_wait_error_has_the_last_reading_the_number_of_reads_and_a_checkpoint(plan):
+def test_a_wait_error_carries_the_state(plan):
     """A read that got no key counts as one."""
     wait = Wait(plan)
     attempts = wait.by_ref()
@@ -645,7 +658,8 @@ def test_a_wait_error_has_the_last_reading_the_number_of_reads_and_a_checkpoint(
 
 @ENOUGH
 @given(ANY)
-def test_a_reading_tells_how_it_went_and_exactly_when_the_next_is_due(plan):
+def test_an_attempt_event_has_its_times(plan):
+    """A reading tells how it went and exactly when the next is due."""
     wait = Wait(plan)
     done = wait.done()
     for ref, attempts in wait.by_ref().items():
@@ -683,7 +697,8 @@ def reason(plan, attempt, fails, deadline):
 
 @ENOUGH
 @given(ANY | FAILING)
-def test_a_reading_tells_why_the_next_comes_then_or_not_at_all(plan):
+def test_an_attempt_event_has_its_reason(plan):
+    """A reading tells why the next comes then or not at all."""
     wait = Wait(plan)
     for attempts in wait.by_ref().values():
         fails, good_at = 0, START
@@ -701,7 +716,8 @@ def test_a_reading_tells_why_the_next_comes_then_or_not_at_all(plan):
 
 @ENOUGH
 @given(ANY)
-def test_a_failure_is_told_as_a_throttle_if_it_is_one_and_as_a_retry_if_one_follows(plan):
+def test_a_failure_is_a_throttle_or_a_retry(plan):
+    """A failure is told as a throttle if it is one and as a retry if one follows."""
     wait = Wait(plan)
     told = [event for _, event in wait.told]
     places = {id(event): place for place, event in enumerate(told)}
@@ -723,7 +739,7 @@ def test_a_failure_is_told_as_a_throttle_if_it_is_one_and_as_a_retry_if_one_foll
     in_flight=st.integers(1, 16),
     rounds=st.integers(3, 10),
 )
-def test_batches_that_stay_pending_are_read_equally_often(batches, spacing, takes, *, in_flight, rounds):
+def test_pending_batches_are_read_equally_often(batches, spacing, takes, *, in_flight, rounds):
     """All keep their places in the queue: one read more in a round that is cut, one more as few get a last read."""
     timeout = batches * spacing * rounds + 60
     script = ((PENDING, takes),)
@@ -741,7 +757,7 @@ def test_batches_that_stay_pending_are_read_equally_often(batches, spacing, take
     in_flight=st.integers(1, 6),
     takes=st.lists(hundredths(8).map(lambda some: some + 0.01), min_size=1, max_size=8),
 )
-def test_a_busy_account_without_a_pace_starves_no_other(busy, others, busy_first, *, spacing, in_flight, takes):
+def test_a_busy_account_starves_no_other(busy, others, busy_first, *, spacing, in_flight, takes):
     """What is due and has its slot goes first as soon as there is room again."""
     refs = (0,) * busy + (1,) * others if busy_first else (1,) * others + (0,) * busy
     poll = PollPolicy(floor=0.2, ceiling=0.4)
@@ -762,7 +778,8 @@ def test_a_wait_for_nothing_is_over_at_once():
 
 
 @pytest.mark.parametrize(("stop_at", "error"), [(None, WaitTimeout), (2.5, WaitStopped)])
-def test_two_thousand_batches_that_end_together_are_told_in_chunks(stop_at, error):
+def test_ends_are_told_in_chunks(stop_at, error):
+    """Two thousand batches that end together are told in chunks."""
     wait = Wait(Plan(refs=(0, 1) * 1000, spacings=(0.1, None), timeout=5.0, stop_at=stop_at))
     assert {type(event.error) for _, event in wait.done().values()} == {error}
     chunks = [told for *_, over, told in wait.rests if over and told]
@@ -771,12 +788,13 @@ def test_two_thousand_batches_that_end_together_are_told_in_chunks(stop_at, erro
     assert len(wait.done()) == 2000
 
 
-def test_a_hint_beyond_the_deadline_after_the_stop_ends_as_stopped():
+def test_after_stop_a_hint_ends_as_stopped():
+    """A hint beyond the deadline after the stop ends as stopped."""
     wait = Wait(Plan(script=((Refusal(429, 3000), 2.0),), stop_at=1.0))
     assert [type(event.error) for _, event in wait.done().values()] == [WaitStopped]
 
 
-def test_what_is_under_way_when_the_wait_is_stopped_may_still_bring_its_end():
+def test_after_stop_an_end_may_still_arrive():
     """No other is read, and what is pending still ends as stopped."""
     script = ((Reading(BatchState.SUCCEEDED), 3.0), (PENDING, 4.0))
     wait = Wait(Plan(refs=(0, 0, 0), script=script, in_flight=2, stop_at=1.0))
@@ -785,7 +803,7 @@ def test_what_is_under_way_when_the_wait_is_stopped_may_still_bring_its_end():
 
 
 @pytest.mark.parametrize(("give_up_after", "given_up_at"), [(2.0, 14.0), (5.5, 15.0)])
-def test_a_batch_is_given_up_so_long_after_its_last_good_reading(give_up_after, given_up_at):
+def test_a_failing_batch_is_given_up(give_up_after, given_up_at):
     """With readings in the seconds 0 to 9 and none after; at 14 the fifth in a row has failed."""
     poll = PollPolicy(floor=1.0, ceiling=1.0, give_up_after=give_up_after)
     wait = Wait(Plan(script=((PENDING, 0.0),) * 10 + ((NO_CONNECTION, 0.0),) * 50, poll=poll))
@@ -799,24 +817,28 @@ def test_a_batch_is_read_just_before_the_deadline(takes):
     assert wait.attempts[-1].is_good
 
 
-def test_no_read_starts_while_a_429_closes_its_account():
+def test_a_closed_account_starts_no_poll():
+    """No read starts while a 429 closes its account."""
     wait = Wait(Plan(refs=(0, 0), spacings=(1.0, None), script=((Refusal(429, 10), 0.5), (PENDING, 0.1))))
     assert wait.attempts[1].at >= wait.attempts[1].closed_until
 
 
-def test_reads_of_a_paced_account_start_no_closer_than_its_spacing_after_a_lack_of_room():
+def test_spacing_holds_after_a_lack_of_room():
+    """Reads of a paced account start no closer than its spacing after a lack of room."""
     script = ((PENDING, 0.0), (PENDING, 5.0), (PENDING, 0.1))
     wait = Wait(Plan(refs=(0, 0, 0, 1), spacings=(1.0, None), script=script, in_flight=1))
     paced, _ = wait.by_account()
     assert all(following.at - one.at >= 1.0 - EPS for one, following in itertools.pairwise(paced))
 
 
-def test_reads_of_a_paced_account_start_no_closer_than_its_spacing_after_a_rest_that_was_too_long():
+def test_spacing_holds_after_a_long_rest():
+    """Reads of a paced account start no closer than its spacing after a rest that was too long."""
     wait = Wait(Plan(refs=(0, 0, 0), spacings=(1.0, None), script=((PENDING, 0.0),), late=3.0))
     assert all(following.at - one.at >= 1.0 - EPS for one, following in itertools.pairwise(wait.attempts))
 
 
-def test_a_retry_after_is_obeyed_in_the_last_seconds_too():
+def test_a_late_retry_after_is_obeyed():
+    """A retry after is obeyed in the last seconds too."""
     first, second = Wait(Plan(script=((Refusal(503, 10), 0.0), (PENDING, 0.0)), timeout=10.5)).attempts[:2]
     assert second.at - first.ends >= 10.0
 
@@ -835,11 +857,13 @@ def test_a_batch_has_one_last_read():
     ],
     ids=["a refusal", "given up"],
 )
-def test_the_reason_for_no_further_read_is_what_ended_the_batch(script, why):
+def test_the_last_reason_says_why_it_ended(script, why):
+    """The reason for no further read is what ended the batch."""
     assert Wait(Plan(script=script, poll=PollPolicy(give_up_after=1.0))).attempts[-1].event.reason == why
 
 
-def test_an_account_that_a_429_slowed_down_stays_slow_while_nothing_is_sent():
+def test_a_slowed_account_stays_slow():
+    """An account that a 429 slowed down stays slow while nothing is sent."""
     keys, poll, script = (KEY, *(None,) * 30), PollPolicy(ceiling=1.0), ((Refusal(429, 1), 0.0),)
     wait = Wait(Plan(refs=(0,) * 4, spacings=(1.0, None), script=script, keys=keys, poll=poll, timeout=30.0))
     slots = [attempt.slot for attempt in wait.attempts[1:]]
@@ -851,7 +875,8 @@ def test_a_short_retry_after_costs_no_last_read():
     assert (first.pause, first.reason) == (7.0, ALMOST_UP)
 
 
-def test_a_batch_has_one_last_read_even_if_the_vendor_asks_for_more():
+def test_one_last_poll_despite_a_retry_after():
+    """A batch has one last read even if the vendor asks for more."""
     script = ((PENDING, 3.0), *((Refusal(503, 1), 0.0),) * 9)
     wait = Wait(Plan(script=script, timeout=12.0, poll=PollPolicy(floor=5.0)))
     assert [attempt.event.reason for attempt in wait.attempts].count(ALMOST_UP) == 1

@@ -99,7 +99,8 @@ def test_a_ref_is_new_once(store):
     assert len(store.tracked()) == 2
 
 
-def test_nothing_is_tracked_where_one_ref_cannot_be_one(store):
+def test_a_wrong_ref_tracks_nothing(store):
+    """Nothing is tracked where one ref cannot be one."""
     with pytest.raises(ConfigurationError, match="a ref is written vendor:id"):
         store.track(["gameball:1", "nonsense"])
     assert store.tracked() == []
@@ -125,7 +126,8 @@ def test_labels_are_text(store, labels):
         store.track(["gameball:1"], labels)
 
 
-def test_an_untracked_ref_is_neither_told_nor_changed_and_keeps_its_history(store):
+def test_an_untracked_ref_keeps_its_history(store):
+    """An untracked ref is neither told nor changed and keeps its history."""
     store.track(["gameball:1", "gameball:2"])
     store.record(reading("gameball:1"))
     assert store.untrack(["gameball:1", "gameball:9"]) == 1
@@ -158,7 +160,8 @@ def test_open_are_those_that_have_not_ended(store):
 # Changes
 
 
-def test_a_change_is_told_stored_and_in_the_outbox(store):
+def test_a_change_is_stored_and_in_the_outbox(store):
+    """A change is told stored and in the outbox."""
     store.track(["believe/acme:1"])
     batch = reading("believe/acme:1", processed=2, failures=(ItemFailure(message="no"),), results=({"a": [1, None]},))
     change = store.record(batch)
@@ -176,7 +179,8 @@ def test_results_are_kept_with_the_end_alone(store):
     assert (before.batch["results"], after.batch["results"]) == (None, [{"a": 1}, {"a": 2}])
 
 
-def test_what_was_put_off_is_due_at_once_where_somebody_asks(store):
+def test_retry_now_makes_all_due(store):
+    """What was put off is due at once where somebody asks."""
     store.track(["gameball:1"])
     change = store.record(reading("gameball:1"))
     store.postpone(change.id, time.time() + 60, "no")
@@ -203,7 +207,8 @@ def test_a_change_is_ready_for_json(store):
     assert json.loads(json.dumps(store.tracked()[0].to_dict()))["counts"]["processed"] == 2
 
 
-def test_the_same_reading_again_is_no_change_but_notes_its_time(store):
+def test_an_equal_reading_is_not_a_change(store):
+    """The same reading again is no change but notes its time."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1", processed=2))
     assert store.record(reading("gameball:1", processed=2, at=5)) is None
@@ -237,7 +242,7 @@ def test_the_end_comes_once_and_nothing_after_it(store):
     assert store.tracked()[0].state is BatchState.FAILED
 
 
-def test_a_reading_that_comes_late_changes_nothing(store):
+def test_a_late_reading_changes_nothing(store):
     """Two watchers may read a batch in turn, and the slower answer is the older one."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1", processed=5, at=30))
@@ -251,13 +256,15 @@ def test_an_end_is_never_late(store):
     assert store.record(reading("gameball:1", BatchState.SUCCEEDED, at=29)).kind == "ended"
 
 
-def test_a_clock_that_was_put_back_loses_no_change(store):
+def test_a_clock_set_back_loses_no_change(store):
+    """A clock that was put back loses no change."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1", processed=1, at=3600))
     assert store.record(reading("gameball:1", processed=2, at=0)).id == "gameball:1#2"
 
 
-def test_a_refused_batch_has_ended_with_the_vendors_words(store):
+def test_a_refused_batch_has_ended(store):
+    """A refused batch has ended with the vendors words."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
     change = store.record_refusal("gameball:1", ConfigurationError("not found \ud800"))
@@ -267,7 +274,8 @@ def test_a_refused_batch_has_ended_with_the_vendors_words(store):
     assert (found.ended, found.error, found.state) == (True, "not found \\ud800", BatchState.RUNNING)
 
 
-def test_a_refused_batch_is_tried_anew_once_it_was_untracked_in_between(store):
+def test_a_refused_batch_can_be_tried_again(store):
+    """A refused batch is tried anew once it was untracked in between."""
     store.track(["gameball:1", "gameball:2"])
     store.record_refusal("gameball:1", "not found")
     store.record(reading("gameball:2", BatchState.SUCCEEDED))
@@ -297,7 +305,8 @@ def test_many_readings_are_stored_at_once(store):
     assert ids(found) == [f"gameball:{number}#1" for number in range(0, 100, 2)]
 
 
-def test_changes_are_told_in_the_order_in_which_they_were_stored(store, monkeypatch):
+def test_changes_come_in_stored_order(store, monkeypatch):
+    """Changes are told in the order in which they were stored."""
     store.track(["gameball:1", "gameball:2#3"])
     clock = iter(range(1_000, 2_000))
     monkeypatch.setattr(refs_module.time, "time", lambda: float(next(clock)))
@@ -333,7 +342,7 @@ def test_an_id_that_there_is_not_is_refused(store, unknown):
             ask()
 
 
-def test_a_change_that_another_process_stores_first_is_none(store, monkeypatch):
+def test_a_change_is_stored_once(store, monkeypatch):
     """Between the look at what is stored and the transaction."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
@@ -366,7 +375,8 @@ RACE = """
 """
 
 
-def test_processes_that_observe_one_change_at_once_make_one_row_of_it(store):
+def test_racing_processes_store_one_row(store):
+    """Processes that observe one change at once make one row of it."""
     store.track(["gameball:1"])
     others = [python(RACE, store.path) for _ in range(3)]
     for other in others:
@@ -439,7 +449,8 @@ KILLED = """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
-def test_a_kill_before_any_statement_leaves_no_half_change(tmp_path):
+def test_a_kill_leaves_no_half_change(tmp_path):
+    """A kill before any statement leaves no half change."""
     victim = python(KILLED, tmp_path)
     statements = int(victim.communicate(timeout=LONG)[0])
     assert statements > 60
@@ -474,7 +485,7 @@ def test_what_a_store_has_told_survives_a_kill(store):
     assert len(store.history("gameball:1")) > int(told)
 
 
-def test_a_change_stands_on_the_disk_before_it_is_told(store):
+def test_a_change_is_on_disk_first(store):
     """After a power failure an id that was delivered must not name another change."""
     with store._changes.exclusive() as connection:
         assert connection.execute("PRAGMA synchronous").fetchone() == (2,)
@@ -493,7 +504,8 @@ def test_the_store_is_its_owners_alone(path):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_the_default_is_in_the_xdg_folder_for_state(monkeypatch, tmp_path):
+def test_the_default_is_in_the_state_folder(monkeypatch, tmp_path):
+    """The default is in the xdg folder for state."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     assert default_path() == tmp_path / "state" / "batchstatus" / "store.sqlite3"
@@ -558,7 +570,9 @@ def test_a_store_is_brought_up_to_date(path, monkeypatch):
             assert store._work.rows("SELECT ref, new FROM refs") == [("gameball:1", None)]
 
 
-def test_a_store_that_another_process_upgrades_meanwhile_is_refused(path, monkeypatch):
+def test_a_store_upgraded_meanwhile_is_refused(path, monkeypatch):
+    """A store that another process upgrades meanwhile is refused."""
+
     def upgraded(connection, _):
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
@@ -581,7 +595,8 @@ def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
             store._work.rows("SELECT new FROM refs")
 
 
-def test_another_programs_database_is_refused_and_left_alone(tmp_path):
+def test_another_database_is_left_alone(tmp_path):
+    """Another programs database is refused and left alone."""
     path = tmp_path / "other.sqlite3"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE theirs (a)")
@@ -592,7 +607,8 @@ def test_another_programs_database_is_refused_and_left_alone(tmp_path):
     assert path.read_bytes() == before
 
 
-def test_a_file_that_is_no_database_is_refused_and_left_alone(tmp_path):
+def test_a_file_of_another_kind_is_left_alone(tmp_path):
+    """A file that is no database is refused and left alone."""
     path = tmp_path / "notes.txt"
     path.write_text("not a database\n" * 100)
     with pytest.raises(ConfigurationError, match="cannot be used as a store: file is not a database"):
@@ -628,7 +644,7 @@ def test_processes_may_make_one_store_at_once(path):
         assert store._work.rows("PRAGMA application_id") == [(APPLICATION_ID,)]
 
 
-def test_a_store_that_is_opened_a_second_time_takes_no_lock_from_the_first(path, store):
+def test_a_second_store_takes_no_lock(path, store):
     """Closing any descriptor of a file drops the process's locks on it: another process then takes the log away."""
     store.track(["gameball:1"])
     Store(path).close()
@@ -638,7 +654,8 @@ def test_a_store_that_is_opened_a_second_time_takes_no_lock_from_the_first(path,
     assert sorted(found.ref.id for found in store.tracked()) == ["1", "2", "20", "3", "30"]
 
 
-def test_a_store_whose_file_is_deleted_says_so_and_goes_on_in_its_successor(path, store):
+def test_a_deleted_file_is_replaced(path, store):
+    """A store whose file is deleted says so and goes on in its successor."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
     for file in path.parent.iterdir():
@@ -678,7 +695,8 @@ def test_a_postponed_change_is_due_again_then(store):
     assert store._work.rows("SELECT reason FROM outbox") == [("HTTP 503 \\ud800",)]
 
 
-def test_a_clock_that_was_put_back_puts_off_no_delivery(store, monkeypatch):
+def test_a_clock_set_back_delays_no_delivery(store, monkeypatch):
+    """A clock that was put back puts off no delivery."""
     store.track(["gameball:1", "gameball:2"])
     store.record_all([reading("gameball:1"), reading("gameball:2")])
     store.postpone("gameball:1#1", time.time() + 60, "HTTP 503")
@@ -687,7 +705,7 @@ def test_a_clock_that_was_put_back_puts_off_no_delivery(store, monkeypatch):
     assert ids(store.undelivered()) == ["gameball:2#1", "gameball:1#1"]
 
 
-def test_what_failed_after_a_moment_long_past_was_not_due_then(store):
+def test_a_later_failure_was_not_due_then(store):
     """Deliveries that are each tried once may take hours."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
@@ -695,7 +713,8 @@ def test_what_failed_after_a_moment_long_past_was_not_due_then(store):
     assert store.undelivered(time.time() - 7_200) == []
 
 
-def test_the_changes_of_a_batch_are_due_one_after_the_other(store):
+def test_changes_of_a_batch_are_due_in_order(store):
+    """The changes of a batch are due one after the other."""
     store.track(["gameball:1", "gameball:2"])
     for processed in range(3):
         for ref in ("gameball:1", "gameball:2"):
@@ -706,7 +725,8 @@ def test_the_changes_of_a_batch_are_due_one_after_the_other(store):
     assert ids(store.undelivered(owner="me")) == ["gameball:2#2"]
 
 
-def test_a_change_that_nobody_takes_does_not_hold_up_the_batchs_end(store):
+def test_a_stuck_change_does_not_block_the_end(store):
+    """A change that nobody takes does not hold up the batchs end."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
     store.record(reading("gameball:1", BatchState.SUCCEEDED))
@@ -742,7 +762,8 @@ def test_a_lone_watcher_has_all_open_refs(store):
     assert sorted(map(str, store.claim("me"))) == ["believe/acme:3", "gameball:1"]
 
 
-def test_a_watcher_has_what_was_unread_for_longest_first(store):
+def test_the_longest_unread_come_first(store):
+    """A watcher has what was unread for longest first."""
     store.track(["gameball:1", "gameball:2", "gameball:3"])
     store.record(reading("gameball:1", at=2))
     store.record(reading("gameball:2", at=1))
@@ -765,7 +786,8 @@ def test_watchers_share_the_open_refs(path, store):
         assert not any((store.renew("a") and store.claim("a") and store.renew("a"), third.renew("c")))
 
 
-def test_a_watcher_learns_that_there_is_something_to_claim(store):
+def test_a_watcher_learns_of_new_refs(store):
+    """A watcher learns that there is something to claim."""
     store.track(["gameball:1"])
     assert store.renew("me")
     store.claim("me")
@@ -779,7 +801,8 @@ def test_a_watcher_learns_that_there_is_something_to_claim(store):
     assert not store.renew("me")
 
 
-def test_a_watcher_takes_only_what_it_has_accounts_for(store):
+def test_a_watcher_takes_its_accounts_only(store):
+    """A watcher takes only what it has accounts for."""
     store.track(["gameball:1", "believe:2", "believe/acme:3"])
     assert [str(ref) for ref in store.claim("me", account_refs=["believe/acme", "gameball"])] == [
         "gameball:1",
@@ -813,7 +836,8 @@ HOLDS = """
 """
 
 
-def test_what_a_killed_watcher_had_is_free_at_once(path, store):
+def test_a_killed_watchers_refs_are_free(path, store):
+    """What a killed watcher had is free at once."""
     store.track(f"gameball:{number}" for number in range(5))
     store.record(reading("gameball:0"))
     other = python(HOLDS, path, "other", 3600)
@@ -828,7 +852,8 @@ def test_what_a_killed_watcher_had_is_free_at_once(path, store):
     assert [file.name for file in path.parent.glob("*.lock")] == [f"{path.name}.me.lock"]
 
 
-def test_what_a_stopped_watcher_had_is_free_after_its_lease(path, store, monkeypatch):
+def test_a_stopped_watchers_refs_are_free_later(path, store, monkeypatch):
+    """What a stopped watcher had is free after its lease."""
     store.track(["gameball:1"])
     other = python(HOLDS, path, "other", 30)
     other.stdout.readline()
@@ -841,7 +866,8 @@ def test_what_a_stopped_watcher_had_is_free_after_its_lease(path, store, monkeyp
     other.communicate(timeout=LONG)
 
 
-def test_a_watcher_whose_lease_has_run_out_claims_anew(path, store, monkeypatch):
+def test_an_expired_watcher_claims_again(path, store, monkeypatch):
+    """A watcher whose lease has run out claims anew."""
     store.track(["gameball:1"])
     store.claim("me", seconds=0.01)
     time.sleep(0.02)
@@ -862,7 +888,8 @@ def test_without_locks_a_lease_tells_who_is_alive(path, store, monkeypatch):
     assert not list(path.parent.glob("*.lock"))
 
 
-def test_a_lease_that_a_clock_put_back_has_made_endless_ends(store, monkeypatch):
+def test_a_lease_ends_despite_the_clock(store, monkeypatch):
+    """A lease that a clock put back has made endless ends."""
     monkeypatch.setattr("batchstatus.service.store.leases.fcntl", None)
     store.track(["gameball:1"])
     then = time.time() + 3600
@@ -872,7 +899,8 @@ def test_a_lease_that_a_clock_put_back_has_made_endless_ends(store, monkeypatch)
     assert len(store.claim("me")) == 1
 
 
-def test_what_a_watcher_releases_while_the_store_takes_nothing_others_take_all_the_same(path, store):
+def test_a_release_works_on_a_busy_store(path, store):
+    """What a watcher releases while the store takes nothing others take all the same."""
     store._work._patience = 0.05
     store.track(["gameball:1"])
     store.claim("a")
@@ -882,7 +910,8 @@ def test_what_a_watcher_releases_while_the_store_takes_nothing_others_take_all_t
         assert len(other.claim("b")) == 1
 
 
-def test_watchers_whose_locks_somebody_deletes_make_new_ones(path, store):
+def test_deleted_locks_are_made_again(path, store):
+    """Watchers whose locks somebody deletes make new ones."""
     store.track(["gameball:1", "gameball:2"])
     with Store(path) as other:
         both = [(store, "a"), (other, "b")]
@@ -952,7 +981,8 @@ def test_a_stores_pace_is_a_pace(store):
     Believe("test-key", rate_limit=store.pace("x", ONE))
 
 
-def test_slots_of_one_credential_are_shared_and_of_another_not(path, store, clock):
+def test_one_credential_shares_its_slots(path, store, clock):
+    """Slots of one credential are shared and of another not."""
     with Store(path) as other:
         first, second, stranger = pace_of(store), pace_of(other), other.pace("y", ONE)
         assert [pace.reserve(0.0, 99.0) for pace in (first, second, first, stranger)] == pytest.approx([0, 1, 2, 0])
@@ -965,14 +995,16 @@ def test_a_slot_that_comes_too_late_is_not_booked(store, clock):
     assert pace.reserve(0.0, 1.5) == pytest.approx(1.0)
 
 
-def test_a_slot_that_is_used_late_puts_off_the_next(store, clock):
+def test_a_late_slot_delays_the_next(store, clock):
+    """A slot that is used late puts off the next."""
     pace = pace_of(store)
     assert pace.reserve(0.0, 9.0) == 0.0
     assert pace.begin(0.0, 0.5)
     assert pace.reserve(0.5, 9.0) == pytest.approx(1.0)
 
 
-def test_who_is_late_gives_way_to_those_behind_but_not_twice_in_a_row(path, store, clock):
+def test_a_late_caller_yields_once(path, store, clock):
+    """Who is late gives way to those behind but not twice in a row."""
     with Store(path) as other:
         late, prompt = pace_of(store), pace_of(other)
         assert [pace.reserve(0.0, 9.0) for pace in (late, prompt)] == pytest.approx([0.0, 1.0])
@@ -983,7 +1015,7 @@ def test_who_is_late_gives_way_to_those_behind_but_not_twice_in_a_row(path, stor
         assert not late.begin(2.0, 2.7)
 
 
-def test_a_process_whose_first_request_is_late_comes_not_too_close_to_its_second(store, clock):
+def test_a_cold_process_keeps_its_distance(store, clock):
     """All has to be loaded for the first one, after its slot has come: 70 ms here, and more under load."""
     pace = store.pace("x", ONE)
     assert pace.reserve(0.0, 9.0) == 0.0
@@ -1008,19 +1040,21 @@ def test_a_429_closes_and_slows_the_pace_for_all(path, store, clock):
         assert first.reserve(20.0, 99.0) == pytest.approx(1.0)
 
 
-def test_a_pace_never_gets_slower_than_sixteen_times(store, clock):
+def test_a_stored_pace_is_16_times_slower_at_most(store, clock):
+    """A pace never gets slower than sixteen times."""
     pace = pace_of(store)
     for second in range(50):
         pace.refused(float(second), 1.0)
     assert [pace.reserve(50.0, 99.0) for _ in range(2)] == pytest.approx([0.0, 16.0])
 
 
-def test_of_two_limits_the_slower_holds_after_its_own_slots(path, store, clock):
+def test_the_slower_limit_holds_after_its_slots(path, store, clock):
+    """Of two limits the slower holds after its own slots."""
     fast, slow = pace_of(store), pace_of(store, RateLimit(9, 81))
     assert [pace.reserve(0.0, 99.0) for pace in (fast, slow, fast)] == pytest.approx([0, 10, 20])
 
 
-def test_no_slot_is_booked_more_than_a_minute_ahead(store, clock):
+def test_no_slot_is_over_a_minute_ahead(store, clock):
     """Who would get one asks again; all get theirs in the end, and no two the same."""
     pace, slots, waiting = pace_of(store), [], [0.0] * 200
     now = 0.0
@@ -1035,14 +1069,16 @@ def test_no_slot_is_booked_more_than_a_minute_ahead(store, clock):
     assert sorted(slots) == pytest.approx([*range(200)])
 
 
-def test_a_clock_that_was_put_back_holds_nobody_up(store, clock):
+def test_a_clock_set_back_holds_up_nobody(store, clock):
+    """A clock that was put back holds nobody up."""
     pace = pace_of(store)
     pace.reserve(0.0, 99.0)
     clock.wall -= 3600
     assert [pace.reserve(0.0, 99.0) for _ in range(2)] == pytest.approx([0.0, 1.0])
 
 
-def test_a_clock_that_was_put_forth_lets_no_burst_through(store, clock):
+def test_a_clock_set_forward_lets_no_burst_by(store, clock):
+    """A clock that was put forth lets no burst through."""
     pace = pace_of(store)
     pace.reserve(0.0, 99.0)
     clock.wall += 3600
@@ -1060,7 +1096,8 @@ def test_a_long_retry_after_is_no_clock_jump(path, store, clock):
         assert pace.reserve(0.0, 99.0) == pytest.approx(1.0)
 
 
-def test_a_retry_after_lasts_no_longer_where_the_clock_is_put_back(store, path, clock):
+def test_a_retry_after_survives_the_clock(store, path, clock):
+    """A retry after lasts no longer where the clock is put back."""
     pace_of(store).refused(0.0, 100.0)
     clock.wall -= 86_400
     with Store(path) as other:
@@ -1071,7 +1108,8 @@ def test_a_retry_after_lasts_no_longer_where_the_clock_is_put_back(store, path, 
 
 
 @pytest.mark.parametrize("is_cold", [False, True])
-def test_a_limit_with_slots_minutes_apart_is_no_clock_jump(store, clock, is_cold):
+def test_slow_limits_are_not_clock_jumps(store, clock, is_cold):
+    """A limit with slots minutes apart is no clock jump."""
     pace = pace_of(store, RateLimit(1, 270.0))
     pace._is_cold = is_cold
     assert pace.reserve(0.0, 9e9) == 0.0
@@ -1093,7 +1131,7 @@ def test_a_limit_with_slots_minutes_apart_is_no_clock_jump(store, clock, is_cold
     limit=st.builds(RateLimit, st.integers(1, 20), st.floats(0.1, 10)),
 )
 @settings(max_examples=30, deadline=None)
-def test_no_window_holds_more_slots_than_the_limit(tmp_path_factory, moves, limit):
+def test_no_window_exceeds_the_limit(tmp_path_factory, moves, limit):
     folder = tmp_path_factory.mktemp("pace")
     with Store(folder / "a") as one, Store(folder / "a") as two:
         paces, slots = (one.pace("x", limit), two.pace("x", limit)), []
@@ -1112,7 +1150,8 @@ def test_no_window_holds_more_slots_than_the_limit(tmp_path_factory, moves, limi
         assert last - first >= limit.seconds - 0.01
 
 
-def test_a_store_that_takes_no_booking_lets_nobody_read(path, store, caplog):
+def test_a_store_without_booking_stops_reads(path, store, caplog):
+    """A store that takes no booking lets nobody read."""
     pace = pace_of(store)
     with store._changes.transaction():
         assert pace.reserve(0.0, 99.0) == pytest.approx(0.5)
@@ -1140,7 +1179,8 @@ PACED = """
 """
 
 
-def test_processes_that_share_a_pace_trip_no_limit(store):
+def test_processes_share_a_pace(store):
+    """Processes that share a pace trip no limit."""
     with Simulator() as simulator:
         ref = simulator.add("believe", status="EXECUTED")
         others = [python(PACED, store.path, simulator.url, ref) for _ in range(3)]
@@ -1171,7 +1211,7 @@ def test_no_key_comes_into_the_file(store, path):
         assert key.encode() not in file.read_bytes()
 
 
-def test_an_observer_in_another_thread_is_not_held_up_by_a_reader(store):
+def test_threads_do_not_block_each_other(store):
     """WAL: who reads does not keep others from writing."""
     store.track(["gameball:1"])
     with store._work.exclusive() as connection:

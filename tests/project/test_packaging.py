@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import json
 import re
 import subprocess
@@ -188,9 +189,22 @@ def test_nothing_heavy_is_loaded_early(code, loaded):
     assert set(run(sys.executable, "-I", "-c", probe).split()) == loaded
 
 
-def test_the_public_names_are_the_sorted_all():
-    assert batchstatus.__all__ == sorted(batchstatus.__all__)
-    assert dir(batchstatus) == batchstatus.__all__
+@pytest.mark.parametrize(
+    "name", ["batchstatus", "batchstatus.service", "batchstatus.testing", "batchstatus.testing.simulator"]
+)
+def test_the_public_names_are_the_sorted_all(name):
+    package = importlib.import_module(name)
+    assert package.__all__ == sorted(package.__all__)
+    assert dir(package) == package.__all__
+    assert all(getattr(package, each) is not None for each in package.__all__)
+
+
+def test_the_pytest_plugin_loads_nothing_of_the_package():
+    """Every run of pytest loads it, used or not."""
+    probe = "import batchstatus.testing.pytest_plugin, sys; print(*(n for n in sys.modules if 'batchstatus' in n))"
+    loaded = set(run(sys.executable, "-I", "-c", probe).split())
+    packages = {"batchstatus", "batchstatus._lazy", "batchstatus.testing"}
+    assert loaded == packages | {"batchstatus.testing.pytest_plugin"}
 
 
 def test_type_checkers_see_the_same_names():

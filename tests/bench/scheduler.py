@@ -18,7 +18,7 @@ from typing import Any
 from _report import Figure
 from _world import World, body, play, refs, schedule
 from batchstatus import AsyncBatchClient, BatchRef, BatchState, Believe, PollPolicy, RateLimit
-from batchstatus._core.clock import Clock
+from batchstatus._clients.clock import RealClock
 from batchstatus._core.pacing import NoPace, PaceState
 from batchstatus._core.read.messages import Response, SendRequest, StepResult
 from batchstatus._core.read.response import parse_response
@@ -50,7 +50,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         return self.now
 
 
-class LoopClock(Clock):
+class LoopClock(RealClock):
     def __init__(self) -> None:
         self.monotonic = asyncio.get_running_loop().time
 

@@ -150,7 +150,7 @@ def test_rm_ended_removes_ended_batches_only(user, simulator):
         (["track", "add", "--from-file", "missing.txt"], "missing.txt cannot be read: No such file"),
         (["track", "add", "believe:1", "--label", "a=\x1b[31m"], "is not a label"),
         (["track", "list", "--store", "~nosuch/x"], "--store: "),
-        (["track", "rm"], "say which: refs, --label K=V, --ended, or --from-file F"),
+        (["track", "rm"], "give refs, --label K=V, --ended or --from-file F"),
         (["track", "lst"], "No such command 'lst'"),
         (["track", "list"], "batchstatus track add REF makes it"),
         (["history", "believe:1"], "there is no store"),

@@ -147,7 +147,7 @@ def test_a_compressed_body_is_read(reader, coding):
 
 BAD_CONTENT = {
     "unknown-encoding": (response(b"x", content_encoding="br"), "encoding that was not asked for: br"),
-    "no-gzip": (response(GOOD, content_encoding="gzip"), "no valid gzip"),
+    "no-gzip": (response(GOOD, content_encoding="gzip"), "not valid gzip"),
     "gzip-cut-short": (response(gzip.compress(GOOD)[:-9], content_encoding="gzip"), "within its gzip stream"),
     "too-large": (response(b" " * 1025), "larger than 1024 bytes"),
     "gzip-bomb": (response(gzip.compress(b" " * 50_000_000), content_encoding="gzip"), "larger than 1024 bytes"),

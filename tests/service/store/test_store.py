@@ -617,7 +617,7 @@ def test_a_file_of_another_kind_is_left_alone(tmp_path):
 
 
 def test_a_path_that_cannot_be_a_file_is_refused(tmp_path):
-    with pytest.raises(ConfigurationError, match=r"cannot be opened: it is no file that may be read and written"):
+    with pytest.raises(ConfigurationError, match=r"cannot be opened: it is not a readable and writable file"):
         Store(tmp_path)
     (tmp_path / "file").touch()
     with pytest.raises(ConfigurationError, match=r"cannot be opened: (Not a directory|File exists)"):

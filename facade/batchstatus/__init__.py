@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ._core.read.check import AccountCheck
     from ._core.read.messages import Response, SendRequest, TransportFailure
     from ._core.transport import AsyncTransport, Transport
-    from ._core.values import Batch, BatchRef, BatchState, Counts, ItemFailure, Outcome
+    from ._core.values import Batch, BatchRef, BatchState, Counts, ItemFailure, Outcome, printable
     from ._version import __version__
     from .vendors import Believe, Gameball
 
@@ -100,6 +100,7 @@ __all__ = [
     "accounts_by_ref",
     "accounts_from_env",
     "key_from_file",
+    "printable",
 ]
 
 # Nothing is loaded before it is used.
@@ -137,7 +138,7 @@ __getattr__, __dir__ = lazy_names(
         "_core.read.check": ("AccountCheck",),
         "_core.read.messages": ("Response", "SendRequest", "TransportFailure"),
         "_core.transport": ("AsyncTransport", "Transport"),
-        "_core.values": ("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure", "Outcome"),
+        "_core.values": ("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure", "Outcome", "printable"),
         "_version": ("__version__",),
         "vendors": ("Believe", "Gameball"),
     },

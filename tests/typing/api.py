@@ -65,6 +65,7 @@ from batchstatus import (
     accounts_by_ref,
     accounts_from_env,
     key_from_file,
+    printable,
 )
 
 assert_type(__version__, str)
@@ -358,4 +359,5 @@ def doors(clock: Clock, state: PaceState, other: AsyncTransport) -> None:
     assert_type(PaceState.of_limit(RateLimit(5)).spacing, float)
     accounts = accounts_by_ref(accounts_from_env())
     assert_type(account_for(BatchRef("mailer", "1"), accounts), Account)
+    assert_type(printable("a\n"), str)
     assert_type(key_from_file("key.txt", "api_key_file"), str)

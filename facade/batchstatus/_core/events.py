@@ -7,7 +7,7 @@ from enum import StrEnum
 from attrs import frozen
 
 from .errors import BatchStatusError
-from .values import Batch, BatchRef, BatchState, Outcome
+from .values import Batch, BatchRef, BatchState, Outcome, printable
 
 
 class EventKind(StrEnum):
@@ -62,8 +62,7 @@ class Event:
 
     def __str__(self) -> str:
         """Return a one-line, human-readable summary."""
-        text = self._subject() + REMARKS[self.kind].format(self, next=self._next())
-        return text if text.isprintable() else repr(text)
+        return printable(self._subject() + REMARKS[self.kind].format(self, next=self._next()))
 
     def _subject(self) -> str:
         if self.batch is None:

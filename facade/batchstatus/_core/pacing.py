@@ -7,6 +7,7 @@ measured, 8 % of the reads were answered 429, and none at 0.9.
 from __future__ import annotations
 
 from math import inf
+from typing import ClassVar
 
 from attrs import define
 
@@ -19,10 +20,6 @@ LATE = 0.1
 """Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
 RECOVERY = 0.95
 """The factor of the slowness after each response but a 429: half of it is left after 14."""
-MAX_AHEAD = 60.0
-"""Seconds ahead that a pace on a wall clock books at most; a slot further ahead shows that the clock was set back."""
-DRIFT = 0.01
-"""Seconds by which the two clocks of a machine may drift apart in a pause."""
 
 
 @define
@@ -31,6 +28,11 @@ class PaceState:
 
     All times are seconds of one clock, which the keeper of the state chooses.
     """
+
+    MAX_AHEAD: ClassVar[float] = 60.0
+    """Seconds ahead that a pace on a wall clock books at most: a slot further ahead shows a clock that was set back."""
+    DRIFT: ClassVar[float] = 0.01
+    """Seconds by which the two clocks of a machine may drift apart in a pause."""
 
     spacing: float
     """Seconds between two slots."""
@@ -86,8 +88,8 @@ class PaceState:
         Returns:
             Whether there were any.
         """
-        is_last_wrong = self.last > now + MAX_AHEAD + DRIFT
-        is_closing_wrong = self.closed_until > now + self.closed_for + MAX_AHEAD
+        is_last_wrong = self.last > now + self.MAX_AHEAD + self.DRIFT
+        is_closing_wrong = self.closed_until > now + self.closed_for + self.MAX_AHEAD
         if is_last_wrong:
             self.last = -inf
         if is_closing_wrong:

@@ -226,3 +226,13 @@ class Outcome:
 def _shown(value: object) -> str:
     """Show a value in a message: text as is, anything else by type, since its repr may be huge or raise."""
     return f"{value!r:.80}" if isinstance(value, str) else type(value).__name__
+
+
+def printable(text: str) -> str:
+    """Return text fit for one line of a message, log, terminal or database.
+
+    Line ends, control characters and lone surrogates are escaped.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)

@@ -13,10 +13,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from batchstatus import Batch, BatchRef, BatchState, Event, EventKind, WaitError
+from batchstatus import Batch, BatchRef, BatchState, Event, EventKind, WaitError, printable
 
 from .output import Output
-from .params import sanitize
 from .table import Row, summary, table
 
 MAX_ERRORS = 2
@@ -70,7 +69,7 @@ class LiveTable:
             parts.append(Text(f"… and {hidden} more", style="dim"))
         errors = [*self._errors.values()]
         parts += [
-            Text(sanitize(error), style="red", no_wrap=True, overflow="ellipsis") for error in errors[:MAX_ERRORS]
+            Text(printable(error), style="red", no_wrap=True, overflow="ellipsis") for error in errors[:MAX_ERRORS]
         ]
         if len(errors) > MAX_ERRORS:
             parts.append(Text(f"… and {len(errors) - MAX_ERRORS} more that cannot be read", style="dim"))

@@ -64,8 +64,3 @@ def batches(number: int) -> str:
 def changes(number: int) -> str:
     """Return so many changes in words."""
     return f"{number} change{'' if number == 1 else 's'}"
-
-
-def sanitize(text: str) -> str:
-    """Return a vendor's text fit for a terminal: in one line, control characters escaped."""
-    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -15,10 +15,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from batchstatus import Batch, BatchRef, BatchState, Counts
+from batchstatus import Batch, BatchRef, BatchState, Counts, printable
 
 from .output import Output
-from .params import humanize, sanitize
+from .params import humanize
 
 if TYPE_CHECKING:
     from batchstatus.service import Change, Tracked
@@ -127,12 +127,12 @@ def table(rows: Sequence[Row], screen: Console) -> Table:
         made.add_row(
             Text(ref),
             Text(row.state, style=row.style),
-            *([Text(sanitize(row.word), style="dim")] if wide else []),
+            *([Text(printable(row.word), style="dim")] if wide else []),
             ""
             if row.progress is None
             else ProgressBar(1.0, row.progress, width=12 if wide else 8, complete_style=row.style),
             Text(number(row.counts, row.progress)),
-            Text(sanitize(row.remark)),
+            Text(printable(row.remark)),
         )
     return made
 
@@ -152,7 +152,7 @@ def print_failures(output: Output, batches: Collection[Batch]) -> None:
         messages = Counter(failure.message for failure in batch.failures).most_common()
         told = [f"{many} x {message}" if many > 1 else message for message, many in messages[:MAX_MESSAGES]]
         more = [f"and {len(messages) - MAX_MESSAGES} other messages"] if len(messages) > MAX_MESSAGES else []
-        line = Text(f"{batch.ref}: ", style="red").append(sanitize("; ".join([*told, *more])), style="default")
+        line = Text(f"{batch.ref}: ", style="red").append(printable("; ".join([*told, *more])), style="default")
         screen.print(line, soft_wrap=True)
     if len(bad) > MAX_FAILED_BATCHES:
         screen.print(Text(f"… and {len(bad) - MAX_FAILED_BATCHES} more with failures", style="dim"))
@@ -172,7 +172,7 @@ def print_change(output: Output, change: Change) -> None:
         line.append(state.name, style=STYLES[state]).append(" " * (len("REQUIRES_ACTION") + 2 - len(state.name)))
         messages = [failure["message"] for failure in said["failures"]]
         rest = "  ".join(filter(None, [number(counts), remark_on(state, counts.failed, messages)]))
-    line.append(sanitize(rest))
+    line.append(printable(rest))
     if screen.is_terminal:
         screen.print(line, no_wrap=True, overflow="ellipsis")
     else:

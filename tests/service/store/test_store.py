@@ -30,11 +30,11 @@ from batchstatus import (
     Counts,
     ItemFailure,
     Pace,
+    PaceState,
     RateLimit,
 )
 from batchstatus.service.store import Change, Store, StorePace, Tracked, default_path
 from batchstatus.service.store import tracking as refs_module
-from batchstatus.service.store.pace import MAX_AHEAD
 from batchstatus.service.store.schema import APPLICATION_ID, MIGRATIONS
 from batchstatus.testing.simulator import Simulator
 from hypothesis import given, settings
@@ -1061,7 +1061,7 @@ def test_no_slot_is_over_a_minute_ahead(store, clock):
     while waiting:
         now, waiting = waiting[0], waiting[1:]
         wait = pace.reserve(now, 1e9)
-        assert wait <= MAX_AHEAD
+        assert wait <= PaceState.MAX_AHEAD
         if pace.begin(now + wait, now + wait):
             slots.append(now + wait)
         else:

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
+from batchstatus._core.values import printable
+
 MAX_COUNT = 2**63 - 1
 MAX_TEXT_LENGTH = 500
 
@@ -94,13 +96,6 @@ def text(value: object) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MAX_COUNT:
         value = str(value)
     return printable(value[:MAX_TEXT_LENGTH])[:MAX_TEXT_LENGTH] if isinstance(value, str) and value else None
-
-
-def printable(value: str) -> str:
-    """Return the text with line ends, control characters and lone surrogates escaped."""
-    if value.isprintable():
-        return value
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in value)
 
 
 def rendering(value: object) -> str:

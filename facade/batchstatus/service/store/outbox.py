@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import time
 
-from .records import Change, change, printable
+from batchstatus import printable
+
+from .records import MAX_TEXT, Change, change
 from .tracking import FROM_CHANGES, number_of
 
 MAX_PAUSE = 3600.0
@@ -50,4 +52,4 @@ def delivered(connection: sqlite3.Connection, name: str) -> None:
 def postpone(connection: sqlite3.Connection, name: str, until: float, reason: str) -> None:
     """Record that a delivery has failed, and when it is due again."""
     query = "UPDATE outbox SET due = ?, reason = ?, attempts = attempts + 1, watcher = NULL WHERE change = ?"
-    connection.execute(query, (until, printable(reason), number_of(connection, name)))
+    connection.execute(query, (until, printable(reason)[:MAX_TEXT], number_of(connection, name)))

@@ -18,10 +18,6 @@ from batchstatus import PaceState, RateLimit
 
 from .connection import Connection
 
-MAX_AHEAD = 60.0
-"""Seconds ahead that a slot is booked at most: `PaceState.repair` takes one further ahead for a clock set back."""
-DRIFT = 0.01
-"""Seconds by which the two clocks of a machine may drift apart in a pause."""
 BUSY = 0.5
 """Seconds after which to ask again if the store does not take a booking."""
 TOO_LATE = 0.5
@@ -61,7 +57,7 @@ class StorePace:
                 wait = state.next_slot(wall) - wall
                 if now + wait >= before:
                     return None
-                if wait <= MAX_AHEAD:
+                if wait <= state.MAX_AHEAD:
                     state.last, state.spacing = wall + wait, self._new.spacing
                     self._save(connection, state)
                     return wait
@@ -95,10 +91,10 @@ class StorePace:
         with self._connection.exclusive() as connection:
             state = self._load(connection, wall)
         before = attrs.evolve(state)
-        if wall < state.closed_until - DRIFT:
+        if wall < state.closed_until - state.DRIFT:
             return False
         state.begin(wall - late, max(wall, state.closed_until))
-        is_overtaken = before.last > wall - late + DRIFT
+        is_overtaken = before.last > wall - late + state.DRIFT
         if late > TOO_LATE * self._new.spacing * before.slowness and is_overtaken and not self._has_yielded:
             self._has_yielded = True
             return False

@@ -12,6 +12,8 @@ from attrs import field, frozen
 
 from batchstatus import Batch, BatchRef, BatchState, Counts
 
+MAX_TEXT = 2_000
+"""Characters of an error's text that are stored."""
 SCHEMA = 1
 """The version of `Change.to_dict`: it changes when a field changes its meaning or is dropped."""
 
@@ -130,8 +132,3 @@ def reading(batch: Batch) -> str:
 def utc(seconds: float) -> datetime:
     """Return a time of the store, which are seconds since 1970."""
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def printable(text: str) -> str:
-    """Return text that SQLite takes: a lone surrogate is not UTF-8."""
-    return text.encode("utf-8", "backslashreplace").decode()[:2_000]

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from batchstatus import Batch, BatchRef, ConfigurationError
+from batchstatus import Batch, BatchRef, ConfigurationError, printable
 
-from .records import CHANGE, Change, change, printable, reading
+from .records import CHANGE, MAX_TEXT, Change, change, reading
 
 STALE = 60.0
 """Seconds: a reading older than the stored one by up to this came late; if by more, the clock was set back."""
@@ -83,14 +83,14 @@ def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) ->
     if found is None:
         return None
     number, before = found
-    connection.execute("UPDATE refs SET error = ? WHERE n = ?", (printable(error), number))
-    return _add(connection, number, "ended", reading=before, error=printable(error))
+    connection.execute("UPDATE refs SET error = ? WHERE n = ?", (printable(error)[:MAX_TEXT], number))
+    return _add(connection, number, "ended", reading=before, error=printable(error)[:MAX_TEXT])
 
 
 def record_error(connection: sqlite3.Connection, ref: BatchRef, error: str) -> None:
     """Store why a batch cannot be read."""
     query = "UPDATE refs SET error = ? WHERE ref = ? AND tracked AND NOT ended"
-    connection.execute(query, (printable(error), str(ref)))
+    connection.execute(query, (printable(error)[:MAX_TEXT], str(ref)))
 
 
 def _add(
@@ -138,7 +138,7 @@ def changes(connection: sqlite3.Connection, since: datetime | None, after: str |
 
 def number_of(connection: sqlite3.Connection, name: str) -> int:
     """Return the row number of the change with an id; raise ConfigurationError if there is none."""
-    ref, _, sequence = printable(name).rpartition("#")
+    ref, _, sequence = printable(name)[:MAX_TEXT].rpartition("#")
     query = "SELECT n FROM changes WHERE ref = (SELECT n FROM refs WHERE refs.ref = ?) AND sequence = ?"
     found = connection.execute(query, (ref, sequence)).fetchone()
     if found is None:

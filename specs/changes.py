@@ -1,6 +1,6 @@
-"""What a spec update changes for a caller: one line per change, opening with what it asks of the facade.
+"""The changes of a spec update for a caller: one line each, opening with the work that it means for the facade.
 
-`BREAKING`: what is sent or read today may fail. `LEARN`: an answer may hold a word that has no meaning yet.
+`BREAKING`: a request or a reading of today may fail. `LEARN`: a response may hold a word that has no meaning yet.
 `ok`: nothing has to be done.
 """
 
@@ -29,7 +29,7 @@ class Fact:
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """Return the differences as sorted lines; of what came or went whole, only the outermost."""
+    """Return the differences as sorted lines; of objects that were added or removed whole, only the outermost."""
     before, after = ({fact.place: fact for fact in _facts(spec)} for spec in (old, new))
     gone, come = before.keys() - after.keys(), after.keys() - before.keys()
     lines = [_removed(before[place]) for place in gone if place[:-1] not in gone]

@@ -1,8 +1,8 @@
 """Apply an OpenAPI Overlay 1.0 or 1.1 document, strictly.
 
-Strict means that an action which matches nothing, gives no reason, or asks for what the Overlay Specification
-does not define, or not in both versions alike, is an error: an overlay that has quietly stopped repairing is
-worse than none. What 1.1 adds is understood where the overlays need it: the removal of plain values.
+Strict means that an action is an error if it matches nothing, gives no reason, or uses a feature that the Overlay
+Specification does not define, or not in both versions alike: an overlay that has quietly stopped repairing is
+worse than none. Of 1.1 one feature is supported, since the overlays need it: the removal of plain values.
 """
 
 from __future__ import annotations

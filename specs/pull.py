@@ -27,7 +27,7 @@ HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
 
 
 class Taken(NamedTuple):
-    """What a page holds: the spec's bytes, the line on which its fence opens, and the spec parsed."""
+    """The contents of a page: the spec's bytes, the line on which its fence opens, and the spec parsed."""
 
     spec: bytes
     line: int
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def pull(page: Path | None, vendors: list[str]) -> None:
-    """Read the pages, say what changes, and write specs and SOURCES.toml together or not at all."""
+    """Read the pages, print the changes, and write specs and SOURCES.toml together or not at all."""
     known = sources.load()
     if unknown := set(vendors) - set(known):
         raise SpecError(f"unknown vendor {', '.join(sorted(unknown))}; there are {', '.join(known)}")
@@ -75,7 +75,7 @@ def fetch(url: str) -> bytes:
 
 
 def take(name: str, page: bytes) -> Taken:
-    """Return what the page holds; raise SpecError, which names the page, where that is not one valid spec."""
+    """Return the contents of the page; raise SpecError, which names the page, if they are not one valid spec."""
     try:
         spec, line = extract(page.decode("utf-8").replace("\r\n", "\n"))
         return Taken(spec, line, validate(spec))
@@ -98,7 +98,7 @@ def extract(page: str) -> tuple[bytes, int]:
 
 
 def validate(spec: bytes) -> dict[str, Any]:
-    """Return the parsed document; raise SpecError where it is not valid OpenAPI."""
+    """Return the parsed document; raise SpecError if it is not valid OpenAPI."""
     try:
         document: dict[str, Any] = yaml.safe_load(spec)
         _stay_inside(document)
@@ -121,7 +121,7 @@ def _stay_inside(node: Any) -> None:
 
 
 def recognise(document: dict[str, Any], known: dict[str, Source], named: list[str]) -> str:
-    """Return the vendor whose spec names the same servers; where there is none, the one that was named."""
+    """Return the vendor whose spec names the same servers; if there is none, the one that was named."""
     servers = _servers(document)
     found = [name for name, source in known.items() if servers & _servers(yaml.safe_load(source.path.read_bytes()))]
     vendors = [name for name in known if name in (found or named) and name in (named or found)]

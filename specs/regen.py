@@ -1,4 +1,4 @@
-"""Write `generated/` anew from the vendored specs and their overlays (`make regen`).
+"""Regenerate `generated/` from the vendored specs and their overlays (`make regen`).
 
 Everything is built in a folder beside the target and moved into place when all of it has succeeded,
 so a regeneration that fails leaves `generated/` as it was.
@@ -26,7 +26,7 @@ PACKAGE_DOC = '"""Raw clients, generated from the vendors\' specs. Applications 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--output", type=Path, default=GENERATED, help="where to write (default: generated/)")
+    parser.add_argument("--output", type=Path, default=GENERATED, help="the folder to write (default: generated/)")
     output = parser.parse_args().output.resolve()
     try:
         regenerate(output)

@@ -1,4 +1,4 @@
-"""The vendored specs: where each came from, and proof that nobody has edited it since."""
+"""The vendored specs: the origin of each, and proof that it has not been edited since."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Source:
         return SPECS / f"{self.name}.overlay.yaml"
 
     def read(self) -> bytes:
-        """Return the spec's bytes; raise SpecError where they are not what was pulled."""
+        """Return the spec's bytes; raise SpecError if they are not those that were pulled."""
         spec = self.path.read_bytes()
         if sha256(spec) != self.sha256:
             raise SpecError(

@@ -50,12 +50,12 @@ class DeadlineBackend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         # Address by address, since the standard library gives each of a host's addresses the whole timeout.
         addresses = _addresses(host, port)
-        for others in range(len(addresses) - 1, -1, -1):
-            left = self._deadline.left(httpcore.ConnectTimeout) / (others + 1)
+        for tried, address in enumerate(addresses):
+            share = self._deadline.left(httpcore.ConnectTimeout) / (len(addresses) - tried)
             try:
-                stream = self._backend.connect_tcp(addresses[-others - 1], port, left, *args, **options)
+                stream = self._backend.connect_tcp(address, port, share, *args, **options)
             except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if not others:
+                if tried == len(addresses) - 1:
                     raise
             else:
                 return _DeadlineStream(stream, self._deadline)

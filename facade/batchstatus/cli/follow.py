@@ -79,7 +79,7 @@ def _live(context: Context, stack: ExitStack, refs: list[str]) -> Callable[[Even
     from .live_table import LiveTable  # noqa: PLC0415
     from .table import console  # noqa: PLC0415
 
-    if not (screen := console(context.output)).is_terminal:
+    if not (screen := console(no_color=context.output.no_color)).is_terminal:
         return None
     show_log(context.output, table=True)
     return stack.enter_context(LiveTable(context.output, [*map(BatchRef.parse, refs)], screen)).note

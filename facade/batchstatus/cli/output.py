@@ -88,7 +88,7 @@ class Output:
         if self.format == "table":
             from batchstatus.cli.table import print_change  # noqa: PLC0415
 
-            print_change(self, change)
+            print_change(change, no_color=self.no_color)
         else:
             click.echo(change.id if self.format == "id" else to_json(change.to_dict()))
 
@@ -113,13 +113,13 @@ class Output:
         elif self.format == "table":
             from batchstatus.cli import table  # noqa: PLC0415
 
-            has_moved = total is not None and table.console(self).is_terminal
+            has_moved = total is not None and table.console(no_color=self.no_color).is_terminal
             if not has_moved:
-                table.print_table(self, [*map(table.Row.of_batch, batches)])
+                table.print_table([*map(table.Row.of_batch, batches)], no_color=self.no_color)
             if self.verbosity >= 0:
-                table.print_failures(self, batches)
+                table.print_failures(batches, no_color=self.no_color)
                 if total is not None and not has_moved:
-                    table.print_summary(self, batches, total, errors=len(outcomes) - len(batches))
+                    table.print_summary(batches, total, errors=len(outcomes) - len(batches), no_color=self.no_color)
 
 
 def _fields(message: object) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from rich.text import Text
 
 from batchstatus import Batch, BatchRef, BatchState, Counts, printable
 
-from .output import Output
 from .params import humanize
 
 if TYPE_CHECKING:
@@ -71,8 +70,7 @@ class Row:
         style = STYLES[BatchState.FAILED] if refused else STYLES[state] if state else "dim"
         share = counts.processed / counts.total if counts.total and counts.processed is not None else None
         labels = " ".join(f"{name}={value}" for name, value in tracked.labels.items())
-        error = (tracked.error or "").removeprefix(f"{tracked.ref}: ")
-        remark = "  ".join(filter(None, [error or remark_on(state, counts.failed, []), labels]))
+        remark = "  ".join(filter(None, [tracked.error or remark_on(state, counts.failed, []), labels]))
         return cls(tracked.ref, name, style, tracked.vendor_status or "", counts, share, remark)
 
     @classmethod
@@ -88,9 +86,9 @@ def remark_on(state: BatchState | None, failed: int | None, messages: Sequence[s
     return ": ".join([*([f"{failed} failed"] if failed else []), *messages[:1]])
 
 
-def console(output: Output, *, stderr: bool = False) -> Console:
+def console(*, no_color: bool, stderr: bool = False) -> Console:
     """Return the console, in colour unless that is turned off; anything but a terminal has room for every column."""
-    drawn = Console(no_color=output.no_color, stderr=stderr, highlight=False)
+    drawn = Console(no_color=no_color, stderr=stderr, highlight=False)
     if not drawn.is_terminal and "COLUMNS" not in os.environ:
         drawn.width = 200
     elif drawn.width < 1:
@@ -137,17 +135,17 @@ def table(rows: Sequence[Row], screen: Console) -> Table:
     return made
 
 
-def print_table(output: Output, rows: Sequence[Row]) -> None:
+def print_table(rows: Sequence[Row], *, no_color: bool) -> None:
     """Print the table of batches, if there are any."""
     if rows:
-        screen = console(output)
+        screen = console(no_color=no_color)
         screen.print(table(rows, screen))
 
 
-def print_failures(output: Output, batches: Collection[Batch]) -> None:
+def print_failures(batches: Collection[Batch], *, no_color: bool) -> None:
     """Print to stderr why batches ended badly, each message once for each batch."""
     bad = [batch for batch in batches if batch.is_terminal and batch.failures]
-    screen = console(output, stderr=True)
+    screen = console(no_color=no_color, stderr=True)
     for batch in bad[:MAX_FAILED_BATCHES]:
         messages = Counter(failure.message for failure in batch.failures).most_common()
         told = [f"{many} x {message}" if many > 1 else message for message, many in messages[:MAX_MESSAGES]]
@@ -158,15 +156,15 @@ def print_failures(output: Output, batches: Collection[Batch]) -> None:
         screen.print(Text(f"… and {len(bad) - MAX_FAILED_BATCHES} more with failures", style="dim"))
 
 
-def print_change(output: Output, change: Change) -> None:
+def print_change(change: Change, *, no_color: bool) -> None:
     """Print a change as a line: its time, batch, state, progress and error."""
-    screen, at, said = console(output), change.at.astimezone(), change.batch
+    screen, at, said = console(no_color=no_color), change.at.astimezone(), change.batch
     most = 46 if screen.width >= WIDE else 26
     when = f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%m-%d %H:%M}"
     line = Text(f"{when:<11}  {short(change.ref, most):<{most}}  ")
     if said is None:
         line.append("REFUSED          ", style=STYLES[BatchState.FAILED])
-        rest = (change.error or "").removeprefix(f"{change.ref}: ")
+        rest = change.error or ""
     else:
         state, counts = BatchState(said["state"]), Counts(**said["counts"])
         line.append(state.name, style=STYLES[state]).append(" " * (len("REQUIRES_ACTION") + 2 - len(state.name)))
@@ -206,6 +204,6 @@ def summary(batches: Collection[Batch], total: int, *, errors: int = 0, rest: fl
     return line
 
 
-def print_summary(output: Output, batches: Collection[Batch], total: int, *, errors: int) -> None:
+def print_summary(batches: Collection[Batch], total: int, *, errors: int, no_color: bool) -> None:
     """Print the summary of `total` batches to stderr."""
-    console(output, stderr=True).print(summary(batches, total, errors=errors))
+    console(no_color=no_color, stderr=True).print(summary(batches, total, errors=errors))

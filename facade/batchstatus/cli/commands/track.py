@@ -117,7 +117,7 @@ def list_(context: Context, *, labels: tuple[tuple[str, str], ...], open_only: b
     if context.output.format == "table":
         from batchstatus.cli.table import Row, print_table  # noqa: PLC0415
 
-        print_table(context.output, [*map(Row.of_tracked, found)])
+        print_table([*map(Row.of_tracked, found)], no_color=context.output.no_color)
         context.output.info(f"{batches(len(found))}, {sum(not tracked.ended for tracked in found)} of them open")
     elif context.output.format == "id":
         click.echo("".join(f"{tracked.ref}\n" for tracked in found), nl=False)

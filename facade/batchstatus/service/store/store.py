@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from batchstatus import Batch, BatchRef, ConfigurationError, RateLimit
+from batchstatus import Batch, BatchRef, BatchStatusError, ConfigurationError, RateLimit
 
 from . import leases, outbox, tracking
 from .connection import Connection
@@ -116,12 +116,12 @@ class Store:
     def record_refusal(self, ref: str | BatchRef, error: BaseException | str) -> Change | None:
         """Store that the vendor has refused a batch for good; return the change, of the kind "ended"."""
         with self._changes.transaction() as connection:
-            return tracking.record_refusal(connection, BatchRef.parse(ref), str(error))
+            return tracking.record_refusal(connection, BatchRef.parse(ref), _detail(error))
 
     def record_error(self, ref: str | BatchRef, error: BaseException | str) -> None:
         """Store why a batch cannot be read, for `Tracked.error`; the next reading clears it."""
         with self._work.transaction() as connection:
-            tracking.record_error(connection, BatchRef.parse(ref), str(error))
+            tracking.record_error(connection, BatchRef.parse(ref), _detail(error))
 
     def history(self, ref: str | BatchRef) -> list[Change]:
         """Return all changes of a batch, oldest first; of one that is no longer followed, too."""
@@ -240,6 +240,11 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _detail(error: BaseException | str) -> str:
+    """Return the text of an error without its ref, which stands beside it."""
+    return error.detail if isinstance(error, BatchStatusError) else str(error)
 
 
 def _checked(labels: Mapping[str, str] | None) -> dict[str, str]:

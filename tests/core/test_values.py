@@ -89,7 +89,7 @@ def test_an_id_that_is_safe_when_quoted_is_taken(good):
 )
 def test_a_wrong_ref_is_refused(bad):
     """Text that is no ref is refused with the right form."""
-    with pytest.raises(ConfigurationError, match="gameball"):
+    with pytest.raises(ConfigurationError, match="vendor"):
         BatchRef.parse(bad)
 
 

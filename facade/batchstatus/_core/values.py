@@ -45,7 +45,7 @@ TERMINAL = frozenset({BatchState.SUCCEEDED, BatchState.FAILED, BatchState.CANCEL
 def _vendor(value: object) -> str:
     if isinstance(value, str) and VENDOR.fullmatch(value):
         return value
-    raise ConfigurationError(f"a vendor's name is lower case, such as 'gameball' or 'believe', not {_shown(value)}")
+    raise ConfigurationError(f"a vendor's name is lower-case letters, digits, '_' and '-', not {_shown(value)}")
 
 
 def _batch_id(value: object) -> str:
@@ -94,7 +94,7 @@ class BatchRef:
         if isinstance(ref, BatchRef):
             return ref
         if not isinstance(ref, str) or ":" not in ref:
-            raise ConfigurationError(f"a ref is written vendor:id, such as 'gameball:1748392', not {_shown(ref)}")
+            raise ConfigurationError(f"a ref is written vendor:id or vendor/account:id, not {_shown(ref)}")
         account_ref, _, batch_id = ref.partition(":")
         vendor, slash, account = account_ref.partition("/")
         return cls(vendor, batch_id, account if slash else None)

@@ -85,7 +85,7 @@ EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 en
 @global_options
 @click.version_option(__version__, prog_name="batchstatus")
 def app() -> None:
-    """Know when a batch at Gameball or Believe has ended."""
+    """Know when a batch has ended."""
 
 
 def run(arguments: list[str]) -> int:

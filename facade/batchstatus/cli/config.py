@@ -18,16 +18,18 @@ from batchstatus.vendors import VENDORS
 from .exit_codes import MissingKey
 from .params import FORMATS
 
-EXAMPLE = """
+_VENDOR = min(VENDORS.values(), key=lambda vendor: len(vendor.KEY_HEADERS))
+_KEYS = "\n".join(f'{key}_file = "/run/secrets/{_VENDOR.vendor}"  # or {key} = "..."' for key in _VENDOR.KEY_HEADERS)
+EXAMPLE = f"""
 output = "table"
 
 [wait]
 timeout = "2h"
 
 [[account]]
-vendor = "believe"
-name = "acme"                          # refs: believe/acme:ID; without it believe:ID
-api_key_file = "/run/secrets/believe"  # or api_key = "..."
+vendor = "{_VENDOR.vendor}"
+name = "acme"                          # refs: {_VENDOR.vendor}/acme:ID; without it {_VENDOR.vendor}:ID
+{_KEYS}
 """
 
 

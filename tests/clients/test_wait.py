@@ -21,7 +21,7 @@ from batchstatus import (
     WaitStopped,
     WaitTimeout,
 )
-from batchstatus.testing import FakeClock
+from batchstatus.testing import FakeClock, FakeVendors, reading
 from batchstatus.testing.simulator import Quirk, Simulator
 from raw_server import HANG_UP, elapsed, response, serving
 from waiting import HANG, LONG
@@ -352,3 +352,22 @@ def test_without_counts_polls_get_rarer(reader, moving, clock):
         reader(*moving.accounts(), clock=clock).wait(moving.add("believe", status="FINALIZED"), timeout=600)
     assert 20 < len(moving.reads) < 60
     assert Quirk.OUTAGE not in moving.quirks
+
+
+@pytest.mark.parametrize("asked", [6, "6.5", 40])
+def test_a_reading_may_ask_for_a_pause(asked):
+    """A Retry-After with a 200 decides when the next poll is."""
+    vendors = FakeVendors()
+    vendors.script("gameball:1", reading("pending", retry_after=asked), "completed")
+    with vendors.client() as client:
+        client.wait("gameball:1")
+    assert [at for at, _ in vendors.reads] == [0.0, float(asked)]
+
+
+def test_a_reading_cannot_ask_beyond_the_deadline():
+    """It moves the next poll to the last one before the deadline."""
+    vendors = FakeVendors()
+    vendors.script("gameball:1", reading("pending", retry_after=3000), "completed")
+    with vendors.client() as client:
+        assert client.wait("gameball:1", timeout=60).is_terminal
+    assert 55 <= vendors.reads[-1][0] < 60

@@ -103,3 +103,18 @@ def test_a_third_partys_vendor_is_read():
             client.get("mailer:7")
     assert [request.url for request in canned.requests] == ["https://api.example.com/batches/7"] * 2
     assert "test-mailer-key" not in repr(canned.requests)
+
+
+@pytest.mark.parametrize(
+    ("word", "state"),
+    [
+        pytest.param("in_progress", BatchState.RUNNING, id="underscore"),
+        pytest.param("In Progress", BatchState.RUNNING, id="blank"),
+        pytest.param("IN-PROGRESS", BatchState.RUNNING, id="hyphen"),
+        pytest.param("canceled", BatchState.CANCELLED, id="one l"),
+        pytest.param(" Cancelled\t", BatchState.CANCELLED, id="outer blanks"),
+        pytest.param("in.progress", BatchState.UNKNOWN, id="another sign"),
+    ],
+)
+def test_words_are_compared_without_case_and_signs(word, state):
+    assert GAMEBALL.state_of(word) is state

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import copyreg
 import functools
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
@@ -175,8 +176,9 @@ def _check_rate_limit(rate_limit: object) -> RateLimit | Pace | None:
 
 
 def fold(word: str) -> str:
-    """Return a status word as it is compared: without case and outer blanks."""
-    return word.strip().casefold()
+    """Return a status word as it is compared: without case, blanks, `_` and `-`; canceled is cancelled."""
+    folded = re.sub(r"[\s_-]+", "", word).casefold()
+    return "cancelled" if folded == "canceled" else folded
 
 
 def check_states(states: object) -> dict[str, BatchState]:

@@ -69,9 +69,11 @@ class ReadError(BatchStatusError):
     Attributes:
         ref: The batch that was asked for.
         attempts: HTTP exchanges that this read took, the failed ones included.
+        retry_after: Seconds after which the vendor wants to be asked again, or None.
     """
 
     ref: BatchRef
+    retry_after: float | None = None
 
     def __init__(self, detail: str, *, ref: BatchRef) -> None:
         super().__init__(detail)
@@ -98,7 +100,6 @@ class APIError(ReadError):
             although one vendor's spec calls it an integer and the other sends numbers.
         message: The vendor's message, at most 500 characters, or None.
         request_id: The vendor's id of the exchange, or None.
-        retry_after: Seconds after which the vendor wants to be asked again, or None.
     """
 
     def __init__(
@@ -161,11 +162,19 @@ class InvalidResponse(ReadError):
     """
 
     def __init__(
-        self, detail: str, *, ref: BatchRef, status_code: int, request_id: str | None = None, cut_short: bool = False
+        self,
+        detail: str,
+        *,
+        ref: BatchRef,
+        status_code: int,
+        request_id: str | None = None,
+        cut_short: bool = False,
+        retry_after: float | None = None,
     ) -> None:
         super().__init__(detail, ref=ref)
         self.status_code = status_code
         self.request_id = request_id
+        self.retry_after = retry_after
         self.cut_short = self.is_retryable = cut_short
 
 

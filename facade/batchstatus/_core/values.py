@@ -163,6 +163,8 @@ class Batch:
     payload: Any = field(repr=False, hash=False)
     """The JSON as it came."""
     request_id: str | None = None
+    retry_after: float | None = field(default=None, repr=False, eq=False)
+    """Seconds after which the vendor wants to be asked again, if it says so."""
     attempts: int = 1
     """HTTP exchanges that this read took."""
     elapsed: float = 0.0
@@ -192,7 +194,9 @@ class Batch:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the batch as JSON-ready values; `raw` and `payload` are left out."""
-        fields = attrs.asdict(self, filter=lambda field, _: field.name not in {"raw", "payload"}, recurse=False)
+        fields = attrs.asdict(
+            self, filter=lambda field, _: field.name not in {"raw", "payload", "retry_after"}, recurse=False
+        )
         fields |= {
             "ref": str(self.ref),
             "vendor": self.ref.vendor,

@@ -28,17 +28,18 @@ class Step:
     """How long the response takes."""
 
 
-def reading(word: str, *, seconds: float = 0.0, **counts: int) -> Step:
+def reading(word: str, *, retry_after: float | str | None = None, seconds: float = 0.0, **counts: int) -> Step:
     """Return a response with a batch in the vendor's own shape.
 
     Args:
         word: The vendor's status word, of whatever table.
+        retry_after: The header Retry-After: seconds, or a date as text.
         seconds: How long the response takes.
         **counts: `total`, `processed`, `failed`; without them, counts that go with the word.
     """
     if unknown := counts.keys() - {"total", "processed", "failed"}:
         raise TypeError(f"counts are total, processed and failed, not {', '.join(sorted(unknown))}")
-    return Step(word=word, counts=counts, seconds=seconds)
+    return Step(word=word, counts=counts, retry_after=_header(retry_after), seconds=seconds)
 
 
 def refusal(status: int, *, retry_after: float | str | None = None, payload: Any = None, seconds: float = 0.0) -> Step:
@@ -50,8 +51,11 @@ def refusal(status: int, *, retry_after: float | str | None = None, payload: Any
         payload: The JSON value of the body; default: the vendor's error body for the status.
         seconds: How long the response takes.
     """
-    asked = f"{retry_after:.0f}" if isinstance(retry_after, (int, float)) else retry_after
-    return Step(status=status, retry_after=asked, payload=payload, seconds=seconds)
+    return Step(status=status, retry_after=_header(retry_after), payload=payload, seconds=seconds)
+
+
+def _header(retry_after: float | str | None) -> str | None:
+    return f"{retry_after:g}" if isinstance(retry_after, (int, float)) else retry_after
 
 
 def failure(error: type[TransportError] = TransportError, *, seconds: float = 0.0) -> Step:

@@ -167,10 +167,10 @@ def test_gameballs_body_request_id_wins():
 
 @pytest.mark.parametrize(
     ("value", "seconds"),
-    [("7", 7), ("0", 0), ("999999999", 999999999), (" 7 ", 7)]
+    [("7", 7), ("0", 0), ("999999999", 999999999), (" 7 ", 7), ("7.5", 7.5), ("7, 8", 7)]
     + [("Mon, 27 Jan 2025 12:00:30 +" + "9" * 20, None), ("Mon, " + "9" * 20 + " Jan 2025 12:00:30 GMT", None)]
     + [("Mon, 27 Jan 2025 12:00:30 GMT", 30), ("Mon, 27 Jan 2025 11:00:00 GMT", 0)]
-    + [(bad, None) for bad in ("", "-1", "1e3", "nan", "inf", "7.5", "\u0667", "9" * 5000, "soon", "7, 8")],
+    + [(bad, None) for bad in ("", "-1", "1e3", "nan", "inf", "7.", "\u0667", "9" * 5000, "soon", "x, 8")],
     ids=lambda value: repr(value)[:32],
 )
 def test_a_retry_after_is_digits_or_a_date(value, seconds):
@@ -178,6 +178,36 @@ def test_a_retry_after_is_digits_or_a_date(value, seconds):
     with pytest.raises(RateLimited) as caught:
         meaning(answer(429, b"", retry_after=value))
     assert caught.value.retry_after == seconds
+
+
+EPOCH = NOW.timestamp()
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "seconds"),
+    [
+        pytest.param(429, {"retry_after_ms": "250", "retry_after": "7"}, 0.25, id="milliseconds"),
+        pytest.param(429, {"ratelimit_reset": "12"}, 12, id="reset"),
+        pytest.param(429, {"x_ratelimit_reset": "12.5"}, 12.5, id="x-reset"),
+        pytest.param(429, {"x_ratelimit_reset": f"{EPOCH + 30:.0f}"}, 30, id="reset as a time"),
+        pytest.param(429, {"ratelimit_reset": "12", "retry_after": "7"}, 7, id="Retry-After wins"),
+        pytest.param(429, {"ratelimit_reset": "3601"}, None, id="reset too far away"),
+        pytest.param(429, {"ratelimit_reset": f"{EPOCH - 1:.0f}"}, None, id="reset in the past"),
+        pytest.param(503, {"ratelimit_reset": "12"}, None, id="reset without a 429"),
+        pytest.param(503, {"retry_after": "6.5"}, 6.5, id="503"),
+        pytest.param(202, {"retry_after": "6"}, 6, id="202"),
+        pytest.param(404, {"retry_after": "6"}, 6, id="404"),
+    ],
+)
+def test_a_hint_is_heard_in_all_spellings(status, headers, seconds):
+    with pytest.raises(ReadError) as caught:
+        meaning(answer(status, b"", **headers))
+    assert caught.value.retry_after == seconds
+
+
+def test_a_hint_of_a_200_is_heard():
+    assert meaning(answer(retry_after="6")).retry_after == 6
+    assert "retry_after" not in meaning(answer(retry_after="6")).to_dict()
 
 
 def test_a_retry_after_date_uses_date():

@@ -158,5 +158,5 @@ def pause_after(
 
 def bounded_retry_after(error: BatchStatusError, policy: RetryPolicy) -> float | None:
     """Return Retry-After if it is within `max_retry_after`."""
-    asked = error.retry_after if isinstance(error, APIError) else None
+    asked = error.retry_after if isinstance(error, ReadError) else None
     return None if asked is None or asked > policy.max_retry_after else asked

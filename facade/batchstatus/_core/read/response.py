@@ -40,6 +40,11 @@ ADVICE: Mapping[type[APIError], str] = {
 }
 """What to do about an error, unless the vendor's own table says more."""
 
+RESET_HEADERS = ("ratelimit-reset", "x-ratelimit-reset")
+EPOCH_TIMES = 10**9
+"""Seconds: more than so many are a time since 1970, less are a duration."""
+MAX_RESET = 3600.0
+"""Seconds."""
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
 
 
@@ -78,6 +83,7 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
         raw=found.raw,
         payload=payload,
         request_id=request_id(response),
+        retry_after=retry_after(response, result.utc),
     )
 
 
@@ -148,7 +154,13 @@ def error_from_response(
     """Return the error for any status but 200."""
     if not 400 <= response.status <= 599:
         text = f"HTTP {response.status} instead of a batch; check base_url, and any proxy before the vendor"
-        return InvalidResponse(text, ref=ref, status_code=response.status, request_id=request_id(response))
+        return InvalidResponse(
+            text,
+            ref=ref,
+            status_code=response.status,
+            request_id=request_id(response),
+            retry_after=retry_after(response, now),
+        )
     try:
         body = decode_body(request, response)
         found = account.error_fields(fields.without_nulls(body)) if isinstance(body, dict) else ErrorFields()
@@ -182,14 +194,41 @@ def request_id(response: Response) -> str | None:
 
 
 def retry_after(response: Response, now: datetime) -> float | None:
-    """Return the seconds that Retry-After asks for: up to 9 digits, or a date, held against the response's own Date."""
+    """Return the seconds after which the vendor wants to be asked again, or None.
+
+    That is `Retry-After-Ms`; else `Retry-After` in whole or decimal seconds, as a date, or the first of a list; else,
+    with a 429, `RateLimit-Reset` or `X-RateLimit-Reset` in seconds or, above 10**9, as the time of an epoch, unless
+    that is more than an hour. A date counts from the response's own Date.
+    """
+    if (milliseconds := _decimal(response.headers.get("retry-after-ms", ""))) is not None:
+        return milliseconds / 1000
     value = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"[0-9]{1,9}", value):
-        return float(value)
+    if (seconds := _seconds_or_date(value, response, now)) is not None:
+        return seconds
+    if (seconds := _decimal(value.partition(",")[0])) is not None:
+        return seconds
+    if response.status != 429:
+        return None
+    for name in RESET_HEADERS:
+        if (reset := _decimal(response.headers.get(name, ""), 10)) is not None:
+            left = reset - now.timestamp() if reset > EPOCH_TIMES else reset
+            return left if 0 <= left <= MAX_RESET else None
+    return None
+
+
+def _seconds_or_date(value: str, response: Response, now: datetime) -> float | None:
+    if (seconds := _decimal(value)) is not None:
+        return seconds
     moment = http_date(value)
     if moment is None:
         return None
     return max((moment - (http_date(response.headers.get("date", "")) or now)) / timedelta(seconds=1), 0.0)
+
+
+def _decimal(value: str, digits: int = 9) -> float | None:
+    """Return a number of up to so many digits, and decimals; None for anything else."""
+    value = value.strip()
+    return float(value) if re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]{{1,9}})?", value) else None
 
 
 def http_date(value: str) -> datetime | None:

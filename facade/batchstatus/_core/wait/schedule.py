@@ -161,7 +161,9 @@ class Schedule:
         if done:
             pause, reason = None, "this is the state that was waited for"
         else:
-            pause, reason = self._push(progress, queue, now, None)
+            hint = batch.retry_after
+            hint = None if hint is None else min(hint, self._retry.max_retry_after)
+            pause, reason = self._push(progress, queue, now, None, hint)
         event = Event(
             kind=EventKind.ATTEMPT, ref=progress.ref, batch=batch, previous_state=before, attempts=progress.polls,
             elapsed=now - self.started, duration=duration, queued=queued, pause=pause, reason=reason,
@@ -215,9 +217,19 @@ class Schedule:
         elif too_late:
             self._end(progress, WaitTimeout, now, result.utc, retry_after=asked)
 
-    def _push(self, progress: BatchProgress, queue: Queue, now: float, asked: float | None) -> tuple[float | None, str]:
-        """Plan the next poll, the last one just before the deadline; return the seconds until then, and the reason."""
-        interval, reason = next_interval(progress, self._poll, now, asked)
+    def _push(
+        self, progress: BatchProgress, queue: Queue, now: float, asked: float | None, hint: float | None = None
+    ) -> tuple[float | None, str]:
+        """Plan the next poll, the last one just before the deadline; return the seconds until then, and the reason.
+
+        Args:
+            progress: The batch.
+            queue: Its queue.
+            now: The time now.
+            asked: The Retry-After of a failure, which not even the last poll may undercut.
+            hint: The Retry-After of a reading, which the last poll may undercut.
+        """
+        interval, reason = next_interval(progress, self._poll, now, hint if asked is None else asked)
         pause: float | None = interval
         if now + interval > self.deadline - MAX_LAST_POLL:
             last = self._last_poll_at()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import signal
@@ -533,3 +534,14 @@ def test_no_key_is_in_the_store(user, simulator, store, tmp_path):
     run(user, "run", "--once")
     for file in tmp_path.rglob("*sqlite3*"):
         assert BELIEVE_KEY.encode() not in file.read_bytes()
+
+
+def test_a_locked_store_exits_with_74(user, store):
+    """It is the system that refuses, not the user who is wrong."""
+    store.track(["gameball:1"])
+    with contextlib.closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        said = run(user, "track", "add", "gameball:2")
+    assert said.returncode == 74
+    assert "cannot be used just now: database is locked" in said.stderr
+    assert [str(found.ref) for found in store.tracked()] == ["gameball:1"]

@@ -312,3 +312,11 @@ def test_closing_during_a_read_leaves_nothing(simulator):
         with pytest.raises((ConfigurationError, TransportError), match=r"closed|broke"):
             reading.result()
     assert client._transport._pool._free == {}
+
+
+@pytest.mark.parametrize("call", ["get", "wait"])
+def test_another_kind_of_loop_is_refused(call):
+    """Under trio a coroutine runs without a loop of asyncio."""
+    client = AsyncBatchClient(Believe("test-believe-key"))
+    with pytest.raises(ConfigurationError, match="asyncio only"):
+        getattr(client, call)("believe:1").send(None)

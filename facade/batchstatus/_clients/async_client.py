@@ -12,6 +12,7 @@ from typing import Any, Self, TypeVar
 
 from batchstatus._core.account import Account
 from batchstatus._core.clock import Clock
+from batchstatus._core.errors import ConfigurationError
 from batchstatus._core.events import Event, EventKind
 from batchstatus._core.policies import PollPolicy, RetryPolicy
 from batchstatus._core.read.check import AccountCheck
@@ -229,6 +230,7 @@ class AsyncBatchClient(BaseClient):
 
         It leaves no task behind, even if the caller stops early.
         """
+        check_loop()
         executor = TaskExecutor(self._transport, self._clock, stop)
         plan.wake = executor.wake
         try:
@@ -260,6 +262,7 @@ class AsyncBatchClient(BaseClient):
         await self._transport.close()
 
     async def _drive(self, steps: Generator[SendRequest | Sleep, StepResult, T]) -> T:
+        check_loop()
         try:
             step = next(steps)
             while True:
@@ -281,6 +284,16 @@ class AsyncBatchClient(BaseClient):
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def check_loop() -> None:
+    """Raise ConfigurationError unless a loop of asyncio runs, as under trio."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise ConfigurationError(
+            "AsyncBatchClient runs in asyncio only; with trio, use BatchClient in a thread"
+        ) from None
 
 
 class AsyncFollow:

@@ -66,14 +66,18 @@ class Context:
 
     @contextmanager
     def store(self, *, make: bool = True) -> Iterator[Store]:
-        """Open the store; an error of SQLite is reported as one of the configuration.
+        """Open the store.
 
         Args:
             make: Make it if there is none, instead of raising ConfigurationError.
+
+        Raises:
+            OSError: The system refuses for now: the file is locked, or the disk is full.
+            ConfigurationError: Anything else is wrong with it.
         """
         import sqlite3  # noqa: PLC0415
 
-        from batchstatus.service import Store  # noqa: PLC0415
+        from batchstatus.service.store import Store, is_system_error  # noqa: PLC0415
 
         path = self.store_path()
         if not make and not path.exists():
@@ -82,6 +86,8 @@ class Context:
             with Store(path) as store:
                 yield store
         except sqlite3.Error as error:
+            if is_system_error(error):
+                raise OSError(f"the store {path} cannot be used just now: {error}") from error
             raise ConfigurationError(f"the store {path} does not work: {error}") from error
 
     def store_path(self) -> Path:

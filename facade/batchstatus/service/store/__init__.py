@@ -2,6 +2,7 @@
 
 from .pace import StorePace
 from .records import Change, Tracked
+from .schema import is_system_error
 from .store import Store, default_path
 
-__all__ = ["Change", "Store", "StorePace", "Tracked", "default_path"]
+__all__ = ["Change", "Store", "StorePace", "Tracked", "default_path", "is_system_error"]

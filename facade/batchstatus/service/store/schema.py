@@ -126,7 +126,15 @@ def prepare(path: Path) -> None:
     except OSError as error:
         raise ConfigurationError(f"the store {path} cannot be opened: {error.strerror or error}") from error
     except sqlite3.DatabaseError as error:
+        if is_system_error(error):
+            raise
         raise ConfigurationError(f"{path} cannot be used as a store: {error}") from error
+
+
+def is_system_error(error: sqlite3.Error) -> bool:
+    """Return whether the system refuses for now, whatever the file is: it is locked, the disk is full, or I/O fails."""
+    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest of the code says more about it
+    return primary in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
 
 
 def version_of(connection: sqlite3.Connection) -> int:

@@ -115,9 +115,9 @@ class AsyncBatchClient(BaseClient):
         async with aclosing(self._events(schedule, stop, EventKind.CHANGE)) as events:
             async for event in events:
                 if event.kind is EventKind.CHANGE and on_update is not None:
-                    told = on_update(event.outcome.unwrap())
-                    if inspect.isawaitable(told):
-                        await told
+                    result = on_update(event.outcome.unwrap())
+                    if inspect.isawaitable(result):
+                        await result
                 if event.kind is EventKind.DONE:
                     break
         return event.outcome.unwrap()

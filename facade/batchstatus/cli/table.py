@@ -148,9 +148,9 @@ def print_failures(batches: Collection[Batch], *, no_color: bool) -> None:
     screen = console(no_color=no_color, stderr=True)
     for batch in bad[:MAX_FAILED_BATCHES]:
         messages = Counter(failure.message for failure in batch.failures).most_common()
-        told = [f"{many} x {message}" if many > 1 else message for message, many in messages[:MAX_MESSAGES]]
+        texts = [f"{many} x {message}" if many > 1 else message for message, many in messages[:MAX_MESSAGES]]
         more = [f"and {len(messages) - MAX_MESSAGES} other messages"] if len(messages) > MAX_MESSAGES else []
-        line = Text(f"{batch.ref}: ", style="red").append(printable("; ".join([*told, *more])), style="default")
+        line = Text(f"{batch.ref}: ", style="red").append(printable("; ".join([*texts, *more])), style="default")
         screen.print(line, soft_wrap=True)
     if len(bad) > MAX_FAILED_BATCHES:
         screen.print(Text(f"… and {len(bad) - MAX_FAILED_BATCHES} more with failures", style="dim"))
@@ -158,17 +158,17 @@ def print_failures(batches: Collection[Batch], *, no_color: bool) -> None:
 
 def print_change(change: Change, *, no_color: bool) -> None:
     """Print a change as a line: its time, batch, state, progress and error."""
-    screen, at, said = console(no_color=no_color), change.at.astimezone(), change.batch
+    screen, at, batch = console(no_color=no_color), change.at.astimezone(), change.batch
     most = 46 if screen.width >= WIDE else 26
     when = f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%m-%d %H:%M}"
     line = Text(f"{when:<11}  {short(change.ref, most):<{most}}  ")
-    if said is None:
+    if batch is None:
         line.append("REFUSED          ", style=STYLES[BatchState.FAILED])
         rest = change.error or ""
     else:
-        state, counts = BatchState(said["state"]), Counts(**said["counts"])
+        state, counts = BatchState(batch["state"]), Counts(**batch["counts"])
         line.append(state.name, style=STYLES[state]).append(" " * (len("REQUIRES_ACTION") + 2 - len(state.name)))
-        messages = [failure["message"] for failure in said["failures"]]
+        messages = [failure["message"] for failure in batch["failures"]]
         rest = "  ".join(filter(None, [number(counts), remark_on(state, counts.failed, messages)]))
     line.append(printable(rest))
     if screen.is_terminal:

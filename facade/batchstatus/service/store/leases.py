@@ -17,7 +17,7 @@ from pathlib import Path
 
 from batchstatus import ConfigurationError
 
-from .tracking import tell_watchers
+from .tracking import notify_watchers
 
 try:
     import fcntl
@@ -116,7 +116,7 @@ def claim(
     renewal = "UPDATE watchers SET until = :until, seconds = :seconds, account_refs = :account_refs WHERE name = :name"
     if not connection.execute(renewal, values).rowcount:
         connection.execute("INSERT INTO watchers VALUES (:name, :until, :seconds, :account_refs, 0)", values)
-        tell_watchers(connection)
+        notify_watchers(connection)
     evict_expired(connection, locks, name, now)
     (sharing,) = connection.execute(
         "SELECT count(*) FROM watchers WHERE account_refs = :account_refs", values
@@ -128,7 +128,7 @@ def claim(
         values["number"] = held - share
         newest = f"SELECT n FROM refs WHERE watcher = :name AND {OPEN} ORDER BY n DESC LIMIT :number"
         connection.execute(f"UPDATE refs SET watcher = NULL WHERE n IN ({newest})", values)
-        tell_watchers(connection)
+        notify_watchers(connection)
     elif held < share:
         values["number"] = share - held
         oldest = f"SELECT n FROM refs WHERE watcher IS NULL AND {OPEN} AND {OF_ACCOUNTS} ORDER BY n LIMIT :number"
@@ -140,7 +140,7 @@ def claim(
 def release(connection: sqlite3.Connection, name: str) -> None:
     """Release all refs of a watcher."""
     if connection.execute("DELETE FROM watchers WHERE name = ?", (name,)).rowcount:
-        tell_watchers(connection)
+        notify_watchers(connection)
 
 
 def evict_expired(connection: sqlite3.Connection, locks: Locks, name: str, now: float) -> None:
@@ -148,7 +148,7 @@ def evict_expired(connection: sqlite3.Connection, locks: Locks, name: str, now: 
     for other, until, seconds in others:
         if not now < until < now + seconds + CLOCK or locks.is_free(other):
             connection.execute("DELETE FROM watchers WHERE name = ?", (other,))
-            tell_watchers(connection)
+            notify_watchers(connection)
 
 
 def _version(connection: sqlite3.Connection) -> int:

@@ -19,12 +19,12 @@ FROM_CHANGES = f"SELECT {CHANGE} FROM changes JOIN refs ON refs.n = changes.ref 
 
 def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapping[str, str]) -> int:
     """Add the refs, and the labels to all of them; return how many were not tracked before."""
-    new, said = 0, json.dumps(dict(labels))
+    new, labels_json = 0, json.dumps(dict(labels))
     for ref in dict.fromkeys(map(str, refs)):
         found = connection.execute("SELECT n, tracked, labels FROM refs WHERE ref = ?", (ref,)).fetchone()
         if found is None:
             account_ref = ref.partition(":")[0]
-            values = (ref, account_ref, said, time.time())
+            values = (ref, account_ref, labels_json, time.time())
             connection.execute("INSERT INTO refs (ref, account_ref, labels, added_at) VALUES (?, ?, ?, ?)", values)
             new += 1
             continue
@@ -38,7 +38,7 @@ def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapp
             merged = json.dumps(json.loads(before) | dict(labels))
             connection.execute("UPDATE refs SET labels = ? WHERE n = ?", (merged, number))
     if new:
-        tell_watchers(connection)
+        notify_watchers(connection)
     return new
 
 
@@ -47,11 +47,11 @@ def untrack(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
     query = "UPDATE refs SET tracked = 0, watcher = NULL WHERE ref = ? AND tracked"
     gone = sum(connection.execute(query, (str(ref),)).rowcount for ref in refs)
     if gone:
-        tell_watchers(connection)
+        notify_watchers(connection)
     return gone
 
 
-def tell_watchers(connection: sqlite3.Connection) -> None:
+def notify_watchers(connection: sqlite3.Connection) -> None:
     """Make every watcher claim again."""
     connection.execute("UPDATE work SET version = version + 1")
 
@@ -69,11 +69,11 @@ def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
     connection.execute("UPDATE refs SET read_at = ?, error = NULL WHERE n = ?", (read_at, number))
     if now == before:
         return None
-    said = batch.to_dict()
+    stored = batch.to_dict()
     if not batch.is_terminal:
-        said["results"] = None  # they grow with the batch; storing them in every change would be quadratic
+        stored["results"] = None  # they grow with the batch; storing them in every change would be quadratic
     kind = "ended" if batch.is_terminal else "change"
-    return _add(connection, number, kind, reading=now, batch=json.dumps(said))
+    return _add(connection, number, kind, reading=now, batch=json.dumps(stored))
 
 
 def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) -> Change | None:

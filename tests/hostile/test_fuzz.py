@@ -46,6 +46,7 @@ ACCOUNTS = {
 }
 IDS = {"gameball": "7", "believe": UUID}
 NO_JSON = object()
+pytestmark = pytest.mark.timeout(240)  # an example that fails is shrunk first, which takes its time
 
 
 def fuzz(examples):

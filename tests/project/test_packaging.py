@@ -18,6 +18,8 @@ import pytest
 from batchstatus._core import errors
 from uv import find_uv_bin
 
+pytestmark = pytest.mark.timeout(240)  # it builds wheels, environments or clients in processes of their own
+
 ROOT = Path(__file__).parent.parent.parent
 LOCK = ROOT / "requirements-dev.txt"
 

@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET
 
+pytestmark = pytest.mark.timeout(240)  # it builds wheels, environments or clients in processes of their own
+
 ROOT = Path(__file__).parent.parent.parent
 SPECS = ROOT / "specs"
 GENERATED = ROOT / "generated"

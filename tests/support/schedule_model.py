@@ -146,13 +146,19 @@ class Attempt:
 
 
 class Watched:
-    """A pace that keeps the slots it has handed out until they are used: when each was asked for, and when it is."""
+    """A pace that keeps the slots it has handed out until they are used: when each was asked for, and when it is.
+
+    One that was refused a slot, as none came before the deadline, may get one later: a pace that a 429 slowed down
+    recovers with each response.
+    """
 
     def __init__(self, *args):
         super().__init__(*args)
         self.slots = []
+        self.asked_at = None
 
     def reserve(self, now, before):
+        self.asked_at = now if self.asked_at is None else self.asked_at
         wait = super().reserve(now, before)
         if wait is not None:
             self.slots.append((now, now + wait))
@@ -258,9 +264,10 @@ class Wait:
 
     def _attempt(self, ref, due, *, at, ends, said, deadline):
         account = self.refs[ref]
-        slots, closed_until = self._paces[account].slots, self._closed_until[account]
-        asked_at, (booked_at, slot) = slots[0][0], slots[-1]
-        slots.clear()
+        pace, closed_until = self._paces[account], self._closed_until[account]
+        asked_at, (booked_at, slot) = pace.asked_at, pace.slots[-1]
+        pace.slots.clear()
+        pace.asked_at = None
         attempt = Attempt(
             ref=ref,
             account=account,

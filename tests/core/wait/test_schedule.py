@@ -51,6 +51,8 @@ from schedule_model import (
     utc,
 )
 
+pytestmark = pytest.mark.timeout(240)  # an example that fails is shrunk first, which takes its time
+
 
 @ENOUGH
 @given(ANY)

@@ -235,7 +235,8 @@ class Schedule:
             last = self._last_poll_at()
             if now + interval > max(last, now + (asked or 0.0)):
                 wait = max(last - now, asked or 0.0)
-                pause, reason = (wait, "the time is almost up") if now < last else (None, "the time is up")
+                is_over = now >= last or now + wait >= self.deadline
+                pause, reason = (None, "the time is up") if is_over else (wait, "the time is almost up")
         queue.add(progress, self.deadline if pause is None else now + pause)
         return pause, reason
 

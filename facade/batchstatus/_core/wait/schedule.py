@@ -195,7 +195,7 @@ class Schedule:
         failing_for = now - progress.last_success_at
         given_up = progress.consecutive_failures >= MIN_FAILURES and failing_for >= self._poll.give_up_after
         refused = isinstance(error, APIError) and not error.is_retryable
-        too_late = asked is not None and now + asked >= self.deadline and not self._stopped
+        too_late = asked is not None and now + asked >= self.deadline
         if refused:
             reason = "a later poll cannot help"
         elif given_up:
@@ -215,7 +215,8 @@ class Schedule:
                 error.attempts = progress.polls
             self._done(event)
         elif too_late:
-            self._end(progress, WaitTimeout, now, result.utc, retry_after=asked)
+            kind = WaitStopped if self._stopped else WaitTimeout
+            self._end(progress, kind, now, result.utc, retry_after=asked)
 
     def _push(
         self, progress: BatchProgress, queue: Queue, now: float, asked: float | None, hint: float | None = None
@@ -235,8 +236,7 @@ class Schedule:
             last = self._last_poll_at()
             if now + interval > max(last, now + (asked or 0.0)):
                 wait = max(last - now, asked or 0.0)
-                is_over = now >= last or now + wait >= self.deadline
-                pause, reason = (None, "the time is up") if is_over else (wait, "the time is almost up")
+                pause, reason = (wait, "the time is almost up") if now < last else (None, "the time is up")
         queue.add(progress, self.deadline if pause is None else now + pause)
         return pause, reason
 

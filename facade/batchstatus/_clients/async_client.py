@@ -299,8 +299,8 @@ def check_loop() -> None:
 class AsyncFollow:
     """A running wait: `add` and `discard` may be called while another task iterates over it.
 
-        with client.follow(["gameball:1748392"]) as following:
-            for outcome in following:
+        async with client.follow(["gameball:1748392"]) as following:
+            async for outcome in following:
                 ...
 
     Made by `AsyncBatchClient.follow`. Closing it ends the wait, and leaves the client open.

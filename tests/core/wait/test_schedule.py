@@ -300,6 +300,7 @@ def test_a_wait_error_carries_the_state(plan):
 
 @ENOUGH
 @given(ANY)
+@example(Plan(script=((Refusal(status=408, retry_after=3), 1.4),), timeout=4.0, stop_at=0.6))
 def test_an_attempt_event_has_its_times(plan):
     """A reading tells how it went and exactly when the next is due."""
     wait = Wait(plan)

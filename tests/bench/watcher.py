@@ -111,7 +111,7 @@ def killed_again_and_again(folder: Path, *, batches: int, kills: int, seed: int 
 
 
 def until(happened: Callable[[], bool], seconds: float) -> None:
-    """Wait for something, at most so long."""
+    """Wait until something has happened, for at most `seconds`."""
     give_up = time.monotonic() + seconds
     while not happened() and time.monotonic() < give_up:
         time.sleep(0.02)

@@ -156,7 +156,7 @@ def test_rm_ended_removes_ended_batches_only(user, simulator):
         (["track", "list"], "batchstatus track add REF makes it"),
         (["history", "believe:1"], "there is no store"),
         (["history", "-"], "no refs"),
-        (["events", "--since", "yesterday"], "use 90s, 2h or 1d for so long ago, or 2026-01-31T12:00"),
+        (["events", "--since", "yesterday"], "use an age (90s, 2h, 1d) or a time (2026-01-31T12:00)"),
         (["watch", "--all"], "there is no store"),
         (["watch", "--all", "believe:1"], "give refs or --all, not both"),
         (["run", "--deliver", "ftp://127.0.0.1/x"], "https://host/path"),

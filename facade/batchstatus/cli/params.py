@@ -45,7 +45,7 @@ class Timestamp(click.ParamType[datetime]):
         try:
             return datetime.now(UTC) - timedelta(seconds=Duration().convert(text, param, ctx))
         except (click.BadParameter, OverflowError):
-            self.fail(f"{value!r} is not a time; use 90s, 2h or 1d for so long ago, or 2026-01-31T12:00", param, ctx)
+            self.fail(f"{value!r} is not a time; use an age (90s, 2h, 1d) or a time (2026-01-31T12:00)", param, ctx)
 
 
 def humanize(seconds: float) -> str:

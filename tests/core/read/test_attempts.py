@@ -241,7 +241,7 @@ def test_a_retry_after_date_uses_date():
     ids=repr,
 )
 def test_a_wrong_200_is_an_invalid_response(body, says):
-    """A 200 that is no such batch is an invalid response."""
+    """A 200 whose body is not the requested batch is an invalid response."""
     with pytest.raises(InvalidResponse, match="HTTP 200, but") as caught:
         meaning(answer(200, body))
     assert says in str(caught.value)

@@ -53,7 +53,7 @@ clean:  ## Remove the files of the other targets, .venv included
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	@echo "Setting up .venv, once: about 15 seconds, and 95 packages from the package registry"
+	@echo "Setting up .venv, once: about 15 seconds, and 112 packages from the package registry"
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/[^\]$$/p' requirements-dev.txt > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt

@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-SUBJECTS = ("jobs", "pace", "lateness", "scheduler", "waits", "reads", "startup", "watcher")
+SUBJECTS = ("jobs", "pace", "lateness", "scheduler", "waits", "false_ends", "reads", "startup", "watcher")
 
 
 def main(names: list[str]) -> int:

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from ._core.read.check import AccountCheck
     from ._core.read.messages import Response, SendRequest, TransportFailure
     from ._core.transport import AsyncTransport, Transport
-    from ._core.values import Batch, BatchRef, BatchState, Counts, ItemFailure, Outcome, printable
+    from ._core.values import Batch, BatchRef, BatchState, Counts, ItemFailure, Moment, Outcome, printable
     from ._version import __version__
     from .vendors import Believe, Gameball
 
@@ -72,6 +72,7 @@ __all__ = [
     "InvalidResponse",
     "ItemFailure",
     "KeySource",
+    "Moment",
     "Outcome",
     "Pace",
     "PaceState",
@@ -138,7 +139,16 @@ __getattr__, __dir__ = lazy_names(
         "_core.read.check": ("AccountCheck",),
         "_core.read.messages": ("Response", "SendRequest", "TransportFailure"),
         "_core.transport": ("AsyncTransport", "Transport"),
-        "_core.values": ("Batch", "BatchRef", "BatchState", "Counts", "ItemFailure", "Outcome", "printable"),
+        "_core.values": (
+            "Batch",
+            "BatchRef",
+            "BatchState",
+            "Counts",
+            "ItemFailure",
+            "Moment",
+            "Outcome",
+            "printable",
+        ),
         "_version": ("__version__",),
         "vendors": ("Believe", "Gameball"),
     },

@@ -141,7 +141,7 @@ def test_a_refused_key_exits_with_4(user, simulator):
 
 def test_of_several_codes_the_gravest_is_the_end(user, simulator):
     refs = [simulator.add("believe", status="FAILED"), "believe:missing"]
-    assert run(user, "wait", *refs).returncode == 3
+    assert run(user, "wait", *refs, "--timeout", "2s").returncode == 3
     simulator.add("believe", id="down", quirks=[Quirk.HTML_ERRORS])
     assert run(user | {"GAMEBALL_BASE_URL": "http://127.0.0.1:1"}, "status", *refs, "gameball:1").returncode == 5
 
@@ -332,6 +332,7 @@ def test_control_characters_are_escaped(user, simulator):
 
 def test_messages_go_above_the_live_table(user, simulator):
     """Messages stand above the table that moves."""
+    config(user["HOME"], "[poll]\nnot_found_grace = 0\nrefusal_grace = 0")
     refs = ["gameball:nope", "gameball:nope2", simulator.add("gameball", seconds=2)]
     drawn, code = terminal(user, "wait", *refs, columns=80)
     assert code == 3

@@ -276,12 +276,24 @@ def test_run_once_exits_by_the_rest(user, simulator, store):
     assert refused.returncode == 4
 
 
-def test_an_unknown_batch_ends_with_its_error(user, store):
-    """A batch that nobody knows ends with what the vendor said."""
+def test_an_unknown_batch_is_lost_by_and_by(user, store):
+    """Three looks over ten minutes, here by a change of the store's times, and it is lost; a command retries it."""
     store.track(["believe:missing"])
-    assert "HTTP 404" in lines(run(user, "run", "--once"))[0]["error"]
-    assert re.search(r"REFUSED +HTTP 404", run(user, "history", "believe:missing", "-o", "table").stdout)
-    assert lines(run(user, "track", "list"))[0]["ended"] is True
+    for _ in range(2):
+        said = run(user, "run", "--once")
+        assert (said.returncode, said.stdout) == (3, "")
+    (found,) = lines(run(user, "track", "list"))
+    assert (found["ended"], "HTTP 404" in found["error"]) == (False, True)
+    with contextlib.closing(sqlite3.connect(default(user))) as connection, connection:
+        connection.execute("UPDATE refs SET refused_at = refused_at - 600")
+    (change,) = lines(run(user, "run", "--once"))
+    assert (change["kind"], change["batch"], "HTTP 404" in change["error"]) == ("lost", None, True)
+    assert re.search(r"LOST +HTTP 404", run(user, "history", "believe:missing", "-o", "table").stdout)
+    assert re.search(r"LOST .*HTTP 404", run(user, "track", "list", "-o", "table").stdout)
+    assert lines(run(user, "track", "retry"))[0]["retried"] == 1
+    said = run(user, "track", "retry", "believe:other")
+    assert said.returncode == 3
+    assert "is not lost" in said.stderr
 
 
 def test_two_services_share_the_work(user, simulator, store):
@@ -472,11 +484,16 @@ def test_options_come_from_file_and_environment(user, simulator):
         ('output = "xml"', 0o600, "output is one of auto, table"),
         ("wait = 3", 0o600, "a table"),
         ("[track]\nadd = 3", 0o600, "a table"),
-        ("[track.lst]\nopen = true", 0o600, "track has no lst; there are add, list, rm"),
+        ("[track.lst]\nopen = true", 0o600, "track has no lst; there are add, list, retry, rm"),
         ("[track.add]\nlabel = [1]", 0o600, "is not a label; use campaign=spring"),
-        ("[wait]\nuntil = 3", 0o600, "wait has no option until; there are any, fail_fast, for, timeout"),
+        ("[wait]\nuntil = 3", 0o600, "wait has no option until; there are any, fail_fast, for, max_body, timeout"),
         ('[wait]\ntimeout = "soon"', 0o600, "is not a duration; use 90s"),
         ('[wait]\ntimeout = "soon"', 0o600, "that is set in /"),
+        ("[poll]\nfloor = 0", 0o600, "poll: floor must be a positive number of seconds"),
+        ('[poll]\nceiling = "soon"', 0o600, "is not a duration; use 90s"),
+        ('[retry]\nmax_body = "big"', 0o600, "is not a size; use 1048576, 64M or 1G"),
+        ("[poll]\ngive_up = 3", 0o600, "poll is a table of ceiling, floor, in_flight, not_found_grace"),
+        ("retry = 3", 0o600, "retry is a table of attempt_timeout, attempts"),
         ('[run]\ndeliver = "https://example.com/hook"', 0o644, "chmod 600"),
     ],
 )

@@ -88,6 +88,7 @@ def test_failures_are_told_with_their_pauses(reader, clock):
     assert [event.kind.value for event in events] == [
         "attempt",
         "retry",
+        "trouble",
         "attempt",
         "throttle",
         "retry",
@@ -95,10 +96,10 @@ def test_failures_are_told_with_their_pauses(reader, clock):
         "change",
         "done",
     ]
-    assert [type(event.error) for event in events[:5]] == [ServerError] * 2 + [RateLimited] * 3
+    assert [type(event.error) for event in events[:6]] == [ServerError] * 3 + [RateLimited] * 3
     assert (events[1].pause, events[1].reason) == (1.0, "1 failed in a row")
-    assert (events[3].pause, events[4].pause, events[4].reason) == (7.0, 7.0, "the vendor asks for it")
-    assert events[5].error is None
+    assert (events[4].pause, events[5].pause, events[5].reason) == (7.0, 7.0, "the vendor asks for it")
+    assert events[6].error is None
     assert clock.now == 8.0
 
 

@@ -64,9 +64,9 @@ def test_a_discarded_ref_is_not_polled_again():
     assert [str(ref) for _, ref in vendors.reads].count("gameball:1") <= 2
 
 
-def test_an_error_ends_a_ref_which_may_come_back():
+def test_a_refusal_that_stands_ends_a_ref_which_may_come_back():
     vendors = FakeVendors()
-    vendors.script("gameball:1", 404, "completed")
+    vendors.script("gameball:1", *[404] * 8, "completed")
     with vendors.client() as client, client.follow(["gameball:1"]) as following:
         outcomes = iter(following)
         assert next(outcomes).error.code == "4004"

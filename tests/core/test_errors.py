@@ -39,7 +39,7 @@ def example(cls):
     if issubclass(cls, errors.APIError):
         return cls("text", ref=REF, status_code=404, code="4004", message="gone", request_id="r", retry_after=7.0)
     if issubclass(cls, errors.InvalidResponse):
-        return cls("text", ref=REF, status_code=200, request_id="r", cut_short=True)
+        return cls("text", ref=REF, status_code=200, request_id="r", is_too_large=True)
     if issubclass(cls, errors.ReadError):
         return cls("text", ref=REF)
     if issubclass(cls, errors.WaitError):
@@ -61,8 +61,29 @@ def test_every_error_can_be_pickled_and_copied(cls, way):
     """Every error survives copying and pickling with all it carries."""
     error = example(cls)
     error.attempts = 3
+    if isinstance(error, errors.ReadError):
+        error.is_lasting, error.checkpoint = True, {"ref": "believe:1"}
     twin = way(error)
     assert type(twin) is cls
     assert str(twin) == str(error)
     assert twin.detail == error.detail == "text"
     assert vars(twin) == vars(error)
+
+
+def test_a_read_error_that_ended_no_wait_carries_nothing_of_one():
+    error = example(errors.TransportError)
+    assert (error.is_lasting, error.last, error.checkpoint, error.retry_after) == (False, None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("options", "is_retryable", "is_lasting"),
+    [({}, False, True), ({"cut_short": True}, True, False), ({"is_too_large": True}, False, False)],
+    ids=["wrong", "cut short", "too large"],
+)
+def test_an_invalid_response_says_whether_time_mends_it(options, is_retryable, is_lasting):
+    error = errors.InvalidResponse("text", ref=REF, status_code=200, **options)
+    assert (error.is_retryable, error.is_lasting) == (is_retryable, is_lasting)
+    assert {"cut_short": error.cut_short, "is_too_large": error.is_too_large} == {
+        "cut_short": False,
+        "is_too_large": False,
+    } | options

@@ -17,6 +17,7 @@ from batchstatus import (
     ConfigurationError,
     Counts,
     ItemFailure,
+    Moment,
 )
 
 
@@ -142,7 +143,7 @@ def test_raise_for_state_raises_for_bad_ends(state):
 
 
 def test_to_dict_is_json():
-    """A batch as a dict is json and leaves out raw and payload."""
+    """A batch as a dict is json and leaves out raw, payload and what only this machine knows."""
     read = batch(
         ref=BatchRef("believe", "7", "acme"),
         counts=Counts(total=3, processed=2, succeeded=1, failed=1),
@@ -150,6 +151,9 @@ def test_to_dict_is_json():
         failures=(ItemFailure(message="no", code="4004", index=2, id="c-2"),),
         results=({"bundleId": "b"},),
         created_at=datetime(2025, 1, 27, 11, tzinfo=UTC),
+        asked_at=Moment("boot", 7.0),
+        problems=("counts: behind",),
+        is_settled=False,
     )
     assert json.loads(json.dumps(read.to_dict())) == {
         "ref": "believe/acme:7",
@@ -159,6 +163,9 @@ def test_to_dict_is_json():
         "state": "succeeded",
         "vendor_status": "completed",
         "is_terminal": True,
+        "has_ended": False,
+        "is_settled": False,
+        "problems": ["counts: behind"],
         "counts": {"total": 3, "processed": 2, "succeeded": 1, "failed": 1},
         "progress": 2 / 3,
         "failures": [{"message": "no", "code": "4004", "index": 2, "id": "c-2", "phase": None}],
@@ -170,6 +177,36 @@ def test_to_dict_is_json():
         "attempts": 1,
         "elapsed": 0.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("state", "is_settled", "has_ended"),
+    [
+        (BatchState.SUCCEEDED, True, True),
+        (BatchState.SUCCEEDED, False, False),
+        (BatchState.FAILED, True, True),
+        (BatchState.RUNNING, True, False),
+        (BatchState.UNKNOWN, True, False),
+    ],
+)
+def test_a_batch_has_ended_once_it_is_settled(state, is_settled, has_ended):
+    read = batch(state=state, is_settled=is_settled)
+    assert (read.is_terminal, read.has_ended) == (state.is_terminal, has_ended)
+
+
+def test_moments_of_two_boots_have_no_order():
+    assert Moment("a", 1.0).is_before(Moment("a", 2.0))
+    assert not Moment("a", 2.0).is_before(Moment("a", 2.0))
+    assert not Moment("a", 2.0).is_before(Moment("a", 1.0))
+    assert not Moment("a", 1.0).is_before(Moment("b", 2.0))
+
+
+def test_batches_are_equal_whenever_they_were_asked_for():
+    """When the request was sent is not part of what a batch is."""
+    early, late = batch(asked_at=Moment("a", 1.0)), batch(asked_at=Moment("a", 2.0))
+    assert early == late
+    assert hash(early) == hash(late)
+    assert "asked_at" not in repr(early)
 
 
 def test_values_are_frozen_and_hashable():

@@ -24,6 +24,7 @@ from hostile import (
     chunked,
     each_vendor,
     encoded,
+    extended,
     good,
     no,
     ok,
@@ -72,6 +73,15 @@ ECHOES = {  # of the keys
         state=BatchState.UNKNOWN,
         vendor_status=HIDDEN,
     ),
+    "in-the-status-word-in-latin-1": ok(
+        lambda at: answer(at.vendor.body(status=KEY)[:-1] + b', "x": "\xe9"}', "content-type: x; charset=latin-1"),
+        state=BatchState.UNKNOWN,
+        vendor_status=HIDDEN,
+    ),
+    "in-a-charset-that-would-hide-it": bad(
+        lambda at: answer(at.vendor.body(status=KEY).decode().encode("cp037"), "content-type: x; charset=cp037")
+    ),
+    "in-the-name-of-what-is-not-a-number": ok(good(extended(f'"{KEY}": NaN'.encode())), odd=(HIDDEN,)),
     "in-the-id": bad(lambda at: answer(at.vendor.body(**{at.vendor.id: f"your key is {KEY}"}))),
     "in-a-name": ok(lambda at: answer(at.vendor.body(**{KEY: KEY}))),
     "instead-of-a-status": bad(answer(encoded({"message": KEY, "error": KEY}))),
@@ -102,15 +112,27 @@ ECHOES = {  # of the keys
 OWN_ECHOES = {
     BELIEVE: ok(
         answer(
-            BELIEVE.body(executeResult={"failedTxMsg": KEY, "successfulExecutions": [{"bundleId": KEY, KEY: 1}]}),
+            BELIEVE.body(
+                initResult=KEY,
+                executeResult={"failedTxMsg": KEY, "successfulExecutions": [{"bundleId": KEY, KEY: 1}, KEY]},
+                dateCreated=KEY,
+            )
         ),
         failures=(ItemFailure(message=HIDDEN, phase="execution"),),
         results=({"bundleId": HIDDEN, HIDDEN: 1},),
+        odd=("initResult", "successfulExecutions", "dateCreated"),
     ),
     GAMEBALL: ok(
-        answer(GAMEBALL.body(results=[KEY, {SECRET: [SECRET]}], errors=[{"message": KEY + SECRET, "code": SECRET}])),
-        failures=(ItemFailure(message=HIDDEN * 2, code=HIDDEN),),
+        answer(
+            GAMEBALL.body(
+                results=[KEY, {SECRET: [SECRET]}],
+                errors={SECRET: {"message": KEY + SECRET, "code": SECRET}},
+                totalItems=KEY,
+            )
+        ),
+        failures=(ItemFailure(message=HIDDEN * 2, code=HIDDEN, id=HIDDEN),),
         results=(HIDDEN, {HIDDEN: [HIDDEN]}),
+        odd=("totalItems",),
     ),
 }
 

@@ -31,6 +31,7 @@ BUNDLE = {"bundleId": "b", "txHashes": ["h"]}
 OTHERS = ("flywheelId", "tokenId", "mintAddress", "batchIndex", "vaultIndex", "multisig", "vaultAddress")
 TALLY = {"total": 4, "totalSuccessful": 2, "totalFailed": 1, "successfulExecutions": [BUNDLE]}
 COUNTS = Counts(total=4, processed=3, succeeded=2, failed=1)
+ALL = Counts(total=4, processed=4, succeeded=3, failed=1)
 SETUP = ItemFailure(message="no funds", phase="setup")
 HALT = ItemFailure(message="halted", index=2, phase="execution")
 WHOLE = {  # a body with every field of the vendor's spec, and what it says
@@ -43,9 +44,9 @@ WHOLE = {  # a body with every field of the vendor's spec, and what it says
         | {"failures": (SETUP, HALT)},
     ),
     GAMEBALL: (
-        {"batchId": "1", "status": "completed", "progress": 50, "totalItems": 4, "processedItems": 3, "failedItems": 1}
+        {"batchId": "1", "status": "completed", "progress": 50, "totalItems": 4, "processedItems": 4, "failedItems": 1}
         | {"results": [BUNDLE], "errors": ["refused"]},
-        {"counts": COUNTS, "progress": 0.75, "results": (BUNDLE,), "failures": (ItemFailure(message="refused"),)},
+        {"counts": ALL, "progress": 1.0, "results": (BUNDLE,), "failures": (ItemFailure(message="refused"),)},
     ),
 }
 WHOLE[BELIEVE][0]["executeResult"]["failedTxMsg"] = "halted"
@@ -53,19 +54,29 @@ WRONG = [None, True, 7.5, "x", "", [], [1], {}, {"a": 1}]
 MISSING = object()
 
 
+def unless(fits, name):
+    """Return the fact that the problems name a field, unless its value fits."""
+    return {} if fits else {"odd": (name,)}
+
+
 def without(**facts):
     """Return a rule: where a field is wrong, these facts change."""
     return lambda value: facts
 
 
-def within(**facts):
-    """Return a rule: where an object is empty or absent these facts change, and where it is none there is no batch."""
-    return lambda value: facts if not value or isinstance(value, dict) else None
+def odd(name, **facts):
+    """Return a rule: where a field is wrong, these facts change and, unless it is null, a problem names it."""
+    return lambda value: facts | unless(value is None, name)
+
+
+def within(name, **facts):
+    """Return a rule: where an object is wrong these facts change, and where it is none a problem names it."""
+    return lambda value: facts | unless(value is None or isinstance(value, dict), name)
 
 
 def bundled(**facts):
-    """Return a rule: where a list of objects is empty or absent these facts change, and else there is no batch."""
-    return lambda value: facts if value is None or value == [] else None
+    """Return a rule: where a list of objects is wrong these facts change, and where it is none a problem names it."""
+    return lambda value: facts | unless(value is None or value == [], "successfulExecutions")
 
 
 def told(failure, otherwise=""):
@@ -79,9 +90,25 @@ def told(failure, otherwise=""):
     return rule
 
 
-def listed(name, make=lambda item: item):
-    """Return a rule: a list may hold anything, and what is no list holds nothing."""
-    return lambda value: {name: tuple(map(make, value)) if isinstance(value, list) else ()}
+def results(value, name="results"):
+    """Return what a list of results says: it may hold anything, and what is not a list holds nothing."""
+    return {"results": tuple(value) if isinstance(value, list) else ()} | unless(isinstance(value, list | None), name)
+
+
+def failures(value, name="errors"):
+    """Return what a list of failures says: text and objects, too, tell a reason."""
+    if isinstance(value, dict):
+        failed = tuple(ItemFailure(message=json.dumps(item), id=key) for key, item in value.items())
+    else:
+        items = value if isinstance(value, list) else [value] if isinstance(value, str) and value else []
+        failed = tuple(ItemFailure(message=item if isinstance(item, str) else json.dumps(item)) for item in items)
+    return {"failures": failed} | unless(isinstance(value, list | dict | str | None), name)
+
+
+def both(value):
+    """Return what the tutorials' lists say, if each of them is this value."""
+    failed, done = failures(value, "failed"), results(value, "successful")
+    return failed | done | {"odd": (*failed.get("odd", ()), *done.get("odd", ()))}
 
 
 def put(body, path, value):
@@ -94,40 +121,45 @@ def put(body, path, value):
 
 FIELDS = {  # what follows from each wrong value of a field: other facts, or no batch (None)
     BELIEVE: {
-        "id": lambda value: None,
+        "id": lambda value: {"odd": ("id",)} if value in (None, "") else None,
         "status": lambda value: {"state": BatchState.UNKNOWN, "vendor_status": "x"} if value == "x" else None,
         **dict.fromkeys(OTHERS, without()),
-        "dateCreated": without(created_at=None),
-        "dateUpdated": without(updated_at=None),
-        "initResult": within(failures=(HALT,)),
+        "dateCreated": odd("dateCreated", created_at=None),
+        "dateUpdated": odd("dateUpdated", updated_at=None),
+        "initResult": within("initResult", failures=(HALT,)),
         "initResult.successfulExecutions": bundled(),
         "initResult.total": without(),
         "initResult.totalSuccessful": without(),
         "initResult.totalFailed": without(),
         "initResult.batchIndex": without(),
         "initResult.failedTxMsg": told(SETUP),
-        "executeResult": within(counts=Counts(), progress=None, results=(), failures=(SETUP,)),
-        "executeResult.total": without(counts=evolve(COUNTS, total=None), progress=None),
-        "executeResult.totalSuccessful": without(counts=Counts(total=4, failed=1), progress=None),
-        "executeResult.totalFailed": without(counts=Counts(total=4, succeeded=2), progress=None),
+        "executeResult": within("executeResult", counts=Counts(), progress=None, results=(), failures=(SETUP,)),
+        "executeResult.total": odd("total", counts=evolve(COUNTS, total=None), progress=None),
+        "executeResult.totalSuccessful": odd("totalSuccessful", counts=Counts(total=4, failed=1), progress=None),
+        "executeResult.totalFailed": odd("totalFailed", counts=Counts(total=4, succeeded=2), progress=None),
         "executeResult.successfulExecutions": bundled(results=()),
-        "executeResult.failedOnTransactionIndex": without(failures=(SETUP, evolve(HALT, index=None))),
+        "executeResult.failedOnTransactionIndex": odd(
+            "failedOnTransactionIndex", failures=(SETUP, evolve(HALT, index=None))
+        ),
         "executeResult.failedStartTransactionIndex": without(),
         "executeResult.failedTxMsg": told(HALT, "the vendor gives no message"),
     },
     GAMEBALL: {
         "batchId": lambda value: {} if value in (None, "") else None,
         "status": lambda value: {"state": BatchState.UNKNOWN, "vendor_status": "x"} if value == "x" else None,
-        "progress": without(),
-        "totalItems": without(counts=evolve(COUNTS, total=None), progress=0.5),
-        "processedItems": without(counts=Counts(total=4, failed=1), progress=0.5),
-        "failedItems": without(counts=Counts(total=4, processed=3)),
-        "results": listed("results"),
-        "errors": listed("failures", lambda item: ItemFailure(message=json.dumps(item))),
+        "progress": lambda value: unless(value in (None, 7.5), "progress"),
+        "totalItems": odd("totalItems", counts=evolve(ALL, total=None), progress=0.5),
+        "processedItems": odd("processedItems", counts=Counts(total=4, failed=1), progress=0.5),
+        "failedItems": odd("failedItems", counts=Counts(total=4, processed=4)),
+        "results": results,
+        "errors": failures,
     },
 }
 
-NOT_ID_1 = ["2", "01", " 1", "1 ", "\uff11", "1" * 99_999, "1\r\n\ud800", 1.5, -1, 10**30, True, ["1"], {"id": "1"}]
+NOT_ID_1 = [
+    *["2", "01", " 1", "1 ", "\uff11", "1" * 99_999, "1\r\n\ud800", 0, 1.5, -1, 10, 10**30, 1.0000000000000002],
+    *[True, False, ["1"], [], {"id": "1"}, {}],
+]
 UNKNOWN_WORDS = ["PAUSED", "0", "null", "UNKNOWN", "execut\u00e9d", "\u2714", "x" * 99_999, "a\r\nb\x1b[31m", "\ud800"]
 LARGEST = 2**63 - 1
 AS_COUNT = [  # numbers, and the counts they are
@@ -137,8 +169,9 @@ AS_COUNT = [  # numbers, and the counts they are
 ]
 AS_PROGRESS = [  # Gameball's, whose scale is documented nowhere
     *[(0, 0.0), (0.5, None), (1, None), (1.5, 0.015), (50, 0.5), (100, 1.0), (100.5, None), (1000, None), (-1, None)],
-    *[(-0.5, None), ("50%", None), ("50", None), (True, None), ([50], None), (10**400, None), (1e300, None)],
+    (-0.5, None),
 ]
+NOT_PROGRESS = ["50%", "50", "", True, [50], {}, 10**400, 1e300]
 AS_TIME = [
     *[(value, NOON) for value in ("2026-01-27T12:00Z", "2026-01-27T12:00:00.0000009Z", "2026-01-27T06:30:00-05:30")],
     *[(value, None) for value in ("2026-01-27T12:00:00", "2026-01-27", "2026", "2026-01-27T12:00:00+99:99")],
@@ -146,10 +179,16 @@ AS_TIME = [
     *[(value, None) for value in ("2026-02-30T12:00:00Z", "2026-01-27T25:00:00Z", "Tue, 27 Jan 2026 12:00:00 GMT")],
     *[(value, None) for value in ("today", "2026-" * 9999, "\ud800", "", 1769515200, 10**30, {"$date": 0})],
 ]
-COUNT_OF = {BELIEVE: lambda value: {"executeResult": {"total": value}}, GAMEBALL: lambda value: {"totalItems": value}}
+COUNT_OF = {
+    BELIEVE: lambda value, total: ({"executeResult": {"total": value}}, unless(total is not None, "total")),
+    GAMEBALL: lambda value, total: ({"totalItems": value}, unless(total is not None, "totalItems")),
+}
 TIME_OF = {
-    BELIEVE: lambda value, at: ({"dateCreated": value, "dateUpdated": value}, {"created_at": at, "updated_at": at}),
-    GAMEBALL: lambda value, at: ({"createdAt": value}, {"created_at": at}),
+    BELIEVE: lambda value, at: (
+        {"dateCreated": value, "dateUpdated": value},
+        {"created_at": at, "updated_at": at} | ({} if at else {"odd": ("dateCreated", "dateUpdated")}),
+    ),
+    GAMEBALL: lambda value, at: ({"createdAt": value}, {"created_at": at} | unless(at, "createdAt")),
 }
 
 
@@ -169,18 +208,23 @@ def refusing(item, message, **fields):
     return {"errors": [item]}, {"failures": (ItemFailure(message=message, **fields),)}
 
 
-def bundles(*values, facts=True):
-    kept = tuple(value for value in values if value is not None)
-    return {"executeResult": {"successfulExecutions": list(values)}}, {"results": kept} if facts else None
+def bundles(*values):
+    kept = tuple(value for value in values if isinstance(value, dict))
+    is_whole = all(isinstance(value, dict | None) for value in values)
+    facts = {"results": kept} | unless(is_whole, "successfulExecutions")
+    return {"executeResult": {"successfulExecutions": list(values)}}, facts
 
 
 def tutorial(response, **facts):
-    body = {"totalCount": 4, "finishedCount": 2, "errorCount": 1, "response": response}
-    return body, {"counts": COUNTS, "progress": 0.75, **facts}
+    body = {"totalCount": 4, "finishedCount": 3, "errorCount": 1, "response": response}
+    return body, {"counts": ALL, "progress": 1.0, **facts}
 
 
 NONE = Counts(total=0, processed=0, succeeded=0, failed=0)
 FIVE_OF_NONE = Counts(total=0, processed=5, succeeded=5, failed=0)
+BEHIND = {"is_settled": False, "odd": ("counts",)}
+UNSETTLED = {"counts": Counts(total=200, processed=150, succeeded=150, failed=0), "progress": 0.75, **BEHIND}
+QUOTA_OF_0 = ItemFailure(message="quota", index=0)
 MORE_THAN_ALL = {"counts": Counts(total=9, processed=LARGEST, succeeded=LARGEST, failed=0), "progress": 1.0}
 OWN = {  # fields besides id and status, and what they say; None: it is no batch
     BELIEVE: {
@@ -188,9 +232,10 @@ OWN = {  # fields besides id and status, and what they say; None: it is no batch
             tally(4, 9, 1, counts=Counts(total=4, processed=10, succeeded=9, failed=1), progress=1.0),
             tally(0, 0, 0, counts=NONE),
             tally(0, 5, 0, counts=FIVE_OF_NONE),
-            tally(4, -1, 1, counts=Counts(total=4, failed=1)),
-            tally(4, 1, -1, counts=Counts(total=4, succeeded=1)),
+            tally(4, -1, 1, counts=Counts(total=4, failed=1), odd=("totalSuccessful",)),
+            tally(4, 1, -1, counts=Counts(total=4, succeeded=1), odd=("totalFailed",)),
             tally(9, LARGEST, 0, **MORE_THAN_ALL),
+            tally(200, 150, 0, **UNSETTLED),
             ({"progress": 50}, {}),
         ],
         "odd-messages": [
@@ -200,8 +245,7 @@ OWN = {  # fields besides id and status, and what they say; None: it is no batch
         ],
         "unprintable-objects": [setup({"x": "\u2028\x7f\ud800"}, '{"x": "\\u2028\\x7f\\ud800"}')],
         "odd-bundles": [
-            *[bundles(value, facts=False) for value in WRONG if not isinstance(value, dict | None)],
-            *[bundles(BUNDLE, value) for value in WRONG if isinstance(value, dict | None)],
+            *[bundles(BUNDLE, value, BUNDLE) for value in WRONG],
             *[bundles(put(BUNDLE, part, value)) for part in BUNDLE for value in (*WRONG[1:], MISSING)],
         ],
         "1-000-results": [bundles(*[BUNDLE] * 1000)],
@@ -209,14 +253,18 @@ OWN = {  # fields besides id and status, and what they say; None: it is no batch
     GAMEBALL: {
         "contradictions": [
             items(4, 9, 1, counts=Counts(total=4, processed=9, succeeded=8, failed=1), progress=1.0),
-            items(4, 1, 3, counts=Counts(total=4, processed=1, failed=3), progress=0.25),
+            items(4, 1, 3, counts=Counts(total=4, processed=1, failed=3), progress=0.25, **BEHIND),
             items(0, 0, 0, counts=NONE),
             items(0, 5, 0, counts=FIVE_OF_NONE),
-            items(4, -1, 1, counts=Counts(total=4, failed=1)),
-            items(4, 1, -1, counts=Counts(total=4, processed=1), progress=0.25),
+            items(4, -1, 1, counts=Counts(total=4, failed=1), odd=("processedItems",)),
+            items(4, 4, -1, counts=Counts(total=4, processed=4), progress=1.0, odd=("failedItems",)),
             items(9, LARGEST, 0, **MORE_THAN_ALL),
+            items(200, 150, 0, **UNSETTLED),
         ],
-        "odd-progress": [({"progress": value}, {"progress": part}) for value, part in AS_PROGRESS],
+        "odd-progress": [
+            *[({"progress": value}, {"progress": part}) for value, part in AS_PROGRESS],
+            *[({"progress": value}, {"odd": ("progress",)}) for value in NOT_PROGRESS],
+        ],
         "odd-errors": [
             ({"errors": [None]}, {}),
             refusing("", '""'),
@@ -230,6 +278,17 @@ OWN = {  # fields besides id and status, and what they say; None: it is no batch
             refusing({"message": "", "error": "no", "code": 5.0, "index": "3"}, "no", code="5", index=3),
             refusing({"message": "no", "customerId": 7}, "no", id="7"),
         ],
+        "errors-that-are-not-a-list": [
+            ({"errors": value}, {"failures": failed})
+            for value, failed in [
+                ("quota", (ItemFailure(message="quota"),)),
+                ({"message": "quota", "code": 7}, (ItemFailure(message="quota", code="7"),)),
+                ({"error": "quota"}, (ItemFailure(message="quota"),)),
+                ({"0": {"message": "quota"}, "7": "x"}, (QUOTA_OF_0, ItemFailure(message="x", index=7))),
+                ({"c-1": {"message": "quota", "index": 3}}, (ItemFailure(message="quota", index=3, id="c-1"),)),
+                ({"0": {"message": "quota", "id": "c-1"}}, (evolve(QUOTA_OF_0, id="c-1"),)),
+            ]
+        ],
         "unprintable-objects": [refusing({"x": "\u2028\x7f\ud800"}, '{"x": "\\u2028\\x7f\\ud800"}')],
         "1-000-results": [
             (
@@ -239,8 +298,8 @@ OWN = {  # fields besides id and status, and what they say; None: it is no batch
             )
         ],
         "odd-tutorials": [
-            *[tutorial(value) for value in WRONG],
-            *[tutorial({"failed": value, "successful": value}) for value in WRONG if value != [1]],
+            *[tutorial(value, **unless(isinstance(value, dict | None), "response")) for value in WRONG],
+            *[tutorial({"failed": value, "successful": value}, **both(value)) for value in WRONG],
             (tutorial({"successful": [1]})[0] | {"totalItems": 8}, {"counts": Counts(total=8)}),
         ],
     },
@@ -263,7 +322,8 @@ def contents(vendor):
     unknown = {"state": BatchState.UNKNOWN}
     yield "an-unknown-word", [(base | {"status": word}, unknown | {"vendor_status": word}) for word in UNKNOWN_WORDS]
     yield "no-word", [(base | {"status": word}, None) for word in ("", "  ", "\u3000\r\n")]
-    yield "odd-counts", [(base | COUNT_OF[vendor](value), {"counts": Counts(total=total)}) for value, total in AS_COUNT]
+    counts = [(COUNT_OF[vendor](value, total), {"counts": Counts(total=total)}) for value, total in AS_COUNT]
+    yield "odd-counts", [(base | fields, facts | told) for (fields, told), facts in counts]
     times = [TIME_OF[vendor](value, moment) for value, moment in AS_TIME]
     for name, bodies in (OWN[vendor] | {"odd-times": times}).items():
         yield name, [(base | fields, facts) for fields, facts in bodies]

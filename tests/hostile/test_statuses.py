@@ -67,7 +67,6 @@ NOTHING_USEFUL = [  # in the bodies of errors
     b"[" * 100_000,
     b'{"error":' * 900 + b"1" + b"}" * 900,
     b'{"\\u0061":' + b"[" * 600 + b"]" * 600 + b"}",
-    b'{"code": ' + b"1" * 5000 + b"}",
     b'{"code": NaN}',
     b'{"code": null, "error": null, "message": null, "requestId": null}',
     b'{"code": "", "error": "", "message": "", "requestId": ""}',
@@ -122,6 +121,26 @@ COMPLAINTS = {
     ),
     "complains-with-a-long-code": refused(
         APIError, 418, says(418, {"code": "x" * 9999, "error": "x" * 9999}), code="x" * 500
+    ),
+    "complains-with-5-000-digits": refused(
+        BatchNotFound, 404, no(404, b'{"code": %b, "error": %b}' % ((b"1" * 5000,) * 2)), code="1" * 500
+    ),
+    "complains-with-raw-line-ends": refused(
+        BatchNotFound, 404, no(404, b'{"code": "A", "error": "A", "message": "a\r\nb"}'), code="A", message="a\\r\\nb"
+    ),
+    "complains-in-latin-1": refused(
+        BatchNotFound,
+        404,
+        no(404, b'{"code": "A", "error": "A", "message": "\xe9"}', "content-type: application/json; charset=latin-1"),
+        code="A",
+        message="\u00e9",
+    ),
+    "complains-in-a-charset-that-raises": refused(
+        BatchNotFound,
+        404,
+        no(404, b'{"code": "A", "error": "A", "message": "\xe9"}', "content-type: application/json; charset=undefined"),
+        code="A",
+        message="\ufffd",
     ),
     "complains-with-line-ends": refused(
         APIError,
@@ -205,7 +224,7 @@ DOCUMENTED = {
 
 @pytest.mark.parametrize(("vendor", "rows"), each_vendor(STATUS))
 def test_a_status(reader, trap, caplog, vendor, rows):
-    """Every status is the documented class, whatever its body holds."""
+    """Every status is the documented class, whatever its body holds; a refusal without a code is not believed."""
     check(reader, trap, caplog, vendor, rows)
 
 

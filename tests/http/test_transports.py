@@ -14,6 +14,7 @@ from contextlib import ExitStack, suppress
 import pytest
 import trustme
 from batchstatus import (
+    APIError,
     AuthenticationError,
     BatchNotFound,
     Believe,
@@ -30,6 +31,7 @@ from waiting import HANG
 
 KEY = "test-believe-key"
 ONCE = RetryPolicy(attempts=1)
+SILENCE = 30.0
 GOOD = json.dumps({"id": "1", "status": "EXECUTED"}).encode()
 
 
@@ -145,12 +147,13 @@ def test_a_compressed_body_is_read(reader, coding):
         assert read(reader, server).vendor_status == "EXECUTED"
 
 
+TOO_LARGE = r"larger than max_body allows, 1024 bytes: see RetryPolicy\(max_body=...\), --max-body"
 BAD_CONTENT = {
     "unknown-encoding": (response(b"x", content_encoding="br"), "encoding that was not asked for: br"),
     "no-gzip": (response(GOOD, content_encoding="gzip"), "not valid gzip"),
     "gzip-cut-short": (response(gzip.compress(GOOD)[:-9], content_encoding="gzip"), "within its gzip stream"),
-    "too-large": (response(b" " * 1025), "larger than 1024 bytes"),
-    "gzip-bomb": (response(gzip.compress(b" " * 50_000_000), content_encoding="gzip"), "larger than 1024 bytes"),
+    "too-large": (response(b" " * 1025), TOO_LARGE),
+    "gzip-bomb": (response(gzip.compress(b" " * 50_000_000), content_encoding="gzip"), TOO_LARGE),
     "gzip-in-gzip": (response(gzip.compress(gzip.compress(GOOD)), content_encoding="gzip"), "not JSON"),
 }
 
@@ -162,6 +165,7 @@ def test_an_unreadable_body_is_invalid(reader, raw, says):
         with pytest.raises(InvalidResponse, match=says) as caught:
             read(reader, server, retry=RetryPolicy(attempts=1, max_body=1024))
         assert caught.value.status_code == 200
+        assert caught.value.is_too_large is (says is TOO_LARGE)
 
 
 def test_a_body_of_exactly_the_cap_is_read(reader):
@@ -180,9 +184,10 @@ def test_a_body_of_exactly_the_cap_is_read(reader):
     ids=["padded", "large-page", "no-gzip", "unknown-encoding"],
 )
 def test_an_error_body_never_hides_its_status(reader, raw):
-    """The body of an error never hides its status."""
-    with serving(lambda _: [raw, HANG_UP]) as server, pytest.raises(BatchNotFound, match="HTTP 404"):
+    """The body of an error never hides its status; without a code that can be read, a retry may help."""
+    with serving(lambda _: [raw, HANG_UP]) as server, pytest.raises(BatchNotFound, match="HTTP 404") as caught:
         read(reader, server)
+    assert (caught.value.code, caught.value.is_retryable) == (None, True)
 
 
 def test_an_unknown_status_is_read(reader):
@@ -193,8 +198,17 @@ def test_an_unknown_status_is_read(reader):
 
 
 def test_an_unknown_host_is_a_transport_error(reader):
-    with pytest.raises(TransportError, match="cannot connect"):
+    with pytest.raises(TransportError, match="cannot connect") as caught:
         reader(Believe(KEY, rate_limit=None, base_url="https://batchstatus.invalid"), retry=ONCE).get("believe:1")
+    assert caught.value.is_lasting
+
+
+def test_a_refused_connection_may_be_mended_by_time(reader):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+    with pytest.raises(TransportError, match="cannot connect") as caught:
+        reader(Believe(KEY, rate_limit=None, base_url=url), retry=ONCE).get("believe:1")
+    assert not caught.value.is_lasting
 
 
 def test_plain_http_instead_of_tls_is_explained(reader):
@@ -247,25 +261,60 @@ def test_a_missing_bundle_is_refused(reader, tmp_path):
         reader(Believe(KEY, rate_limit=None), verify=str(tmp_path / "missing.pem"))
 
 
-REFUSALS = {
-    "cut-short": lambda status: [response(b'{"error": "ERR_X"}', status)[:-3], HANG_UP],
-    "stalled": lambda status: [response(b'{"error": "ERR_X"}', status)[:-3], 9.0],
-    "endless": lambda status: [
-        response(b"x" * 60, status, transfer_encoding="chunked")[:-60],
-        *[b"4\r\nxxxx\r\n"] * 40_000,
-    ],
+CODE = b'{"error": "ERR_X"}'
+CUT_OFF = {
+    "cut-short": ([HANG_UP], TransportError, "the connection broke"),
+    "stalled": ([SILENCE], RequestTimeout, "HTTP 401 came, and its body not within the time for it"),
 }
 
 
-@pytest.mark.parametrize("script", REFUSALS.values(), ids=REFUSALS)
-def test_a_broken_refusal_is_still_a_refusal(reader, script):
-    """A refusal whose body breaks or stalls is still that refusal."""
-    with serving(lambda _: script("401 Unauthorized")) as server:
-        started = time.monotonic()
-        with pytest.raises(AuthenticationError, match="HTTP 401"):
-            read(reader, server, timeout=30.0, retry=RetryPolicy())
-        assert len(server.heads) == 1
-        assert elapsed(started) < 4
+@pytest.mark.parametrize(("rest", "gives", "says"), CUT_OFF.values(), ids=CUT_OFF)
+def test_a_refusal_that_is_cut_off_is_not_believed(reader, rest, gives, says):
+    """A refusal counts only with its whole body: what broke it may have made it."""
+    raw = response(CODE, "401 Unauthorized")[:-3]
+    with serving(lambda _: [raw, *rest]) as server, pytest.raises(TransportError, match=says) as caught:
+        read(reader, server, timeout=30.0)
+    assert (type(caught.value), caught.value.is_retryable, caught.value.is_lasting) == (gives, True, False)
+
+
+@pytest.mark.parametrize("rest", [rest for rest, *_ in CUT_OFF.values()], ids=CUT_OFF)
+@pytest.mark.parametrize(("status", "gives"), [("429 Slow", RateLimited), ("503 Down", ServerError)])
+def test_an_outage_that_is_cut_off_keeps_its_status(reader, status, gives, rest):
+    """An outage is no answer just now with half a body too, and its Retry-After counts."""
+    raw = response(CODE, status, retry_after="7")[:-3]
+    with serving(lambda _: [raw, *rest]) as server, pytest.raises(gives) as caught:
+        read(reader, server, timeout=30.0)
+    assert (caught.value.retry_after, caught.value.code) == (7.0, None)
+
+
+def test_a_refusal_after_one_that_was_cut_off_is_believed(reader):
+    """The vendor's own refusal is raised after the attempt that it ends."""
+
+    def script(_):
+        whole = response(CODE, "404 Not Found")
+        return [whole[:-3], HANG_UP] if len(server.heads) == 1 else [whole]
+
+    with serving(script) as server, pytest.raises(BatchNotFound, match="ERR_X") as caught:
+        read(reader, server, retry=RetryPolicy(first_delay=0.01))
+    assert (caught.value.attempts, caught.value.is_retryable) == (2, False)
+
+
+def test_an_endless_refusal_is_not_read_to_its_end(reader):
+    """Of an endless page the status is known, but not that it is the vendor's."""
+    head = response(b"", "401 Unauthorized", transfer_encoding="chunked").replace(b"content-length: 0\r\n", b"")
+    steps = [head, *[b"4\r\nxxxx\r\n"] * 40_000]
+    with serving(lambda _: steps) as server, pytest.raises(AuthenticationError, match="HTTP 401") as caught:
+        read(reader, server, timeout=30.0)
+    assert "without the vendor's error body" in str(caught.value)
+    assert caught.value.is_retryable
+
+
+def test_a_407_of_the_way_is_an_outage(reader):
+    """Whoever asks for a proxy's key, it is not the vendor that refuses."""
+    raw = response(CODE, "407 Proxy Authentication Required")
+    with serving(lambda _: [raw]) as server, pytest.raises(APIError, match="HTTP 407") as caught:
+        read(reader, server, retry=RetryPolicy(attempts=2, first_delay=0.01))
+    assert (caught.value.attempts, caught.value.is_retryable) == (2, True)
 
 
 def test_the_first_of_two_retry_afters_counts(reader):
@@ -292,7 +341,7 @@ def test_a_gzip_bomb_is_never_unpacked(reader):
 def test_endless_bytes_after_gzip_are_refused(reader):
     """Endless bytes behind the end of a gzip stream are refused."""
     raw = response(gzip.compress(GOOD) + b"x" * 5000, content_encoding="gzip")
-    with serving(lambda _: [raw, HANG_UP]) as server, pytest.raises(InvalidResponse, match="larger than 1024"):
+    with serving(lambda _: [raw, HANG_UP]) as server, pytest.raises(InvalidResponse, match=TOO_LARGE):
         read(reader, server, retry=RetryPolicy(attempts=1, max_body=1024))
 
 
@@ -367,8 +416,9 @@ def tls(authority):
 
 def test_an_untrusted_certificate_gets_no_key(reader, tls):
     """A certificate that nobody vouches for is refused and gets no key."""
-    with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+    with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED") as caught:
         reader(tls, retry=ONCE).get("believe:1")
+    assert caught.value.is_lasting
 
 
 def test_a_given_bundle_is_trusted(reader, tls, authority):

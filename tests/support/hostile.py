@@ -33,8 +33,10 @@ from batchstatus import (
     Counts,
     Gameball,
     InvalidResponse,
+    RateLimited,
     RequestTimeout,
     RetryPolicy,
+    ServerError,
     TransportError,
 )
 from raw_server import RawServer, elapsed, serving
@@ -97,11 +99,16 @@ class Row:
 
 USUAL = {
     Batch: {"state": BatchState.SUCCEEDED, "counts": Counts(), "progress": None, "failures": (), "results": ()}
-    | {"created_at": None, "updated_at": None, "request_id": None, "attempts": 1},
-    TransportError: {"attempts": 1},
-    InvalidResponse: {"status_code": 200, "cut_short": False, "request_id": None, "attempts": 1},
+    | {"created_at": None, "updated_at": None, "request_id": None, "attempts": 1, "is_settled": True, "odd": ()},
+    TransportError: {"attempts": 1, "is_retryable": True},
+    InvalidResponse: {"status_code": 200, "cut_short": False, "is_too_large": False, "request_id": None, "attempts": 1},
     APIError: {"code": None, "message": None, "retry_after": None, "request_id": None, "attempts": 1},
 }
+DERIVED = {
+    "odd": lambda batch: tuple(problem.partition(":")[0] for problem in batch.problems),
+    "lacks_the_vendors_body": lambda error: "without the vendor's error body" in str(error),
+}
+"""Facts that are no attributes: the fields that problems name; whether an error says it may not be the vendor's."""
 
 
 def ok(sends, **facts):
@@ -118,6 +125,10 @@ def late(sends):
 
 def bad(sends, **facts):
     return Row(sends, InvalidResponse, facts)
+
+
+def too_large(sends):
+    return bad(sends, is_too_large=True)
 
 
 def refused(gives, status, sends=None, **facts):
@@ -246,12 +257,18 @@ def shown(outcome):
 def told_by(outcome, facts):
     """Return the type of what came of a read, these facts of it, and whether it can stand in a line of a log."""
     fit = json.dumps(outcome.to_dict()) if isinstance(outcome, Batch) else str(outcome).isprintable()
-    return type(outcome), {name: getattr(outcome, name, None) for name in facts}, bool(fit)
+    told = {name: DERIVED[name](outcome) if name in DERIVED else getattr(outcome, name, None) for name in facts}
+    return type(outcome), told, bool(fit)
 
 
 def expected(vendor, row):
-    usual = next(facts for kind, facts in USUAL.items() if issubclass(row.gives, kind))
-    return usual | ({"vendor_status": vendor.done} if row.gives is Batch else {}) | row.facts
+    facts = next(facts for kind, facts in USUAL.items() if issubclass(row.gives, kind))
+    facts = facts | ({"vendor_status": vendor.done} if row.gives is Batch else {}) | row.facts
+    if not issubclass(row.gives, APIError):
+        return facts
+    is_outage = issubclass(row.gives, ServerError | RateLimited) or facts["status_code"] == 407
+    is_own = facts["code"] is not None
+    return facts | {"is_retryable": is_outage or not is_own, "lacks_the_vendors_body": not (is_outage or is_own)}
 
 
 def check(reader, trap, caplog, vendor, rows):

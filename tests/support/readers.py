@@ -7,13 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef, Outcome
+from batchstatus.testing import FakeVendors
 
 
 class SyncReader:
-    """Reads with BatchClient."""
+    """Reads with BatchClient; with `vendors`, which play scripts, without HTTP."""
 
-    def __init__(self, *accounts: Any, **options: Any) -> None:
-        self.client = BatchClient(*accounts, **options)
+    def __init__(self, *accounts: Any, vendors: FakeVendors | None = None, **options: Any) -> None:
+        self.client = BatchClient(*accounts, **options) if vendors is None else vendors.client(*accounts, **options)
 
     def get(self, ref: str | BatchRef, **options: Any) -> Batch:
         return self.client.get(ref, **options)
@@ -40,11 +41,14 @@ class SyncReader:
 
 
 class AsyncReader:
-    """Reads with AsyncBatchClient, in an event loop of its own."""
+    """Reads with AsyncBatchClient, in an event loop of its own; with `vendors` likewise."""
 
-    def __init__(self, *accounts: Any, **options: Any) -> None:
+    def __init__(self, *accounts: Any, vendors: FakeVendors | None = None, **options: Any) -> None:
         self.runner = asyncio.Runner()
-        self.client = AsyncBatchClient(*accounts, **options)
+        if vendors is None:
+            self.client = AsyncBatchClient(*accounts, **options)
+        else:
+            self.client = vendors.async_client(*accounts, **options)
 
     def get(self, ref: str | BatchRef, **options: Any) -> Batch:
         return self.runner.run(self.client.get(ref, **options))

@@ -36,6 +36,7 @@ from batchstatus import (
     Gameball,
     InvalidResponse,
     ItemFailure,
+    Moment,
     KeySource,
     Outcome,
     Pace,
@@ -131,6 +132,10 @@ def batch(batch: Batch) -> None:
     assert_type(batch.created_at, datetime | None)
     assert_type(batch.updated_at, datetime | None)
     assert_type(batch.read_at, datetime)
+    assert_type(batch.asked_at, Moment | None)
+    assert_type(batch.problems, tuple[str, ...])
+    assert_type(batch.is_settled, bool)
+    assert_type(batch.has_ended, bool)
     assert_type(batch.raw, object)
     assert_type(batch.payload, Any)
     assert_type(batch.request_id, str | None)
@@ -211,8 +216,12 @@ def errors(client: BatchClient) -> None:
         assert_type(error.status_code, int)
         assert_type(error.request_id, str | None)
         assert_type(error.cut_short, bool)
+        assert_type(error.is_too_large, bool)
     except ReadError as error:
         assert_type(error.ref, BatchRef)
+        assert_type(error.is_lasting, bool)
+        assert_type(error.last, Batch | None)
+        assert_type(error.checkpoint, dict[str, Any] | None)
         assert_type(error.attempts, int)
     except BatchFailed as error:
         assert_type(error.batch, Batch)

@@ -227,7 +227,7 @@ def test_a_cassette_with_a_key_is_not_written(tmp_path):
 
     The cassette is saved by hand: where saving raises on the way out of its context, VCR stays patched in.
     """
-    with serving(lambda _: [response(b"{}", "401 Unauthorized", x_request_id=BELIEVE_KEY)]) as server:
+    with serving(lambda _: [response(b'{"error": "ERR_X"}', "401 Unauthorized", x_request_id=BELIEVE_KEY)]) as server:
         tape = recorder(secrets=SECRETS).use_cassette(tmp_path / "echo.yaml", record_on_exception=False)
         account = Believe(BELIEVE_KEY, base_url=server.url)
 

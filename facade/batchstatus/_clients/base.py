@@ -21,8 +21,8 @@ from batchstatus._core.read.attempts import read_with_retries
 from batchstatus._core.read.check import AccountCheck, check_account
 from batchstatus._core.read.many import ManyReads, Read, StartRead
 from batchstatus._core.read.messages import Response, SendRequest, Sleep, StepResult, TransportFailure
-from batchstatus._core.values import TERMINAL, BatchRef, BatchState, Outcome
-from batchstatus._core.wait.checkpoint import load
+from batchstatus._core.values import TERMINAL, BatchRef, BatchState, Moment, Outcome
+from batchstatus._core.wait.checkpoint import Checkpoint, load
 from batchstatus._core.wait.queue import Queue
 from batchstatus._core.wait.schedule import OpenSchedule, Schedule, StartPoll
 from batchstatus.vendors import VENDORS
@@ -33,6 +33,15 @@ from .shared_pace import pace_for
 
 WAIT_TIMEOUT = 900.0
 """Seconds: the timeout of `wait`, unless the caller or a checkpoint says otherwise."""
+
+WARNINGS = {
+    EventKind.UNKNOWN_WORD,
+    EventKind.NEEDS_ACTION,
+    EventKind.TROUBLE,
+    EventKind.CLOSED,
+    EventKind.REOPENED,
+}
+"""The events that are logged as warnings."""
 
 log = logging.getLogger("batchstatus")
 log.addHandler(logging.NullHandler())
@@ -162,7 +171,7 @@ class BaseClient:
         *,
         timeout: float,
         until: Iterable[BatchState] = TERMINAL,
-        attempts_before: int = 0,
+        resume: Checkpoint | None = None,
     ) -> Schedule:
         """Return a wait that has not begun; raise ConfigurationError if it cannot."""
         self._check_open()
@@ -179,8 +188,9 @@ class BaseClient:
             in_flight=self.IN_FLIGHT,
             until=TERMINAL | frozenset(until),
             started=self._clock.monotonic(),
-            timeout=seconds("timeout", timeout),
-            attempts_before=attempts_before,
+            timeout=timeout if resume is not None and timeout <= 0 else seconds("timeout", timeout),
+            resume=resume,
+            utc=self._clock.utc(),
         )
 
     def _open_schedule(self) -> OpenSchedule:
@@ -213,13 +223,11 @@ class BaseClient:
         if checkpoint.ref != BatchRef.parse(ref):
             raise ConfigurationError(f"this checkpoint is about {checkpoint.ref}, not {ref}")
         if timeout is None:
+            # Once the deadline has passed this is 0 or less, and there is one last poll.
             timeout = (checkpoint.deadline - self._clock.utc()) / timedelta(seconds=1)
-            if timeout <= 0:
-                raise ConfigurationError(
-                    f"the deadline of this checkpoint, {checkpoint.deadline}, has passed: give a timeout"
-                )
-        states = states or checkpoint.until
-        return self._schedule([ref], timeout=timeout, until=states, attempts_before=checkpoint.attempts)
+        else:
+            timeout = seconds("timeout", timeout)
+        return self._schedule([ref], timeout=timeout, until=states or checkpoint.until, resume=checkpoint)
 
     def _checks(self, timeout: float) -> list[Generator[SendRequest | Sleep, StepResult, AccountCheck]]:
         """Return a check for each account that has not begun."""
@@ -244,8 +252,8 @@ class BaseClient:
         if self._closed:
             raise ConfigurationError("this client is closed: make a new one, or stay inside its `with` block")
 
-    def _result(self, outcome: Response | TransportFailure | None) -> StepResult:
-        return StepResult(outcome, self._clock.monotonic(), self._clock.utc())
+    def _result(self, outcome: Response | TransportFailure | None, asked_at: Moment | None = None) -> StepResult:
+        return StepResult(outcome, self._clock.monotonic(), self._clock.utc(), asked_at)
 
     def _notify(self, event: Event) -> None:
         """Log an event, and pass it to the observer, whose own errors lose no batch."""
@@ -280,7 +288,7 @@ def _level(event: Event) -> int:
         return logging.DEBUG
     if kind is EventKind.CHANGE:
         return logging.INFO if event.batch is not None and event.batch.state is not event.previous_state else 0
-    return logging.WARNING if kind in {EventKind.UNKNOWN_WORD, EventKind.NEEDS_ACTION} else 0
+    return logging.WARNING if kind in WARNINGS else 0
 
 
 def _constructors() -> str:

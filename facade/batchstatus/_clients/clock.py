@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
+
+from batchstatus._core.values import Moment
+
+BOOTTIME: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
+@functools.cache
+def _boot() -> str:
+    """Return an id of this start of the machine; "" if the system has none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 class RealClock:
@@ -16,6 +31,10 @@ class RealClock:
     def monotonic(self) -> float:
         """Return seconds that never jump."""
         return time.monotonic()
+
+    def moment(self) -> Moment:
+        """Return the time since the machine was started, sleep included where the system counts it."""
+        return Moment(_boot(), time.clock_gettime(BOOTTIME) if BOOTTIME is not None else time.monotonic())
 
     def utc(self) -> datetime:
         """Return the wall clock's time, aware, UTC."""

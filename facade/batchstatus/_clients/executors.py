@@ -54,8 +54,9 @@ class ThreadExecutor:
 
     def _perform(self, step: Start) -> None:
         try:
+            asked_at = self._clock.moment()
             outcome = self._transport.send(step.send, step.send.deadline - self._clock.monotonic())
-            self._results.append((step, StepResult(outcome, self._clock.monotonic(), self._clock.utc())))
+            self._results.append((step, StepResult(outcome, self._clock.monotonic(), self._clock.utc(), asked_at)))
         except Exception as error:  # noqa: BLE001 (raised again in the thread that waits)
             self._results.append(error)
         if self._threads is not None:
@@ -118,8 +119,9 @@ class TaskExecutor:
 
     async def _perform(self, step: Start) -> None:
         try:
+            asked_at = self._clock.moment()
             outcome = await self._transport.send(step.send, step.send.deadline - self._clock.monotonic())
-            self._results.append((step, StepResult(outcome, self._clock.monotonic(), self._clock.utc())))
+            self._results.append((step, StepResult(outcome, self._clock.monotonic(), self._clock.utc(), asked_at)))
         except Exception as error:  # noqa: BLE001 (raised again in the task that waits)
             self._results.append(error)
         finally:

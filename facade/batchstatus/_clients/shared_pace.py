@@ -32,10 +32,10 @@ class SharedPace:
         with self._lock:
             return self._state.begin(slot, now)
 
-    def refused(self, now: float, pause: float) -> None:
+    def refused(self, now: float, pause: float) -> float:
         """Record a 429."""
         with self._lock:
-            self._state.refused(now, pause)
+            return self._state.refused(now, pause)
 
     def accepted(self) -> None:
         """Record any other response."""

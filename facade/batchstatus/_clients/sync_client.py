@@ -14,7 +14,7 @@ from batchstatus._core.clock import Clock
 from batchstatus._core.events import Event, EventKind
 from batchstatus._core.policies import PollPolicy, RetryPolicy
 from batchstatus._core.read.check import AccountCheck
-from batchstatus._core.read.messages import Response, SendRequest, Sleep, StepResult, TransportFailure
+from batchstatus._core.read.messages import SendRequest, Sleep, StepResult
 from batchstatus._core.transport import Transport
 from batchstatus._core.values import Batch, BatchRef, BatchState, Outcome
 from batchstatus._core.wait.schedule import OpenSchedule
@@ -95,17 +95,18 @@ class BatchClient(BaseClient):
 
         Args:
             ref: `vendor:id`, `vendor/account:id`, or a BatchRef.
-            timeout: Seconds for all of it; default: until the checkpoint's deadline with `resume`, else 900.
+            timeout: Seconds for all of it; default: 900, or with `resume` until the checkpoint's deadline. If that has
+                passed, there is one poll.
             until: States that end the wait besides the terminal ones, such as {BatchState.REQUIRES_ACTION}.
             on_update: Called with the batch at the first reading and at each change; an exception ends the wait.
             stop: Ends the wait when it is set, within 0.1 s in a pause and with its deadline in a read.
-            resume: The `checkpoint` of a WaitError, or its JSON text, from this process or another.
+            resume: The `checkpoint` of an error that ended a wait, or its JSON text, from this process or another.
 
         Raises:
             ConfigurationError: The ref or an option cannot work; nothing was sent.
-            APIError: The vendor answered with an error status, and a later poll cannot help.
-            ReadError: No poll succeeded for `PollPolicy.give_up_after` seconds, and at least 5 failed.
-            WaitTimeout: The time is up, or the vendor's Retry-After leads beyond it; with a checkpoint.
+            APIError: The vendor refuses the batch or the keys, for as long as `PollPolicy` says.
+            ReadError: The account was never read, and time is not likely to mend why; or bodies are above `max_body`.
+            WaitTimeout: The time is up; with a checkpoint, and why the last poll failed as its `__cause__`.
             WaitStopped: `stop` was set; with a checkpoint.
         """
         schedule = self._wait(ref, timeout, until, resume)
@@ -261,16 +262,17 @@ class BatchClient(BaseClient):
         try:
             step = next(steps)
             while True:
-                step = steps.send(self._result(self._perform(step)))
+                step = steps.send(self._perform(step))
         except StopIteration as end:
             value: T = end.value
             return value
 
-    def _perform(self, step: SendRequest | Sleep) -> Response | TransportFailure | None:
+    def _perform(self, step: SendRequest | Sleep) -> StepResult:
         if isinstance(step, SendRequest):
-            return self._transport.send(step, step.deadline - self._clock.monotonic())
+            asked_at = self._clock.moment()
+            return self._result(self._transport.send(step, step.deadline - self._clock.monotonic()), asked_at)
         self._clock.sleep(step.seconds)
-        return None
+        return self._result(None)
 
     def __enter__(self) -> Self:
         return self

@@ -47,7 +47,11 @@ class StatusFields:
     created_at: datetime | None = None
     updated_at: datetime | None = None
     raw: object
-    """The generated model."""
+    """The generated model; None if it can be made of no part of the body."""
+    problems: tuple[str, ...] = ()
+    """What of the body could not be used: a short text each, which names the field."""
+    may_stop_early: bool = False
+    """Whether the batch may have ended before all its items were processed, as its body says."""
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,8 @@ if TYPE_CHECKING:
     import threading
     from datetime import datetime
 
+    from .values import Moment
+
 
 class Clock(Protocol):
     """The clocks and sleeps of one client; a client with another clock has a pace of its own, too."""
@@ -17,6 +19,9 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds that never jump."""
+
+    def moment(self) -> Moment:
+        """Return the time on a clock that all processes of the machine share."""
 
     def utc(self) -> datetime:
         """Return the wall clock's time, aware, UTC."""

@@ -70,10 +70,17 @@ class ReadError(BatchStatusError):
         ref: The batch that was asked for.
         attempts: HTTP exchanges that this read took, the failed ones included.
         retry_after: Seconds after which the vendor wants to be asked again, or None.
+        is_lasting: Whether time alone hardly mends it: an unknown host, a refused certificate, a page or a redirect
+            instead of the batch.
+        last: If it ended a wait: the batch as last read, or None.
+        checkpoint: If it ended a wait with a timeout: plain JSON that `wait(resume=...)` takes; else None.
     """
 
     ref: BatchRef
     retry_after: float | None = None
+    is_lasting: bool = False
+    last: Batch | None = None
+    checkpoint: dict[str, Any] | None = None
 
     def __init__(self, detail: str, *, ref: BatchRef) -> None:
         super().__init__(detail)
@@ -92,12 +99,13 @@ class RequestTimeout(TransportError, TimeoutError):
 
 
 class APIError(ReadError):
-    """The vendor answered with an error status.
+    """The vendor answered with an error status, or something between here and there did: see `code`.
 
     Attributes:
         status_code: The HTTP status, 400 to 599.
         code: The vendor's error code as text ("ERR_BATCH_NOT_FOUND", "4004"), or None. Always text or None,
-            although one vendor's spec calls it an integer and the other sends numbers.
+            although one vendor's spec calls it an integer and the other sends numbers. Without one, a refusal may come
+            from anything in between, and counts as an outage.
         message: The vendor's message, at most 500 characters, or None.
         request_id: The vendor's id of the exchange, or None.
     """
@@ -159,6 +167,7 @@ class InvalidResponse(ReadError):
         status_code: The HTTP status.
         request_id: The vendor's id of the exchange, or None.
         cut_short: Whether the body ends too early; only such a read is tried again.
+        is_too_large: Whether the body is larger than `RetryPolicy.max_body`.
     """
 
     def __init__(
@@ -169,6 +178,7 @@ class InvalidResponse(ReadError):
         status_code: int,
         request_id: str | None = None,
         cut_short: bool = False,
+        is_too_large: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(detail, ref=ref)
@@ -176,6 +186,8 @@ class InvalidResponse(ReadError):
         self.request_id = request_id
         self.retry_after = retry_after
         self.cut_short = self.is_retryable = cut_short
+        self.is_too_large = is_too_large
+        self.is_lasting = not cut_short and not is_too_large
 
 
 class BatchFailed(BatchStatusError):
@@ -195,7 +207,8 @@ class WaitError(BatchStatusError):
 
     Attributes:
         ref: The batch that was waited for.
-        last: The batch as last read, or None; after a wait for many without `raw` and `payload`.
+        last: The batch as last read, or None; after a wait for many, and one that was resumed, without `raw` and
+            `payload`.
         attempts: HTTP exchanges so far, the failed ones included.
         elapsed: Seconds waited.
         checkpoint: Plain JSON that `wait(resume=...)` takes, in this process or another.
@@ -222,13 +235,7 @@ class WaitError(BatchStatusError):
 
 
 class WaitTimeout(WaitError, TimeoutError):
-    """The wait's time is up, or a Retry-After leads beyond it.
-
-    Attributes:
-        retry_after: Seconds after which the vendor wants to be asked again, if that ended the wait; else None.
-    """
-
-    retry_after: float | None = None
+    """The wait's time is up; `__cause__` is why the last poll failed, if it did."""
 
 
 class WaitStopped(WaitError):

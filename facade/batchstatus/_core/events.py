@@ -19,6 +19,13 @@ class EventKind(StrEnum):
     """The vendor answered 429: its account's pace is closed for `pause` seconds, for every client, and slower then."""
     RETRY = "retry"
     """The exchange failed, and another follows in `pause` seconds."""
+    TROUBLE = "trouble"
+    """A poll of a wait failed: the first one of its account, and then one a minute."""
+    CLOSED = "closed"
+    """5 polls of at least 3 batches of one account failed in a row: all its batches wait for one probe, the first of
+    them in `pause` seconds."""
+    REOPENED = "reopened"
+    """An account that was closed answers again."""
     UNKNOWN_WORD = "unknown_word"
     """The vendor's status word is in no table; once for each word and client."""
     CHANGE = "change"
@@ -80,6 +87,9 @@ REMARKS = {
     EventKind.ATTEMPT: "; attempt {0.attempts} took {0.duration:.3f} s{next}",
     EventKind.THROTTLE: "; its account is not asked for {0.pause:.1f} s, then more slowly",
     EventKind.RETRY: "; again in {0.pause:.1f} s: {0.reason}",
+    EventKind.TROUBLE: "; the wait goes on",
+    EventKind.CLOSED: "; so do others of {0.ref.account_ref}: one probe finds out when it is well, in {0.pause:.0f} s",
+    EventKind.REOPENED: "; {0.ref.account_ref} answers again",
     EventKind.UNKNOWN_WORD: ": unknown status, treated as not terminal; map it with the account's `states=`",
     EventKind.CHANGE: "",
     EventKind.NEEDS_ACTION: ": it needs approval or execution at the vendor, and stays so until then",

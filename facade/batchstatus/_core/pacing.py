@@ -18,6 +18,8 @@ MAX_SLOWNESS = 16.0
 """How many times its usual spacing a pace takes, at most, while a vendor keeps answering 429."""
 LATE = 0.1
 """Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
+UNCONFIRMED = 60.0
+"""Seconds: a longer Retry-After closes an account for so long only, unless it is said twice in a row."""
 RECOVERY = 0.95
 """The factor of the slowness after each response but a 429: half of it is left after 14."""
 
@@ -44,6 +46,8 @@ class PaceState:
     """Until when a 429 has closed the account."""
     closed_for: float = 0.0
     """Seconds that this 429 has asked for."""
+    long_ones: int = 0
+    """How many 429s in a row have asked for more than a minute: one alone is not believed."""
 
     @classmethod
     def of_limit(cls, limit: RateLimit) -> PaceState:
@@ -71,16 +75,25 @@ class PaceState:
             self.last = max(self.last, now)
         return True
 
-    def refused(self, now: float, pause: float) -> None:
-        """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together."""
+    def refused(self, now: float, pause: float) -> float:
+        """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together.
+
+        Returns:
+            For how many seconds it is closed: 60 at most, unless a 429 before this one has asked for more, too.
+        """
         if now >= self.closed_until:
             self.slowness = min(self.slowness * 2.0, MAX_SLOWNESS)
+            self.long_ones = self.long_ones + 1 if pause > UNCONFIRMED else 0
+        if self.long_ones < 2:
+            pause = min(pause, UNCONFIRMED)
         if now + pause > self.closed_until:
             self.closed_until, self.closed_for = now + pause, pause
+        return self.closed_until - now
 
     def accepted(self) -> None:
         """Any response but a 429: recover towards the normal rate."""
         self.slowness = max(self.slowness * RECOVERY, 1.0)
+        self.long_ones = 0
 
     def repair(self, now: float) -> bool:
         """Undo the effects of a wall clock that was set back, so that nothing is further ahead than it can be.
@@ -108,8 +121,9 @@ class NoPace:
         """Every slot is valid."""
         return True
 
-    def refused(self, now: float, pause: float) -> None:
+    def refused(self, now: float, pause: float) -> float:  # noqa: ARG002 (the protocol's signature)
         """Change nothing."""
+        return pause
 
     def accepted(self) -> None:
         """Change nothing."""

@@ -25,6 +25,11 @@ def _seconds(_: Any, attribute: Any, value: Any) -> None:
     seconds(attribute.name, value)
 
 
+def _grace(_: Any, attribute: Any, value: Any) -> None:
+    if value != 0 or isinstance(value, bool):
+        seconds(f"{attribute.name}, if not 0,", value)
+
+
 def _positive_int(_: Any, attribute: Any, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise ConfigurationError(f"{attribute.name} must be a whole number of at least 1, not {value!r}")
@@ -57,8 +62,8 @@ class Pace(Protocol):
     def begin(self, slot: float, now: float) -> bool:
         """Use a booked slot; return False if it is void, and another has to be booked."""
 
-    def refused(self, now: float, pause: float) -> None:
-        """Record a 429, after which nothing is sent for so many seconds."""
+    def refused(self, now: float, pause: float) -> float:
+        """Record a 429, after which nothing is to be sent for so many seconds; return for how many nothing is."""
 
     def accepted(self) -> None:
         """Record any other response."""
@@ -70,8 +75,7 @@ class RetryPolicy:
 
     Retried are failed transports, HTTP 408, 425, 429 and 5xx, and bodies that end too early; nothing else.
     The pause before attempt n + 1 is drawn evenly from 0 to min(max_delay, first_delay * 2**(n - 1)), unless the
-    vendor sent a Retry-After of up to `max_retry_after`: then it is that. A longer one is not obeyed, only reported
-    (`APIError.retry_after`).
+    vendor sent a Retry-After: then it is that, or `max_retry_after` if it is longer.
     """
 
     attempts: int = field(default=4, validator=_positive_int)
@@ -95,18 +99,27 @@ class RetryPolicy:
 
 @frozen(kw_only=True)
 class PollPolicy:
-    """When a wait reads next, and when it gives up.
+    """When a wait reads next, and what it takes to end it before the batch has ended.
 
     The next read follows the vendor's Retry-After; else the end that processed and total predict; else a gap that
-    grows with the time since the last change, from `floor` over a plateau of 12 s to `ceiling`.
+    grows with the time since the last change, from `floor` over a plateau of 12 s to `ceiling`. An outage ends no
+    wait, however long it is: the caller's timeout does.
     """
 
     floor: float = field(default=1.0, validator=_seconds)
     """Seconds: the shortest gap between two reads of a batch."""
     ceiling: float = field(default=30.0, validator=_seconds)
     """Seconds: the longest gap, but for a Retry-After."""
-    give_up_after: float = field(default=300.0, validator=_seconds)
-    """Seconds without a good reading after which a batch is given up, once at least 5 reads have failed."""
+    settle: float = field(default=10.0, validator=_grace)
+    """Seconds for which a wait goes on if the counts contradict that a batch has succeeded; 0: not at all."""
+    not_found_grace: float = field(default=15.0, validator=_grace)
+    """Seconds for which a new batch may be unknown to the vendor, until the account has been read."""
+    startup_grace: float = field(default=30.0, validator=_grace)
+    """Seconds after which an unknown host, a refused certificate, a page or a refusal without the vendor's error body
+    ends a wait whose account has never been read in it."""
+    refusal_grace: float = field(default=60.0, validator=_grace)
+    """Seconds over which the vendor must have refused at least 3 times in a row, to end a wait whose account has been
+    read in it."""
     in_flight: int | None = field(default=None, validator=optional(_positive_int))
     """Polls in flight at once, at most; default: 32 in threads, 256 in tasks."""
 

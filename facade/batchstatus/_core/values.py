@@ -40,6 +40,8 @@ class BatchState(StrEnum):
 
 
 TERMINAL = frozenset({BatchState.SUCCEEDED, BatchState.FAILED, BatchState.CANCELLED})
+NOT_SHOWN = {"raw", "payload", "retry_after", "asked_at"}
+"""The fields of a Batch that `to_dict` leaves out."""
 
 
 def _vendor(value: object) -> str:
@@ -139,6 +141,19 @@ class ItemFailure:
     """"setup" or "execution" if a vendor has both, else None."""
 
 
+@frozen
+class Moment:
+    """A time on a clock that all processes of a machine share, and that goes on while it sleeps."""
+
+    boot: str
+    """Which start of which machine it counts from; "" if the system does not say."""
+    seconds: float
+
+    def is_before(self, other: Moment) -> bool:
+        """Return whether this is the earlier one; never if they count from different starts."""
+        return self.boot == other.boot and self.seconds < other.seconds
+
+
 @frozen(kw_only=True)
 class Batch:
     """A batch as one read found it."""
@@ -158,8 +173,16 @@ class Batch:
     updated_at: datetime | None = None
     read_at: datetime
     """When the response arrived (aware UTC, local clock)."""
+    asked_at: Moment | None = field(default=None, repr=False, eq=False)
+    """When its request was sent: of two readings the one that was asked for last is the newer."""
+    problems: tuple[str, ...] = ()
+    """What of the response was odd, and left out: at most 20 short texts, each with the field's name."""
+    is_settled: bool = True
+    """False if the counts contradict that the batch has succeeded: they may lag behind. `get` does not wait for them;
+    a wait that has waited in vain makes it True, and a problem stays."""
     raw: object = field(repr=False, hash=False)
-    """The generated model (`batchstatus_raw.*.models.BatchStatusResponse`), nulls left out."""
+    """The generated model (`batchstatus_raw.*.models.BatchStatusResponse`), without nulls and what it refuses; None
+    if it takes nothing of the body."""
     payload: Any = field(repr=False, hash=False)
     """The JSON as it came."""
     request_id: str | None = None
@@ -172,8 +195,13 @@ class Batch:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether the batch has ended."""
+        """Whether the state is one of an ended batch."""
         return self.state.is_terminal
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the batch has ended, and its counts are final: terminal and settled."""
+        return self.is_terminal and self.is_settled
 
     @property
     def has_failures(self) -> bool:
@@ -194,9 +222,7 @@ class Batch:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the batch as JSON-ready values; `raw` and `payload` are left out."""
-        fields = attrs.asdict(
-            self, filter=lambda field, _: field.name not in {"raw", "payload", "retry_after"}, recurse=False
-        )
+        fields = attrs.asdict(self, filter=lambda field, _: field.name not in NOT_SHOWN, recurse=False)
         fields |= {
             "ref": str(self.ref),
             "vendor": self.ref.vendor,
@@ -204,9 +230,11 @@ class Batch:
             "id": self.ref.id,
             "state": self.state.value,
             "is_terminal": self.is_terminal,
+            "has_ended": self.has_ended,
             "counts": attrs.asdict(self.counts),
             "failures": [attrs.asdict(failure) for failure in self.failures],
             "results": list(self.results),
+            "problems": list(self.problems),
         }
         return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
 

@@ -14,10 +14,11 @@ ERROR_PAGE = 64 * 1024
 class BadContent(Exception):
     """The body cannot be taken: too large, compressed in an unknown or broken way."""
 
-    def __init__(self, status: int, reason: str, *, cut_short: bool = False) -> None:
+    def __init__(self, status: int, reason: str, *, cut_short: bool = False, is_too_large: bool = False) -> None:
         super().__init__(reason)
         self.status = status
         self.cut_short = cut_short
+        self.is_too_large = is_too_large
 
 
 class Content:
@@ -28,7 +29,7 @@ class Content:
     """
 
     def __init__(self, status: int, headers: Iterable[tuple[str, str]], max_body: int) -> None:
-        self._status = status
+        self.status = status
         self.is_refusal = status != 200
         self._headers: dict[str, str] = {}
         for name, value in headers:
@@ -50,14 +51,18 @@ class Content:
             try:
                 chunk = self._gzip.decompress(chunk, self._limit + 1 - len(self._body))
             except zlib.error:
-                return self._drop("the body is not valid gzip")
+                self._refuse("the body is not valid gzip")
+                return self._drop()
         self._body += chunk
         if max(self._wire, len(self._body)) <= self._limit:
             return False
-        return self._drop(f"the body is larger than {self._limit} bytes")
+        self._refuse(
+            f"the body is larger than max_body allows, {self._limit} bytes: see RetryPolicy(max_body=...), --max-body",
+            is_too_large=True,
+        )
+        return self._drop()
 
-    def _drop(self, reason: str) -> bool:
-        self._refuse(reason)
+    def _drop(self) -> bool:
         self._body.clear()  # the rest would not be JSON anyway
         return True
 
@@ -65,8 +70,8 @@ class Content:
         """Return the whole response."""
         if self._gzip is not None and not self._gzip.eof and self._wire:
             self._refuse("the body ends within its gzip stream", cut_short=True)
-        return Response(status=self._status, headers=self._headers, body=bytes(self._body))
+        return Response(status=self.status, headers=self._headers, body=bytes(self._body))
 
-    def _refuse(self, reason: str, *, cut_short: bool = False) -> None:
+    def _refuse(self, reason: str, *, cut_short: bool = False, is_too_large: bool = False) -> None:
         if not self.is_refusal:
-            raise BadContent(self._status, reason, cut_short=cut_short)
+            raise BadContent(self.status, reason, cut_short=cut_short, is_too_large=is_too_large)

@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
+
 import httpx
 
 from batchstatus._core.errors import InvalidResponse, RequestTimeout, TransportError
 from batchstatus._core.read.messages import Response, TransportFailure
+from batchstatus._core.read.response import is_outage
 
 from .body import BadContent, Content
 
 
 def error_outcome(content: Content | None, error: Exception, timeout: float) -> Response | TransportFailure:
-    """Return the error response if its status has arrived, else the failure."""
-    if content is not None and content.is_refusal:
-        return content.response()  # an error status counts even if its body is cut short
+    """Return the failure; or the response, cut off as it is, if its status says that there is no answer just now.
+
+    Such a status may come with a Retry-After. A refusal is believed by its body only.
+    """
+    if content is not None and is_outage(content.status):
+        return content.response()
     if isinstance(error, BadContent):
         return TransportFailure(
-            error=InvalidResponse, reason=str(error), status=error.status, cut_short=error.cut_short
+            error=InvalidResponse,
+            reason=str(error),
+            status=error.status,
+            cut_short=error.cut_short,
+            is_too_large=error.is_too_large,
         )
     cause = _system_error(error)
     detail = f"{cause or error or type(error).__name__}"
     if isinstance(error, (httpx.TimeoutException, TimeoutError)):
-        return too_late(timeout)
+        return too_late(timeout) if content is None or not content.is_refusal else body_too_late(content.status)
     if isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
         reason = f"the request cannot be sent as HTTP ({type(error).__name__})"
     elif isinstance(error, httpx.ConnectError):
@@ -30,7 +41,12 @@ def error_outcome(content: Content | None, error: Exception, timeout: float) -> 
         reason = f"the proxy refused; check its address and rights ({detail})"
     else:
         reason = f"the connection broke before the response was complete ({detail})"
-    return TransportFailure(error=TransportError, reason=reason, cause=cause)
+    is_lasting = isinstance(cause, (socket.gaierror, ssl.SSLCertVerificationError))
+    return TransportFailure(error=TransportError, reason=reason, cause=cause, is_lasting=is_lasting)
+
+
+def body_too_late(status: int) -> TransportFailure:
+    return TransportFailure(error=RequestTimeout, reason=f"HTTP {status} came, and its body not within the time for it")
 
 
 def too_late(timeout: float) -> TransportFailure:

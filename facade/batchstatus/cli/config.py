@@ -9,14 +9,25 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import attrs
+import click
 from attrs import field, frozen
 
-from batchstatus import Account, BatchState, ConfigurationError, RateLimit, account_from_env, key_from_file
+from batchstatus import (
+    Account,
+    BatchState,
+    ConfigurationError,
+    PollPolicy,
+    RateLimit,
+    RetryPolicy,
+    account_from_env,
+    key_from_file,
+)
 from batchstatus.service.store.folders import xdg_folder
 from batchstatus.vendors import VENDORS
 
 from .exit_codes import MissingKey
-from .params import FORMATS
+from .params import FORMATS, Duration, Size
 
 _VENDOR = min(VENDORS.values(), key=lambda vendor: len(vendor.KEY_HEADERS))
 _KEYS = "\n".join(f'{key}_file = "/run/secrets/{_VENDOR.vendor}"  # or {key} = "..."' for key in _VENDOR.KEY_HEADERS)
@@ -25,6 +36,9 @@ output = "table"
 
 [wait]
 timeout = "2h"
+
+[poll]                                 # and [retry]: the fields of PollPolicy and RetryPolicy
+ceiling = "10s"
 
 [[account]]
 vendor = "{_VENDOR.vendor}"
@@ -48,6 +62,8 @@ class Settings:
     """`output` and `store`."""
     commands: dict[str, dict[str, Any]] = field(factory=dict)
     """Options of commands: {"wait": {"timeout": "2h"}}."""
+    retry: RetryPolicy = field(factory=RetryPolicy)
+    poll: PollPolicy = field(factory=PollPolicy)
 
     def of(self, command: Sequence[str], options: Collection[str], siblings: Collection[str]) -> dict[str, Any]:
         """Return the settings of a command, such as ["track", "add"] with its siblings."""
@@ -89,17 +105,37 @@ def load(given: Path | None, commands: Collection[str]) -> Settings:
     common: dict[str, Any] = {name: tables.pop(name) for name in ("output", "store") if name in tables}
     if not all(isinstance(value, str) for value in common.values()) or common.get("output", "auto") not in FORMATS:
         raise ConfigurationError(f"{path}: output is one of {', '.join(FORMATS)}, store a path")
+    retry = _policy(path, "retry", RetryPolicy, tables.pop("retry", {}))
+    poll = _policy(path, "poll", PollPolicy, tables.pop("poll", {}))
     if unknown := tables.keys() - set(commands):
         raise ConfigurationError(
-            f"{path}: no setting {', '.join(sorted(unknown))}; there are account, output, store, and a table "
-            f"for each of {', '.join(commands)}"
+            f"{path}: no setting {', '.join(sorted(unknown))}; there are account, output, store, retry, poll, and a "
+            f"table for each of {', '.join(commands)}"
         )
     if not all(isinstance(table, dict) for table in tables.values()):
         raise ConfigurationError(f"{path}: the settings of a command are a table; settings are written{EXAMPLE}")
     secrets = any(key.endswith("_key") for account in accounts for key in account) or "deliver" in tables.get("run", {})
     if secrets and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(f"{path} holds secrets that others can read: chmod 600 {path}")
-    return Settings(path, accounts, common, tables)
+    return Settings(path, accounts, common, tables, retry, poll)
+
+
+def _policy(path: Path, name: str, policy: type[Any], table: object) -> Any:
+    """Return a policy from its table; times are seconds, or written as in options, and sizes likewise."""
+    there = {field.name for field in attrs.fields(policy)}
+    if not isinstance(table, dict) or table.keys() - there:
+        raise ConfigurationError(f"{path}: {name} is a table of {', '.join(sorted(there))}")
+    try:
+        return policy(**{key: _value(key, value) for key, value in table.items()})
+    except (click.BadParameter, ConfigurationError) as error:
+        text = error.message if isinstance(error, click.BadParameter) else str(error)
+        raise ConfigurationError(f"{path}: {name}: {text}") from None
+
+
+def _value(name: str, value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return Size().convert(value, None, None) if name == "max_body" else Duration().convert(value, None, None)
 
 
 def accounts(settings: Settings) -> list[Account]:

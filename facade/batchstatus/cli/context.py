@@ -32,7 +32,7 @@ class Context:
         self.arguments = arguments
         self.output = Output()
         self.given: dict[str, Any] = {}
-        """The global options that the command line or the environment gave: output, store, config, no_color."""
+        """The options given by command line or environment: output, store, config, no_color, and max_body."""
         self.settings: Settings | None = None
         """The configuration file; every command loads it."""
 
@@ -63,6 +63,17 @@ class Context:
                 "(batchstatus doctor says where that is)"
             )
         return found
+
+    def policies(self) -> dict[str, Any]:
+        """Return the policies of a client: those of the configuration file; an option wins over it."""
+        import attrs  # noqa: PLC0415
+
+        assert self.settings is not None, "every command has the global options"
+        retry, max_body = self.settings.retry, self.given.get("max_body")
+        return {
+            "retry": retry if max_body is None else attrs.evolve(retry, max_body=max_body),
+            "poll": self.settings.poll,
+        }
 
     @contextmanager
     def store(self, *, make: bool = True) -> Iterator[Store]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, aclosing
 
 from batchstatus import Account, AsyncBatchClient, BatchRef, Event, Outcome, WaitError
 
 from .context import Context
-from .exit_codes import OPEN, code_of
+from .exit_codes import OPEN, TIMED_OUT, code_of
 from .log import show_log
+from .params import batches, humanize
 from .signals import on_signal
 
+SIGN_OF_LIFE = 60.0
+"""Seconds between two lines that say how it stands, unless a table that moves shows it."""
 MAX_NAMED = 20
 """Refs from stdin that are named in the command to type."""
 
@@ -46,7 +50,8 @@ async def _follow(
     context: Context, accounts: Sequence[Account], refs: list[str], timeout: float, take: Callable[[Outcome], bool]
 ) -> int:
     with ExitStack() as stack:
-        reading = asyncio.ensure_future(_read(accounts, refs, timeout, take, _live(context, stack, refs)))
+        on_event = _live(context, stack, refs)
+        reading = asyncio.ensure_future(_read(context, accounts, refs, timeout, take=take, on_event=on_event))
         came = on_signal(reading.cancel)
         try:
             await reading
@@ -57,19 +62,37 @@ async def _follow(
 
 
 async def _read(
+    context: Context,
     accounts: Sequence[Account],
     refs: list[str],
     timeout: float,
+    *,
     take: Callable[[Outcome], bool],
     on_event: Callable[[Event], None] | None,
 ) -> None:
-    async with (
-        AsyncBatchClient(*accounts, on_event=on_event) as client,
-        aclosing(client.watch(refs, timeout=timeout)) as all_,
-    ):
-        async for outcome in all_:
-            if take(outcome):
-                return
+    left, deadline = {*map(BatchRef.parse, refs)}, time.monotonic() + timeout
+    total = len(left)
+
+    async def show_sign_of_life() -> None:
+        while True:
+            await asyncio.sleep(SIGN_OF_LIFE)
+            rest = humanize(deadline - time.monotonic())
+            context.output.info(f"{len(left)} of {batches(total)} open; {rest} until the time is up")
+
+    life = asyncio.ensure_future(show_sign_of_life()) if on_event is None else None
+    try:
+        async with (
+            AsyncBatchClient(*accounts, on_event=on_event, **context.policies()) as client,
+            aclosing(client.watch(refs, timeout=timeout)) as all_,
+        ):
+            async for outcome in all_:
+                if outcome.batch is None or outcome.batch.has_ended:
+                    left.discard(outcome.ref)
+                if take(outcome):
+                    return
+    finally:
+        if life is not None:
+            life.cancel()
 
 
 def _live(context: Context, stack: ExitStack, refs: list[str]) -> Callable[[Event], None] | None:
@@ -116,6 +139,16 @@ class Tally:
         if code != OPEN:
             self.left.discard(outcome.ref)
         return code
+
+    def end_unsettled(self) -> list[Outcome]:
+        """Return the batches that have ended, and whose counts were not final in time; they count as timed out."""
+        found = [
+            outcome
+            for ref in sorted(self.left, key=str)
+            if (outcome := self.last.get(ref)) is not None and outcome.batch is not None and outcome.batch.is_terminal
+        ]
+        self.codes |= {outcome.ref: TIMED_OUT for outcome in found}
+        return found
 
     def print_how_to_resume(self) -> None:
         """Print the command to type after an interrupt: the same without the refs that have ended."""

@@ -48,7 +48,7 @@ class LiveTable:
             self._batches[event.ref] = event.batch
             self._errors.pop(event.ref, None)
             self._ends.pop(event.ref, None)
-            if event.remaining is not None and not event.batch.is_terminal:
+            if event.remaining is not None and not event.batch.has_ended:
                 self._ends[event.ref] = time.monotonic() + event.remaining
         elif event.kind is EventKind.DONE and not isinstance(event.error, WaitError):
             self._errors.pop(event.ref, None)
@@ -59,7 +59,7 @@ class LiveTable:
     def draw(self) -> Group:
         """Return the table of now, as tall as the terminal."""
         now, batches = time.monotonic(), sorted(self._batches.values(), key=_urgency)
-        last_open = sum(not batch.is_terminal for batch in batches)
+        last_open = sum(not batch.has_ended for batch in batches)
         room = max(self._screen.height - 7, 3)
         rows = [Row.of_batch(batch, self._left(batch.ref, now)) for batch in batches[:room]]
         unread = (ref for ref in self._refs if ref not in self._batches and ref not in self._lost)

@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from batchstatus.cli.context import Context
-from batchstatus.cli.params import FORMATS
+from batchstatus.cli.params import FORMATS, Size
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -70,6 +70,10 @@ def _configure(ctx: click.Context, parameter: click.Parameter, value: Any) -> No
         str(options[word].name): [value] if options[word].multiple and isinstance(value, str) else value
         for word, value in values.items()
     }
+
+
+max_body = option("--max-body", type=Size(), expose_value=False, callback=_keep,
+                  help="The largest response that is taken, such as 64M; default: 16M.")  # fmt: skip
 
 
 def _verbosity(ctx: click.Context, parameter: click.Parameter, value: int) -> None:

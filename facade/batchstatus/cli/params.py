@@ -28,6 +28,19 @@ class Duration(click.ParamType[float]):
         return sum(float(number) * UNITS[unit] for number, _, unit in re.findall(r"(\d+(\.\d+)?)([smhd])", text))
 
 
+class Size(click.ParamType[int]):
+    """`1048576`, `64M`, `1G`: bytes without a unit."""
+
+    name = "size"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the bytes."""
+        found = re.fullmatch(r"([0-9]{1,12})\s*([kmg]?)(?:i?b)?", str(value).strip().lower())
+        if found is None or int(found[1]) < 1:
+            self.fail(f"{value!r} is not a size; use 1048576, 64M or 1G", param, ctx)
+        return int(found[1]) << 10 * " kmg".index(found[2] or " ")
+
+
 class Timestamp(click.ParamType[datetime]):
     """`2h` ago, or a date and time: the machine's own if it has no offset."""
 

@@ -55,7 +55,7 @@ class Row:
     def of_batch(cls, batch: Batch, left: float | None = None) -> Row:
         """Return the row of a reading; `left` are the seconds that the counts predict."""
         remark = remark_on(batch.state, batch.counts.failed, [failure.message for failure in batch.failures])
-        if not remark and not batch.is_terminal and left is not None and left > 0:
+        if not remark and not batch.has_ended and left is not None and left > 0:
             remark = f"{humanize(left)} left"
         return cls(
             batch.ref, batch.state.name, STYLES[batch.state], batch.vendor_status, batch.counts, batch.progress, remark
@@ -65,9 +65,9 @@ class Row:
     def of_tracked(cls, tracked: Tracked) -> Row:
         """Return the row of a tracked batch, with its error and its labels."""
         state, counts = tracked.state, tracked.counts
-        refused = tracked.ended and tracked.error is not None
-        name = "REFUSED" if refused else state.name if state else NOT_READ
-        style = STYLES[BatchState.FAILED] if refused else STYLES[state] if state else "dim"
+        lost = tracked.lost_since is not None
+        name = "LOST" if lost else state.name if state else NOT_READ
+        style = STYLES[BatchState.UNKNOWN] if lost else STYLES[state] if state else "dim"
         share = counts.processed / counts.total if counts.total and counts.processed is not None else None
         labels = " ".join(f"{name}={value}" for name, value in tracked.labels.items())
         remark = "  ".join(filter(None, [tracked.error or remark_on(state, counts.failed, []), labels]))
@@ -144,7 +144,7 @@ def print_table(rows: Sequence[Row], *, no_color: bool) -> None:
 
 def print_failures(batches: Collection[Batch], *, no_color: bool) -> None:
     """Print to stderr why batches ended badly, each message once for each batch."""
-    bad = [batch for batch in batches if batch.is_terminal and batch.failures]
+    bad = [batch for batch in batches if batch.has_ended and batch.failures]
     screen = console(no_color=no_color, stderr=True)
     for batch in bad[:MAX_FAILED_BATCHES]:
         messages = Counter(failure.message for failure in batch.failures).most_common()
@@ -163,7 +163,7 @@ def print_change(change: Change, *, no_color: bool) -> None:
     when = f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%m-%d %H:%M}"
     line = Text(f"{when:<11}  {short(change.ref, most):<{most}}  ")
     if batch is None:
-        line.append("REFUSED          ", style=STYLES[BatchState.FAILED])
+        line.append("LOST             ", style=STYLES[BatchState.UNKNOWN])
         rest = change.error or ""
     else:
         state, counts = BatchState(batch["state"]), Counts(**batch["counts"])
@@ -186,7 +186,7 @@ def summary(batches: Collection[Batch], total: int, *, errors: int = 0, rest: fl
         errors: How many of them could not be read.
         rest: Seconds until the last end, as the counts predict.
     """
-    ended = [batch for batch in batches if batch.is_terminal]
+    ended = [batch for batch in batches if batch.has_ended]
     partly = sum(batch.state is BatchState.SUCCEEDED and batch.has_failures for batch in ended)
     bad = sum(batch.state is not BatchState.SUCCEEDED for batch in ended)
     waiting = sum(batch.state is BatchState.REQUIRES_ACTION for batch in batches)

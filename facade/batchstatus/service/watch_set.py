@@ -8,20 +8,12 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from batchstatus import (
-    APIError,
-    AsyncBatchClient,
-    AsyncFollow,
-    AuthenticationError,
-    BatchRef,
-    BatchStatusError,
-    Outcome,
-    PermissionDenied,
-)
+from batchstatus import AsyncBatchClient, AsyncFollow, BatchRef, Outcome
 
 REST = 30.0
-"""Seconds for which a batch is left alone that could not be read, doubled each time in a row."""
-MAX_REST = 960.0
+"""Seconds for which batches are left alone after a fault of this package."""
+LOST_REST = 900.0
+"""Seconds for which a lost batch is left alone, doubled each time in a row."""
 
 log = logging.getLogger("batchstatus")
 
@@ -31,7 +23,7 @@ class WatchSet:
 
     Args:
         client: The client that reads.
-        found: Takes each reading, and each error that keeps a batch from being read.
+        found: Takes each reading.
     """
 
     def __init__(self, client: AsyncBatchClient, found: Callable[[Outcome], Awaitable[None]]) -> None:
@@ -41,9 +33,9 @@ class WatchSet:
         self._open: dict[BatchRef, None] = {}
         """The refs in the running wait, in the order in which they came."""
         self._resting: dict[BatchRef, float] = {}
-        """When to read those again that could not be read."""
-        self._failures: dict[BatchRef, int] = {}
-        """How often in a row a ref could not be read."""
+        """When to read those again that are lost, or that a fault has stopped."""
+        self._looks: dict[BatchRef, int] = {}
+        """How often in a row a lost batch was still lost."""
         self._ending: set[BatchRef] = set()
         """Ended batches not yet stored."""
         self._read_at: dict[BatchRef, float] = {}
@@ -72,6 +64,16 @@ class WatchSet:
             self._forget(ref)
         else:
             self._resting[ref] = time.monotonic() + REST
+
+    def rest_lost(self, refs: Iterable[BatchRef]) -> None:
+        """Leave batches alone for some time that the store has as lost, longer each time in a row."""
+        lost = [ref for ref in refs if ref in self._open]
+        if self._following is not None:
+            self._following.discard(lost)
+        for ref in lost:
+            del self._open[ref]
+            looks = self._looks[ref] = self._looks.get(ref, 0) + 1
+            self._resting[ref] = time.monotonic() + LOST_REST * 2.0 ** min(looks - 1, 10)
 
     async def run(self) -> None:
         """Read until cancelled. A wait that fails is begun again, and its batches rest."""
@@ -104,27 +106,20 @@ class WatchSet:
     def _forget(self, ref: BatchRef) -> None:
         self._resting.pop(ref, None)
         self._read_at.pop(ref, None)
-        self._failures.pop(ref, None)
+        self._looks.pop(ref, None)
 
     async def _take(self, outcome: Outcome) -> None:
-        ref, batch, error = outcome.ref, outcome.batch, outcome.error
+        ref, batch = outcome.ref, outcome.batch
         await self._found(outcome)  # first: if this is cancelled, the ref is still open
-        if error is not None and not is_refused_for_good(error):
+        if batch is None:
             self._open.pop(ref, None)
-            self._rest(ref, error)
-        elif batch is None or batch.is_terminal:
+            self._resting[ref] = time.monotonic() + REST
+        elif batch.has_ended:
             self._open.pop(ref, None)
             self._ending.add(ref)
         else:
             self._read_at[ref] = time.monotonic()
-            self._failures.pop(ref, None)
-
-    def _rest(self, ref: BatchRef, error: BatchStatusError) -> None:
-        failures = self._failures[ref] = self._failures.get(ref, 0) + 1
-        pause = min(REST * 2.0 ** min(failures - 1, 10), MAX_REST)
-        level = logging.WARNING if failures == 1 else logging.DEBUG
-        log.log(level, "%s is not read for %.0f s: %s: %s", ref, pause, type(error).__name__, error)
-        self._resting[ref] = time.monotonic() + pause
+            self._looks.pop(ref, None)
 
     def _rest_all(self, began: float) -> None:
         """Let all rest after the wait failed.
@@ -135,9 +130,3 @@ class WatchSet:
         self._resting |= dict.fromkeys(self._open, now + REST)
         self._read_at |= {ref: now for ref in self._open if self._read_at.get(ref, 0.0) < began}
         self._open.clear()
-
-
-def is_refused_for_good(error: BatchStatusError) -> bool:
-    """Return whether the vendor has refused this batch; a refused key can be replaced, and an outage ends."""
-    is_about_key = isinstance(error, (AuthenticationError, PermissionDenied))
-    return isinstance(error, APIError) and not error.is_retryable and not is_about_key

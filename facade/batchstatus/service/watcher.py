@@ -12,12 +12,21 @@ from collections.abc import Hashable, Iterable
 from contextlib import suppress
 from typing import Any
 
+import attrs
+
 from batchstatus import (
     Account,
+    APIError,
     AsyncBatchClient,
+    AuthenticationError,
     BatchRef,
+    BatchStatusError,
     ConfigurationError,
+    Event,
+    EventKind,
     Outcome,
+    PermissionDenied,
+    PollPolicy,
     RateLimit,
     accounts_by_ref,
 )
@@ -26,12 +35,14 @@ from .deliveries import Delivery
 from .dispatcher import SHUTDOWN_SECONDS, Dispatcher
 from .store import Change, Store
 from .tasks import LOOK_INTERVAL, retry_until_stored, to_thread_shielded, wait_first
-from .watch_set import WatchSet, is_refused_for_good
+from .watch_set import WatchSet
 
 IN_FLIGHT = 8
 """Deliveries in flight at once."""
 LEASE = 30.0
 """Seconds after which the others take over from a watcher that hangs; from one that has died they do so at once."""
+NEVER = 10.0**9
+"""Seconds."""
 MAX_STORED_AT_ONCE = 256
 MAX_WAITING = 4_096
 """Readings that may wait for the disk before reading waits for it too."""
@@ -82,9 +93,10 @@ class Watcher:
         Batches that are tracked meanwhile are picked up, and untracked ones dropped, within about a second.
         """
         try:
-            async with AsyncBatchClient(*self._accounts, **self._options) as client, asyncio.TaskGroup() as tasks:
+            readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
+            options = self._options_of_run(readings)
+            async with AsyncBatchClient(*self._accounts, **options) as client, asyncio.TaskGroup() as tasks:
                 await asyncio.to_thread(warm_up, self._accounts)
-                readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
                 watch_set, dispatcher = WatchSet(client, readings.put), self._dispatcher()
                 reading = tasks.create_task(watch_set.run())
                 writing = tasks.create_task(self._write(readings, watch_set, dispatcher))
@@ -118,6 +130,22 @@ class Watcher:
             return changes
         finally:
             await self._release()
+
+    def _options_of_run(self, readings: asyncio.Queue[Outcome]) -> dict[str, Any]:
+        """Return the options of a client whose failed polls go where the readings of its wait go."""
+        poll, observer = self._options.get("poll", PollPolicy()), self._options.get("on_event")
+
+        def note(event: Event) -> None:
+            if event.kind is EventKind.ATTEMPT and event.error is not None:
+                with suppress(asyncio.QueueFull):  # a later poll fails, too
+                    readings.put_nowait(event.outcome)
+            if observer is not None:
+                observer(event)
+
+        # That a batch is refused ends nothing here: the store counts it, and tells that the batch is lost.
+        if isinstance(poll, PollPolicy):
+            poll = attrs.evolve(poll, refusal_grace=NEVER)
+        return {**self._options, "poll": poll, "on_event": note}
 
     async def _claim_while_running(self, watch_set: WatchSet, stop: asyncio.Event) -> None:
         """Keep the watch set equal to the claims of this watcher."""
@@ -158,8 +186,10 @@ class Watcher:
                 outcomes.append(readings.get_nowait())
             changes = await retry_until_stored("readings", self._store_outcomes, outcomes)
             stored = {change.ref for change in changes if change.kind == "ended"}
+            if denied := [outcome.ref for outcome in outcomes if denies_batch(outcome.error)]:
+                watch_set.rest_lost(await retry_until_stored("readings", self._store.lost, denied))
             for outcome in outcomes:
-                if has_ended(outcome):
+                if outcome.batch is not None and outcome.batch.has_ended:
                     watch_set.mark_ended(outcome.ref, outcome.ref in stored)
                     self._is_unsure |= outcome.ref not in stored
                 readings.task_done()
@@ -183,18 +213,17 @@ class Watcher:
         for outcome in outcomes:
             if outcome.error is None:
                 continue
-            if not is_refused_for_good(outcome.error):
+            if not denies_batch(outcome.error):
                 self._store.record_error(outcome.ref, outcome.error)
             elif (change := self._store.record_refusal(outcome.ref, outcome.error)) is not None:
                 changes.append(change)
         return changes
 
 
-def has_ended(outcome: Outcome) -> bool:
-    """Return whether there is nothing more to read of a batch."""
-    if outcome.error is not None:
-        return is_refused_for_good(outcome.error)
-    return outcome.unwrap().is_terminal
+def denies_batch(error: BatchStatusError | None) -> bool:
+    """Return whether the vendor itself refuses a batch; a refused key can be replaced, and an outage ends."""
+    is_about_key = isinstance(error, (AuthenticationError, PermissionDenied))
+    return isinstance(error, APIError) and not error.is_retryable and not is_about_key
 
 
 def paced(store: Store, accounts: Iterable[Account]) -> list[Account]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
+from batchstatus import Moment
+
 EPOCH = datetime(2025, 1, 27, 12, tzinfo=UTC)
 
 
@@ -28,6 +30,10 @@ class FakeClock:
     def monotonic(self) -> float:
         """Return the seconds since the beginning."""
         return self.now
+
+    def moment(self) -> Moment:
+        """Return the time since the beginning."""
+        return Moment("fake", self.now)
 
     def utc(self) -> datetime:
         """Return the wall clock's time, aware, UTC."""

@@ -58,7 +58,8 @@ class FakeVendors:
         Args:
             ref: The batch. Its account is not looked at: scripts go by vendor and id.
             *steps: A status word (a reading in the vendor's shape), an HTTP status (the vendor's error body), a dict
-                (the JSON of a 200), TransportError or RequestTimeout, or a step by `reading`, `refusal`, `failure`.
+                (the JSON of a 200), bytes (its body as it is), TransportError or RequestTimeout, or a step by
+                `reading`, `refusal`, `failure`.
 
         Raises:
             ValueError: Without a step, of a vendor that there is not, or for a ref that has a script.
@@ -124,7 +125,7 @@ class FakeTransport:
         """Return the outcome of the script's next step."""
         ref, played = self._vendors.play(step.request)
         self._vendors.clock.sleep(min(played.seconds, timeout))
-        return outcome(ref, played, timeout)
+        return outcome(ref, played, timeout, step.max_body)
 
     def discard_idle_connections(self) -> None:
         """Do nothing."""
@@ -143,7 +144,7 @@ class AsyncFakeTransport:
         """Return the outcome of the script's next step."""
         ref, played = self._vendors.play(step.request)
         await self._vendors.clock.sleep_async(min(played.seconds, timeout))
-        return outcome(ref, played, timeout)
+        return outcome(ref, played, timeout, step.max_body)
 
     def discard_idle_connections(self) -> None:
         """Do nothing."""

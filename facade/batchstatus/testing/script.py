@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from attrs import field, frozen
 
-from batchstatus import BatchRef, RequestTimeout, Response, TransportError, TransportFailure
+from batchstatus import BatchRef, InvalidResponse, RequestTimeout, Response, TransportError, TransportFailure
 
 from .fake_clock import EPOCH
 from .simulator.model import SimulatedBatch, simulated_vendors
@@ -22,8 +22,10 @@ class Step:
     counts: Mapping[str, int] = field(factory=dict)
     status: int = 200
     payload: Any = None
+    """The JSON value of the body; bytes are the body as it is, such as a page."""
     retry_after: str | None = None
     error: type[TransportError] | None = None
+    is_lasting: bool = False
     seconds: float = 0.0
     """How long the response takes."""
 
@@ -48,7 +50,8 @@ def refusal(status: int, *, retry_after: float | str | None = None, payload: Any
     Args:
         status: The HTTP status.
         retry_after: The header Retry-After: seconds, or a date as text.
-        payload: The JSON value of the body; default: the vendor's error body for the status.
+        payload: The JSON value of the body, or bytes: a page, or nothing; default: the vendor's error body for the
+            status, without which a refusal counts as an outage.
         seconds: How long the response takes.
     """
     return Step(status=status, retry_after=_header(retry_after), payload=payload, seconds=seconds)
@@ -58,12 +61,18 @@ def _header(retry_after: float | str | None) -> str | None:
     return f"{retry_after:g}" if isinstance(retry_after, (int, float)) else retry_after
 
 
-def failure(error: type[TransportError] = TransportError, *, seconds: float = 0.0) -> Step:
-    """Return a failed exchange: TransportError or RequestTimeout."""
-    return Step(error=error, seconds=seconds)
+def failure(error: type[TransportError] = TransportError, *, is_lasting: bool = False, seconds: float = 0.0) -> Step:
+    """Return a failed exchange: TransportError or RequestTimeout.
+
+    Args:
+        error: Its class.
+        is_lasting: Whether it is one that time hardly mends, such as an unknown host.
+        seconds: How long it takes.
+    """
+    return Step(error=error, is_lasting=is_lasting, seconds=seconds)
 
 
-Steplike: TypeAlias = Step | str | int | dict[str, Any] | type[TransportError]
+Steplike: TypeAlias = Step | str | int | dict[str, Any] | bytes | type[TransportError]
 
 
 def step(given: Steplike) -> Step:
@@ -72,28 +81,40 @@ def step(given: Steplike) -> Step:
         return given
     if isinstance(given, str):
         return Step(word=given)
-    if isinstance(given, dict):
+    if isinstance(given, (dict, bytes)):
         return Step(payload=given)
     if isinstance(given, int) and not isinstance(given, bool):
         return Step(status=given)
     if isinstance(given, type) and issubclass(given, TransportError):
         return Step(error=given)
-    raise ValueError(f"a step is a status word, an HTTP status, a dict, TransportError, or a Step, not {given!r:.80}")
+    raise ValueError(
+        f"a step is a status word, an HTTP status, a dict, bytes, TransportError, or a Step, not {given!r:.80}"
+    )
 
 
-def outcome(ref: BatchRef, step: Step, timeout: float) -> Response | TransportFailure:
-    """Return the outcome of an exchange about `ref` that meets a step and has so many seconds."""
+def outcome(ref: BatchRef, step: Step, timeout: float, max_body: int) -> Response | TransportFailure:
+    """Return the outcome of an exchange about `ref` that meets a step, and has so many seconds and bytes."""
     if step.seconds >= timeout:
         return TransportFailure(
             error=RequestTimeout, reason=f"no complete response within {timeout:.3g} s, as the script has it"
         )
     if step.error is not None:
-        return TransportFailure(error=step.error, reason="no response, as the script has it")
+        return TransportFailure(
+            error=step.error, reason="no response, as the script has it", is_lasting=step.is_lasting
+        )
     content = step.payload
     if content is None:
         content = _body(ref, step) if step.status == 200 else simulated_vendors()[ref.vendor].error_body(step.status)
     headers = {} if step.retry_after is None else {"retry-after": step.retry_after}
-    return Response(status=step.status, headers=headers, body=json.dumps(content).encode())
+    body = content if isinstance(content, bytes) else json.dumps(content).encode()
+    if step.status == 200 and len(body) > max_body:
+        return TransportFailure(
+            error=InvalidResponse,
+            reason=f"the body is larger than max_body allows, {max_body} bytes",
+            status=200,
+            is_too_large=True,
+        )
+    return Response(status=step.status, headers=headers, body=body)
 
 
 def _body(ref: BatchRef, step: Step) -> dict[str, Any]:

@@ -19,6 +19,9 @@ from batchstatus._core.values import BatchState, Counts, ItemFailure
 if TYPE_CHECKING:
     from batchstatus_raw.believe.models import ExecutionResult, InitResult
 
+COUNTS = ("total", "totalSuccessful", "totalFailed", "failedOnTransactionIndex")
+"""The counts of the execution."""
+
 
 class Believe(Account):
     """An account at Believe.
@@ -90,18 +93,33 @@ class Believe(Account):
         from batchstatus_raw.believe.types import Unset  # noqa: PLC0415
 
         keep_unset(Unset)
-        _check_results(body)
-        model = BatchStatusResponse.from_dict(body)
-        execution = model.execute_result or None
+
+        def make(part: dict[str, Any]) -> BatchStatusResponse:
+            _check_results(part)
+            return BatchStatusResponse.from_dict({"id": "", **part})
+
+        problems = ["id: the vendor sends none"] if body.get("id", "") == "" else []
+        model = fields.accepted(make, body, "status", problems)
+        if model is None:
+            return StatusFields(
+                id=body.get("id"), status=body["status"], counts=Counts(), raw=None, problems=(*problems,)
+            )
+        execution, setup = model.execute_result or None, model.init_result or None
+        if execution is not None:
+            problems += fields.odd(body["executeResult"], "a count", fields.count, *COUNTS)
+        problems += fields.odd(body, "a time with an offset", fields.timestamp, "dateCreated", "dateUpdated")
+        failures = _failures(setup, execution)
         return StatusFields(
-            id=model.id,
+            id=None if model.id == "" else model.id,
             status=model.status,
             counts=_counts(execution),
-            failures=_failures(model.init_result or None, execution),
+            failures=failures,
             results=_results(execution),
             created_at=fields.timestamp(model.date_created),
             updated_at=fields.timestamp(model.date_updated),
             raw=model,
+            problems=(*problems,),
+            may_stop_early=bool(failures),  # a failed transaction ends the pipeline (P-B L83-85)
         )
 
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
@@ -116,7 +134,7 @@ class Believe(Account):
 def _check_results(body: Mapping[str, Any]) -> None:
     """Raise TypeError if a result is not an object: the raw model would take a list of pairs for one."""
     for name in ("initResult", "executeResult"):
-        result = body.get(name) or {}
+        result = body.get(name, {})
         bundles = result.get("successfulExecutions", []) if isinstance(result, dict) else None
         if not isinstance(bundles, list) or not all(isinstance(bundle, dict) for bundle in bundles):
             raise TypeError(f"{name} has another shape")

@@ -19,6 +19,9 @@ from batchstatus._core.values import BatchState, Counts, ItemFailure
 if TYPE_CHECKING:
     from batchstatus_raw.gameball.models import BatchStatusResponse
 
+COUNTS = ("totalItems", "processedItems", "failedItems", "totalCount", "finishedCount", "errorCount")
+"""The counts, in the spec's shape and in the tutorials'."""
+
 
 class Gameball(Account):
     """An account at Gameball.
@@ -105,20 +108,31 @@ class Gameball(Account):
         from batchstatus_raw.gameball.types import Unset  # noqa: PLC0415
 
         keep_unset(Unset)
-        model = BatchStatusResponse.from_dict(body)
+        problems: list[str] = []
+        model = fields.accepted(BatchStatusResponse.from_dict, body, "status", problems)
+        if model is None:
+            return StatusFields(
+                id=body.get("batchId"), status=body["status"], counts=Counts(), raw=None, problems=(*problems,)
+            )
         tutorial = _is_tutorial(body)
-        response = model.additional_properties.get("response") if tutorial else {}
-        response = response if isinstance(response, dict) else {}
+        lists = body.get("response", {}) if tutorial else body
+        if not isinstance(lists, dict):
+            problems.append("response: not an object")
+            lists = {}
         pending = self.state_of(str(model.status)) is BatchState.PENDING
+        problems += fields.odd(body, "a count", fields.count, *COUNTS)
+        problems += fields.odd(body, "a number", fields.number, "progress")
+        problems += fields.odd(body, "a time with an offset", fields.timestamp, "createdAt")
         return StatusFields(
             id=None if isinstance(model.batch_id, Unset) or model.batch_id == "" else model.batch_id,
             status=model.status,
             counts=_tutorial_counts(model, pending) if tutorial else _counts(model),
             fraction=_fraction(model.progress),
-            failures=_failures(response.get("failed") if tutorial else model.errors),
-            results=_items(response.get("successful") if tutorial else model.results),
-            created_at=fields.timestamp(model.additional_properties.get("createdAt")),
+            failures=_failures(lists, "failed" if tutorial else "errors", problems),
+            results=_results(lists, "successful" if tutorial else "results", problems),
+            created_at=fields.timestamp(body.get("createdAt")),
             raw=model,
+            problems=(*problems,),
         )
 
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
@@ -163,21 +177,40 @@ def _fraction(progress: object) -> float | None:
     return value / 100 if value is not None and 1 < value <= 100 else None
 
 
-def _failures(items: object) -> tuple[ItemFailure, ...]:
-    """Return the failed items; their shape is documented nowhere (G5), the tutorials have `message` or `error`."""
-    return tuple(_failure(item) for item in _items(items))
+def _failures(lists: Mapping[str, Any], name: str, problems: list[str]) -> tuple[ItemFailure, ...]:
+    """Return the failed items; their shape is documented nowhere (G5), the tutorials have `message` or `error`.
+
+    An object holds them by index or by id, unless it is one of them; text is one as well.
+    """
+    items = lists.get(name)
+    if isinstance(items, list):
+        return tuple(_failure(item) for item in items)
+    if isinstance(items, str):
+        return (_failure(items),) if items else ()
+    if isinstance(items, dict):
+        if not {"message", "error", "code"}.isdisjoint(items):
+            return (_failure(items),)
+        return tuple(_failure(item, key) for key, item in items.items())
+    problems += [] if items is None else [f"{name}: {fields.rendering(items):.60} is not a list"]
+    return ()
 
 
-def _failure(item: object) -> ItemFailure:
+def _failure(item: object, key: str | None = None) -> ItemFailure:
+    index = fields.count(key)
+    id_ = fields.text(key) if index is None else None
     if not isinstance(item, dict):
-        return ItemFailure(message=fields.rendering(item))
+        return ItemFailure(message=fields.rendering(item), index=index, id=id_)
     return ItemFailure(
         message=fields.rendering(fields.first(item, "message", "error") or item),
         code=fields.text(item.get("code")),
-        index=fields.count(item.get("index")),
-        id=fields.text(fields.first(item, "id", "customerId")),  # the second in the tutorials' examples
+        index=fields.count(item.get("index")) if key is None or "index" in item else index,
+        id=fields.text(fields.first(item, "id", "customerId")) or id_,  # the second in the tutorials' examples
     )
 
 
-def _items(value: object) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, list) else ()
+def _results(lists: Mapping[str, Any], name: str, problems: list[str]) -> tuple[Any, ...]:
+    items = lists.get(name)
+    if isinstance(items, list):
+        return tuple(items)
+    problems += [] if items is None else [f"{name}: {fields.rendering(items):.60} is not a list"]
+    return ()

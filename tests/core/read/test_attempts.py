@@ -226,16 +226,14 @@ def test_a_retry_after_date_uses_date():
         (b"[]", "list"),
         (b'"EXECUTED"', "str"),
         (b"null", "NoneType"),
-        (b"{}", "no 'id'"),
+        (b"{}", "no 'status'"),
         ({"id": UUID}, "no 'status'"),
         ({"id": UUID, "status": None}, "no 'status'"),
         ({"id": UUID, "status": 7}, "no status word"),
         ({"id": UUID, "status": " "}, "no status word"),
-        ({"id": None, "status": "EXECUTED"}, "no 'id'"),
+        (b'{"id": "%s", "status": NaN}' % UUID.encode(), "no 'status'"),
         ({"id": "another", "status": "EXECUTED"}, "another batch: another"),
         ({"id": ["x"], "status": "EXECUTED"}, "another batch"),
-        ({**GOOD, "executeResult": "done"}, "shape"),
-        ({**GOOD, "executeResult": {"successfulExecutions": "x"}}, "shape"),
         ({"error": "ERR_X", "message": "Not today"}, "it says: Not today"),
     ],
     ids=repr,
@@ -323,15 +321,21 @@ def test_the_first_good_answer_is_the_batch():
     assert took == 0.25
 
 
+CODE, MESSAGE = {"error": "ERR_X"}, {"message": "no"}
+REFUSALS = (400, 401, 403, 404, 409, 410, 418, 422, 451)
 TRANSIENT = {
     "no connection": NO_CONNECTION,
     "timeout": TransportFailure(error=RequestTimeout, reason="slow"),
-    **{str(status): answer(status, b"") for status in (408, 425, 429, 500, 502, 503, 504, 520, 599)},
+    **{str(status): answer(status, CODE) for status in (407, 408, 425, 429, 500, 502, 503, 504, 520, 599)},
+    **{f"{status} without a code": answer(status, MESSAGE) for status in REFUSALS},
+    "404 without a body": answer(404, b""),
+    "404 with a page": answer(404, b"<html>"),
+    "404 with half a body": answer(404, b'{"error": "ERR_X'),
     "cut short": answer(200, b'{"id": '),
     "cut short in gzip": TransportFailure(error=InvalidResponse, reason="ends", status=200, cut_short=True),
 }
 FINAL = {
-    **{str(status): answer(status, b"") for status in (300, 302, 400, 401, 403, 404, 409, 410, 418, 422, 451, 600)},
+    **{str(status): answer(status, CODE) for status in (300, 302, *REFUSALS, 600)},
     "not JSON": answer(200, b"<html>"),
     "another id": answer(body={**GOOD, "id": "x"}),
     "too large": TransportFailure(error=InvalidResponse, reason="large", status=200),
@@ -352,7 +356,60 @@ def test_transient_errors_are_retried(outcome):
 def test_what_no_retry_can_help_is_said_at_once(outcome):
     error, steps, _ = play([outcome, answer()])
     assert isinstance(error, ReadError)
-    assert len(steps) == 1
+    assert (len(steps), error.is_retryable) == (1, False)
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+def test_a_refusal_without_a_code_may_not_be_the_vendors(status):
+    """It is an error of its status that a retry may help, and its text says what it lacks."""
+    error, *_ = play([answer(status, MESSAGE)] * 4)
+    assert type(error) is CODES.get(status, APIError)
+    assert (error.code, error.message, error.is_retryable) == (None, "no", True)
+    assert f"HTTP {status}, no (without the vendor's error body, so it may come from anything in between" in str(error)
+
+
+@pytest.mark.parametrize("account", [BELIEVE, GAMEBALL], ids=["believe", "gameball"])
+def test_a_refusal_with_a_code_is_the_vendors(account):
+    with pytest.raises(BatchNotFound, match=r"check the id, and that the batch belongs") as caught:
+        meaning(answer(404, CODE), account)
+    assert (caught.value.code, caught.value.is_retryable) == ("ERR_X", False)
+    assert "without the vendor's error body" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [407, 408, 425, 429, 500, 503])
+def test_an_outage_is_not_a_refusal(status):
+    """An outage needs no code to be believed, and a retry may help with one too."""
+    for body in (CODE, MESSAGE):
+        with pytest.raises(APIError) as caught:
+            meaning(answer(status, body))
+        assert caught.value.is_retryable
+        assert "without the vendor's error body" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "is_lasting", "is_too_large"),
+    [
+        pytest.param(NO_CONNECTION, False, False, id="no connection"),
+        pytest.param(
+            TransportFailure(error=TransportError, reason="no such host", is_lasting=True), True, False, id="no host"
+        ),
+        pytest.param(answer(503, b""), False, False, id="503"),
+        pytest.param(answer(404, b"<html>"), False, False, id="404"),
+        pytest.param(answer(302, b""), True, False, id="redirect"),
+        pytest.param(answer(200, b"<html>"), True, False, id="page"),
+        pytest.param(answer(200, b'{"id": '), False, False, id="cut short"),
+        pytest.param(
+            TransportFailure(error=InvalidResponse, reason="large", status=200, is_too_large=True),
+            False,
+            True,
+            id="too large",
+        ),
+    ],
+)
+def test_an_error_says_what_time_alone_hardly_mends(outcome, is_lasting, is_too_large):
+    with pytest.raises(ReadError) as caught:
+        meaning(outcome)
+    assert (caught.value.is_lasting, getattr(caught.value, "is_too_large", False)) == (is_lasting, is_too_large)
 
 
 def test_pauses_are_drawn_evenly_up_to_their_cap():
@@ -384,11 +441,14 @@ def test_a_long_retry_after_ends_the_read():
     assert (error.retry_after, len(steps), took) == (100.0, 1, 0.0)
 
 
-def test_an_absurd_retry_after_is_not_obeyed():
-    """An absurd retry after is reported but not obeyed."""
+def test_an_absurd_retry_after_counts_as_the_maximum():
+    """An absurd retry after is reported as it is, and obeyed for as long as the policy allows."""
     batch, steps, _ = play([answer(429, b"", retry_after="3601"), answer()], timeout=10_000)
-    assert pauses(steps) == [0.5]
-    assert batch.attempts == 2
+    assert (pauses(steps), batch.attempts) == ([3600.0], 2)
+    policy = RetryPolicy(max_retry_after=20.0)
+    assert pauses(play([answer(503, b"", retry_after="3601"), answer()], policy=policy)[1]) == [20.0]
+    error, steps, _ = play([answer(429, b"", retry_after="3601"), answer()])
+    assert (error.retry_after, len(steps)) == (3601.0, 1)
 
 
 def test_an_attempt_gets_the_remaining_time():

@@ -115,6 +115,14 @@ def test_a_hint_is_obeyed_and_failures_back_off():
     assert gaps == [1, 2, 4, 8, 16, 30, 30, 30]
 
 
+def test_a_probe_makes_no_pause_longer():
+    """It is the account that fails then, not the batch."""
+    track = BatchProgress(REF, 0.0)
+    for counts in (True, True, False, False, False):
+        track.record_failure(TransportError("text", ref=REF), 0.0, counts=counts)
+    assert next_interval(track, POLL, 0.0) == (2.0, "2 failed in a row")
+
+
 def test_a_ceiling_below_the_floor_is_refused():
     """A policy whose ceiling is below its floor is refused."""
     with pytest.raises(ConfigurationError, match="ceiling must be at least floor"):

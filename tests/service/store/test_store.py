@@ -16,9 +16,11 @@ import sys
 import textwrap
 import threading
 import time
+import types
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
+import attrs
 import pytest
 from batchstatus import (
     Batch,
@@ -29,6 +31,7 @@ from batchstatus import (
     ConfigurationError,
     Counts,
     ItemFailure,
+    Moment,
     Pace,
     PaceState,
     RateLimit,
@@ -52,6 +55,7 @@ def reading(ref, state=BatchState.RUNNING, processed=None, *, at=0.0, **fields):
         vendor_status=WORDS.get(state, state.value),
         counts=Counts(total=8, processed=processed),
         read_at=NOW + timedelta(seconds=at),
+        asked_at=Moment("test-boot", at),
         raw=None,
         payload=None,
         **fields,
@@ -153,8 +157,8 @@ def test_open_are_those_that_have_not_ended(store):
     store.track(["gameball:1", "gameball:2", "gameball:3"])
     store.record(reading("gameball:1", BatchState.SUCCEEDED))
     store.record_refusal("gameball:2", "gone")
-    assert [found.ref.id for found in store.tracked(open_only=True)] == ["3"]
-    assert [found.ended for found in store.tracked()] == [True, True, False]
+    assert [found.ref.id for found in store.tracked(open_only=True)] == ["2", "3"]
+    assert [found.ended for found in store.tracked()] == [True, False, False]
 
 
 # Changes
@@ -250,40 +254,139 @@ def test_a_late_reading_changes_nothing(store):
     assert store.tracked()[0].counts.processed == 5
 
 
-def test_an_end_is_never_late(store):
-    store.track(["gameball:1"])
-    store.record(reading("gameball:1", at=30))
-    assert store.record(reading("gameball:1", BatchState.SUCCEEDED, at=29)).kind == "ended"
-
-
 def test_a_clock_set_back_loses_no_change(store):
-    """A clock that was put back loses no change."""
+    """Which reading is newer does not depend on the wall clock."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1", processed=1, at=3600))
-    assert store.record(reading("gameball:1", processed=2, at=0)).id == "gameball:1#2"
+    late = attrs.evolve(reading("gameball:1", processed=2, at=0), asked_at=Moment("test-boot", 3601.0))
+    assert store.record(late).id == "gameball:1#2"
 
 
-def test_a_refused_batch_has_ended(store):
-    """A refused batch has ended with the vendors words."""
+def test_a_reading_after_another_start_of_the_machine_is_newer(store):
+    store.track(["gameball:1"])
+    store.record(reading("gameball:1", processed=1, at=3600))
+    late = attrs.evolve(reading("gameball:1", processed=2), asked_at=Moment("another-boot", 1.0))
+    assert store.record(late).id == "gameball:1#2"
+
+
+def test_readings_that_come_late_never_take_changes_back(store):
+    """Two clients read one batch in turn, and their answers are stored in any order."""
+    store.track(["gameball:1"])
+    readings = [reading("gameball:1", processed=number, at=number) for number in range(50)]
+    random.Random(11).shuffle(readings)
+    store.record_all(readings)
+    processed = [change.batch["counts"]["processed"] for change in store.history("gameball:1")]
+    assert processed == sorted(processed)
+    assert processed[-1] == 49
+
+
+# Batches that the vendor denies
+
+
+@pytest.fixture
+def wall(monkeypatch):
+    """The wall clock of the store's changes."""
+    clock = types.SimpleNamespace(now=NOW.timestamp())
+    monkeypatch.setattr(refs_module.time, "time", lambda: clock.now)
+    return clock
+
+
+def denied(store, wall, *, times=3, over=600.0):
+    """Refuse a batch so many times over so many seconds; return the changes."""
+    found = []
+    for number in range(times):
+        wall.now += over / (times - 1) if number else 0.0
+        found.append(store.record_refusal("gameball:1", ConfigurationError("not found \ud800")))
+    return [change for change in found if change is not None]
+
+
+@pytest.mark.parametrize(("times", "over", "kinds"), [(3, 600.0, ["lost"]), (9, 599.0, []), (2, 900.0, [])])
+def test_a_batch_is_lost_after_three_refusals_over_ten_minutes(store, wall, times, over, kinds):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    change = store.record_refusal("gameball:1", ConfigurationError("not found \ud800"))
-    assert (change.id, change.kind, change.batch, change.error) == ("gameball:1#2", "ended", None, "not found \\ud800")
-    assert store.history("gameball:1")[1] == change
+    assert [change.kind for change in denied(store, wall, times=times, over=over)] == kinds
     (found,) = store.tracked()
-    assert (found.ended, found.error, found.state) == (True, "not found \\ud800", BatchState.RUNNING)
+    assert (found.ended, found.state, found.error) == (False, BatchState.RUNNING, "not found \\ud800")
+    assert (found.lost_since is not None) == bool(kinds)
 
 
-def test_a_refused_batch_can_be_tried_again(store):
-    """A refused batch is tried anew once it was untracked in between."""
+def test_a_lost_batch_is_told_once_with_the_vendors_words(store, wall):
+    store.track(["gameball:1"])
+    (change,) = denied(store, wall, times=30, over=6000.0)
+    assert (change.id, change.kind, change.batch, change.error) == ("gameball:1#1", "lost", None, "not found \\ud800")
+    assert store.history("gameball:1") == [change]
+    assert store.lost([change.ref, BatchRef("gameball", "2")]) == {change.ref}
+    assert store.check()["lost"] == 1
+
+
+def test_a_reading_breaks_a_row_of_refusals(store, wall):
+    store.track(["gameball:1"])
+    for at in range(4):
+        assert denied(store, wall, times=2, over=900.0) == []
+        store.record(reading("gameball:1", at=at))
+    assert [change.kind for change in store.history("gameball:1")] == ["change"]
+
+
+@pytest.mark.parametrize(("state", "kind"), [(BatchState.RUNNING, "found"), (BatchState.SUCCEEDED, "ended")])
+def test_a_lost_batch_is_found_by_a_reading(store, wall, state, kind):
+    """Even by one that is equal to the last one before."""
+    store.track(["gameball:1"])
+    store.record(reading("gameball:1"))
+    denied(store, wall)
+    assert store.record(reading("gameball:1", state, at=1)).kind == kind
+    (found,) = store.tracked()
+    assert (found.lost_since, found.error) == (None, None)
+
+
+def test_a_batch_that_was_lost_for_a_day_rests_until_retried(store, wall):
     store.track(["gameball:1", "gameball:2"])
+    denied(store, wall)
+    assert len(store.claim("one")) == 2
+    wall.now += 86_400.0
     store.record_refusal("gameball:1", "not found")
+    assert store.renew("one")
+    assert [ref.id for ref in store.claim("one")] == ["2"]
+    assert store.tracked()[0].resting
+    assert store.retry(["gameball:1", "gameball:2"]) == 1
+    assert store.renew("one")
+    assert len(store.claim("one")) == 2
+    store.record_refusal("gameball:1", "not found")
+    assert not store.tracked()[0].resting
+
+
+def test_a_lost_batch_can_be_tracked_anew(store, wall):
+    store.track(["gameball:1", "gameball:2"])
+    denied(store, wall)
     store.record(reading("gameball:2", BatchState.SUCCEEDED))
     assert store.track(["gameball:1", "gameball:2"]) == 0
     store.untrack(["gameball:1", "gameball:2"])
     assert store.track(["gameball:1", "gameball:2"]) == 2
-    assert [(found.ended, found.error) for found in store.tracked()] == [(False, None), (True, None)]
+    assert [(found.ended, found.error, found.lost_since) for found in store.tracked()] == [
+        (False, None, None),
+        (True, None, None),
+    ]
     assert store.record(reading("gameball:1", BatchState.SUCCEEDED)).id == "gameball:1#2"
+
+
+# Ends that their counts contradict
+
+
+def test_an_unsettled_end_is_a_change_and_its_final_counts_the_end(store):
+    store.track(["gameball:1"])
+    early = reading("gameball:1", BatchState.SUCCEEDED, processed=5, is_settled=False)
+    assert store.record(early).kind == "change"
+    assert store.record(reading("gameball:1", BatchState.SUCCEEDED, processed=8, at=1)).kind == "ended"
+
+
+def test_an_unsettled_end_that_stays_the_same_stands(store, wall):
+    """So a cron job that reads once each time sees the end, too."""
+    store.track(["gameball:1"])
+    store.record(reading("gameball:1", BatchState.SUCCEEDED, processed=5, is_settled=False))
+    wall.now += 9.0
+    assert store.record(reading("gameball:1", BatchState.SUCCEEDED, processed=5, is_settled=False, at=1)) is None
+    wall.now += 1.0
+    stood = store.record(reading("gameball:1", BatchState.SUCCEEDED, processed=5, is_settled=False, at=2))
+    assert (stood.kind, stood.batch["has_ended"]) == ("ended", True)
 
 
 def test_trouble_is_told_until_the_next_reading(store):
@@ -362,7 +465,7 @@ def test_threads_share_a_store(store):
 RACE = """
     import sys
     from datetime import datetime, UTC
-    from batchstatus import Batch, BatchRef, BatchState, Counts
+    from batchstatus import Batch, BatchRef, BatchState, Counts, Moment
     from batchstatus.service.store import Store
 
     with Store(sys.argv[1]) as store:
@@ -371,7 +474,9 @@ RACE = """
         for processed in range(100):
             counts, at = Counts(total=100, processed=processed), datetime.fromtimestamp(processed / 10, UTC)
             ref, state = BatchRef("gameball", "1"), BatchState.RUNNING
-            store.record(Batch(ref=ref, state=state, vendor_status="x", counts=counts, read_at=at, raw=0, payload=0))
+            asked = Moment("test-boot", processed)
+            store.record(Batch(ref=ref, state=state, vendor_status="x", counts=counts, read_at=at, asked_at=asked,
+                               raw=0, payload=0))
 """
 
 
@@ -458,7 +563,7 @@ def test_a_kill_leaves_no_half_change(tmp_path):
         changes = set(
             threads.map(changes_if_whole, [tmp_path / f"{number}.sqlite3" for number in range(1, statements)])
         )
-    assert changes == {0, 1, 2, 3}
+    assert changes == {0, 1, 2}
 
 
 def changes_if_whole(path):
@@ -532,6 +637,8 @@ def test_a_store_keeps_what_it_has(path):
             "tracked": 1,
             "open": 1,
             "unclaimed": 1,
+            "lost": 0,
+            "resting": 0,
             "troubled": 0,
             "changes": 1,
             "outbox": 1,
@@ -1087,6 +1194,8 @@ def test_a_clock_set_forward_lets_no_burst_by(store, clock):
 
 def test_a_long_retry_after_is_no_clock_jump(path, store, clock):
     pace_of(store).refused(0.0, 1800.0)
+    clock.wall += 60
+    pace_of(store).refused(0.0, 1800.0)
     with Store(path) as other:
         pace = pace_of(other)
         assert pace.reserve(0.0, 1799.0) is None
@@ -1098,12 +1207,12 @@ def test_a_long_retry_after_is_no_clock_jump(path, store, clock):
 
 def test_a_retry_after_survives_the_clock(store, path, clock):
     """A retry after lasts no longer where the clock is put back."""
-    pace_of(store).refused(0.0, 100.0)
+    pace_of(store).refused(0.0, 50.0)
     clock.wall -= 86_400
     with Store(path) as other:
         pace = pace_of(other)
-        assert pace.reserve(0.0, 100.0) is None
-        clock.wall += 100
+        assert pace.reserve(0.0, 50.0) is None
+        clock.wall += 50
         assert pace.reserve(0.0, 99.0) == pytest.approx(0.0)
 
 

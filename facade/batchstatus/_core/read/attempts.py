@@ -113,7 +113,9 @@ def build_request(account: Account, ref: BatchRef) -> Request:
     except ConfigurationError:
         raise
     except Exception as error:
-        raise ReadError(f"cannot get the account's key ({type(error).__name__})", ref=ref) from error
+        failed = ReadError(f"cannot get the account's key ({type(error).__name__})", ref=ref)
+        failed.is_lasting = True
+        raise failed from error
 
 
 def failure_events(event: Event, closed: float | None) -> Iterator[Event]:
@@ -134,9 +136,7 @@ def no_slot(ref: BatchRef, timeout: float) -> RequestTimeout:
 def update_pace(pace: Pace, error: BatchStatusError, now: float, policy: RetryPolicy) -> float | None:
     """Update the pace after a failed attempt; return the pause in seconds if a 429 closed it."""
     if isinstance(error, RateLimited):
-        closed = bounded_retry_after(error, policy) or policy.first_delay
-        pace.refused(now, closed)
-        return closed
+        return pace.refused(now, bounded_retry_after(error, policy) or policy.first_delay)
     if isinstance(error, (APIError, InvalidResponse)):  # a failed transport or a missing key says nothing about it
         pace.accepted()
     return None
@@ -157,6 +157,6 @@ def pause_after(
 
 
 def bounded_retry_after(error: BatchStatusError, policy: RetryPolicy) -> float | None:
-    """Return Retry-After if it is within `max_retry_after`."""
+    """Return Retry-After, or `max_retry_after` if that is less."""
     asked = error.retry_after if isinstance(error, ReadError) else None
-    return None if asked is None or asked > policy.max_retry_after else asked
+    return None if asked is None else min(asked, policy.max_retry_after)

@@ -27,7 +27,7 @@ class AccountCheck:
 
 
 def check_account(account: Account, read: Read) -> Generator[SendRequest | Sleep, StepResult, AccountCheck]:
-    """Perform the read of a batch that does not exist: a 404 or 400 for it proves that the keys were accepted."""
+    """Perform the read of a batch that does not exist: the vendor's own 404 or 400 proves its keys."""
     offset: float | None = None
     problem: BatchStatusError | None = None
     try:
@@ -38,8 +38,9 @@ def check_account(account: Account, read: Read) -> Generator[SendRequest | Sleep
                 date = http_date(result.outcome.headers.get("date", ""))
                 offset = None if date is None else (result.utc - date) / timedelta(seconds=1)
             step = read.send(result)
-    except (StopIteration, BatchNotFound, BadRequest):
+    except StopIteration:
         pass
     except BatchStatusError as error:
-        problem = error
+        is_proof = isinstance(error, (BatchNotFound, BadRequest)) and error.code is not None
+        problem = None if is_proof else error
     return AccountCheck(account=account, error=problem, clock_offset=offset)

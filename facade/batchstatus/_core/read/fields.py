@@ -5,14 +5,26 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any, TypeVar
 
 from batchstatus._core.values import printable
 
 MAX_COUNT = 2**63 - 1
 MAX_TEXT_LENGTH = 500
+MAX_NOTED = 100
+"""How many NaNs and infinities of a body are noted: a body of a few megabytes may have millions."""
+MAX_NAME = 60
+"""Characters of a field's name in a problem: a name may be as long as the body."""
+CHARSET = re.compile(r"charset=[\"']?((?:iso-8859|windows)-[0-9]{1,4}|latin-?[0-9]{1,2}|cp125[0-9])\b", re.IGNORECASE)
+"""The charsets that are heard: with all of them a key in the text is the same bytes in the body, where it is searched
+for. Python knows charsets that hide it, that take quadratic time, or that raise errors of their own."""
+REFUSALS = (KeyError, TypeError, ValueError, AttributeError, RecursionError)
+"""What a raw model raises if it refuses a value."""
+
+T = TypeVar("T")
 
 
 class NotJSON(ValueError):
@@ -23,23 +35,41 @@ class NotJSON(ValueError):
         self.cut_short = cut_short
 
 
-def decode(body: bytes) -> Any:
-    """Return the JSON value; raise NotJSON."""
+def decode(body: bytes, content_type: str = "") -> tuple[Any, list[str]]:
+    """Return the JSON value and the problems with its text; raise NotJSON.
+
+    Line ends and other control characters within text are taken as they are, and so are NaN and Infinity; a number of
+    more digits than Python converts becomes text.
+
+    Args:
+        body: As it came.
+        content_type: The header; its charset counts for a body that is not Unicode.
+    """
     if not body.strip():
         raise NotJSON("the body is empty", cut_short=True)
+    text, problems = _text_of(body, content_type)
     try:
-        return json.loads(body, parse_constant=_no_number, parse_float=_finite)
+        try:
+            return json.loads(text, strict=False), problems
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # a whole number of thousands of digits
+            return json.loads(text, strict=False, parse_int=_whole), problems
     except json.JSONDecodeError as error:
         problem = NotJSON(f"the body is not JSON ({error})", cut_short=_ends_early(error))
-    except UnicodeDecodeError as error:
-        problem = NotJSON(
-            f"the body is not JSON (no {error.encoding})", cut_short=error.reason == "unexpected end of data"
-        )
     except RecursionError:
         problem = NotJSON("the body is nested too deep")
-    except ValueError:  # a number that is none, or of thousands of digits
-        problem = NotJSON("the body is not JSON (a number is out of range)")
     raise problem  # outside of the except: JSON's own error holds the body, and stays behind
+
+
+def _text_of(body: bytes, content_type: str) -> tuple[str, list[str]]:
+    encoding = json.detect_encoding(body)
+    with suppress(UnicodeDecodeError):
+        return body.decode(encoding, "surrogatepass"), []
+    declared = CHARSET.search(content_type)
+    with suppress(UnicodeDecodeError, LookupError):
+        return body.decode(declared[1] if declared else encoding), []
+    return body.decode(encoding, "replace"), ["the body is not Unicode text"]
 
 
 def _ends_early(error: json.JSONDecodeError) -> bool:
@@ -50,22 +80,102 @@ def _ends_early(error: json.JSONDecodeError) -> bool:
     return error.msg.startswith("Unterminated") or any(word.startswith(rest) for word in ("true", "false", "null", "-"))
 
 
-def _finite(digits: str) -> float:
-    value = float(digits)
-    return value if math.isfinite(value) else _no_number(digits)
+def _whole(digits: str) -> int | str:
+    try:
+        return int(digits)
+    except ValueError:
+        return digits
 
 
-def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name:.20} is not a number")
+def cleaned(value: Any, problems: list[str], name: str = "the body") -> Any:
+    """Return a copy without nulls, which both vendors send for absent (B17, G22), and without what is not a number.
 
-
-def without_nulls(value: Any) -> Any:
-    """Return the value with every null in it left out: both vendors send null for absent (B17, G22)."""
+    Args:
+        value: A JSON value.
+        problems: Where each NaN and infinity is noted, the first hundred of them.
+        name: The field's name.
+    """
     if isinstance(value, dict):
-        return {key: without_nulls(item) for key, item in value.items() if item is not None}
+        return {key: copy for key, item in value.items() if (copy := cleaned(item, problems, key)) is not None}
     if isinstance(value, list):
-        return [without_nulls(item) for item in value if item is not None]
+        return [copy for item in value if (copy := cleaned(item, problems, name)) is not None]
+    if isinstance(value, float) and not math.isfinite(value):
+        if len(problems) < MAX_NOTED:
+            problems.append(f"{name:.{MAX_NAME}}: {value} is not a number")
+        return None
     return value
+
+
+def odd(body: Mapping[str, Any], kind: str, parse: Callable[[object], object], *names: str) -> list[str]:
+    """Return the problems with those of the named fields that are there and are not of a kind."""
+    return [
+        f"{name}: {rendering(body[name]):.60} is not {kind}"
+        for name in names
+        if name in body and parse(body[name]) is None
+    ]
+
+
+def accepted(make: Callable[[dict[str, Any]], T], body: dict[str, Any], needed: str, problems: list[str]) -> T | None:
+    """Return the raw model of a body; if it refuses a detail, the model of the body without that; else None.
+
+    Args:
+        make: Makes the model; raises if it refuses the body.
+        body: The body; it stays as it is.
+        needed: The field without which there is no model.
+        problems: Where each detail that was left out is noted.
+
+    Raises:
+        KeyError: The needed field is missing.
+    """
+    with suppress(*REFUSALS):
+        return make(body)
+    kept = {needed: body[needed]}
+    only_needed = dict(kept)
+    try:
+        for name, value in body.items():
+            # Beside the needed field alone: beside all that was kept, a body of 100 KB would take minutes.
+            found = _taken(_beside(only_needed, name, make), value, name, problems)
+            if found is not None:
+                kept[name] = found
+        return make(kept)
+    except REFUSALS:
+        problems.append("the body: the raw model takes nothing of it")
+        return None
+
+
+def _taken(make: Callable[[Any], object], value: Any, name: str, problems: list[str]) -> Any:
+    """Return as much of a value as a model takes; None if that is nothing."""
+    with suppress(*REFUSALS):
+        make(value)
+        return value
+    with suppress(*REFUSALS):
+        if isinstance(value, dict):
+            make({})
+            kept: dict[str, Any] = {}
+            for key, item in value.items():
+                found = _taken(_beside({}, key, make), item, key, problems)
+                if found is not None:
+                    kept[key] = found
+            return kept
+        if isinstance(value, list):
+            make([])
+            items = [item for item in value if _takes(make, [item])]
+            problems.append(f"{name:.{MAX_NAME}}: {len(value) - len(items)} of {len(value)} are of another shape")
+            return items
+    problems.append(f"{name:.{MAX_NAME}}: {rendering(value):.60} is of another shape")
+    return None
+
+
+def _beside(needed: dict[str, Any], name: str, make: Callable[[Any], object]) -> Callable[[Any], object]:
+    """Return a function that makes a model of what it needs and one more value."""
+    return lambda part: make({**needed, name: part})
+
+
+def _takes(make: Callable[[Any], object], value: Any) -> bool:
+    with suppress(*REFUSALS):
+        make(value)
+        return True
+    return False
 
 
 def count(value: object) -> int | None:

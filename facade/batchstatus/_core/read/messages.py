@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from batchstatus._core.account import Request
 from batchstatus._core.errors import InvalidResponse, TransportError
+from batchstatus._core.values import Moment
 
 
 @frozen(kw_only=True)
@@ -28,6 +29,10 @@ class TransportFailure:
     reason: str = field(repr=False)
     status: int = 0
     cut_short: bool = False
+    is_lasting: bool = False
+    """Whether time alone hardly mends it: an unknown host, or a certificate that is refused."""
+    is_too_large: bool = False
+    """Whether a body is larger than the caller allows."""
     cause: BaseException | None = field(default=None, repr=False)
 
 
@@ -57,3 +62,5 @@ class StepResult:
     """None after a Sleep."""
     monotonic: float
     utc: datetime
+    asked_at: Moment | None = None
+    """When the request was sent."""

@@ -14,7 +14,7 @@ from batchstatus._core import errors
 from batchstatus._core.account import Account, ErrorFields, Request, StatusFields
 from batchstatus._core.errors import APIError, InvalidResponse, ReadError
 from batchstatus._core.keys import hide_in_headers, hide_keys, is_echoed
-from batchstatus._core.values import Batch, BatchRef
+from batchstatus._core.values import Batch, BatchRef, BatchState, printable
 
 from . import fields
 from .messages import Response, StepResult, TransportFailure
@@ -40,11 +40,16 @@ ADVICE: Mapping[type[APIError], str] = {
 }
 """What to do about an error, unless the vendor's own table says more."""
 
+NOT_OWN = "without the vendor's error body, so it may come from anything in between; check base_url and any proxy"
+
 RESET_HEADERS = ("ratelimit-reset", "x-ratelimit-reset")
 EPOCH_TIMES = 10**9
 """Seconds: more than so many are a time since 1970, less are a duration."""
 MAX_RESET = 3600.0
 """Seconds."""
+MAX_PROBLEMS = 20
+MAX_PROBLEM = 200
+"""Characters."""
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
 
 
@@ -60,8 +65,8 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
         raise error_from_response(account, ref, request, response, result.utc)
     problem: ValueError | None = None
     try:
-        payload = decode_body(request, response)
-        found = validate(account, ref, payload)
+        payload, problems = decode_body(request, response)
+        found = validate(account, ref, payload, problems)
     except ValueError as error:
         problem = error
     if problem is not None:  # raised outside the except block, so that nothing that holds the body stays behind it
@@ -69,9 +74,12 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
         text, number = f"HTTP 200, but {problem}", request_id(response)
         del problem
         raise InvalidResponse(text, ref=ref, status_code=200, request_id=number, cut_short=cut_short)
+    state = account.state_of(found.status)
+    contradiction = contradicts(found) if state is BatchState.SUCCEEDED else None
+    problems = [*([] if contradiction is None else [contradiction]), *problems, *found.problems]
     return Batch(
         ref=ref,
-        state=account.state_of(found.status),
+        state=state,
         vendor_status=found.status,
         counts=found.counts,
         progress=progress(found),
@@ -80,6 +88,9 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
         created_at=found.created_at,
         updated_at=found.updated_at,
         read_at=result.utc,
+        asked_at=result.asked_at,
+        problems=tuple(printable(problem)[:MAX_PROBLEM] for problem in problems[:MAX_PROBLEMS]),
+        is_settled=contradiction is None,
         raw=found.raw,
         payload=payload,
         request_id=request_id(response),
@@ -87,24 +98,27 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
     )
 
 
-def decode_body(request: Request, response: Response) -> Any:
-    """Return the body's JSON value, without keys that the vendor echoes; raise NotJSON."""
-    payload = fields.decode(response.body)
+def decode_body(request: Request, response: Response) -> tuple[Any, list[str]]:
+    """Return the body's JSON value, without keys that the vendor echoes, and its problems; raise NotJSON."""
+    payload, problems = fields.decode(response.body, response.headers.get("content-type", ""))
     if not is_echoed(response.body, request.keys.values()):
-        return payload
+        return payload, problems
     try:
-        return hide_keys(payload, request.keys.values())
+        return hide_keys(payload, request.keys.values()), problems
     except RecursionError:
         del payload
     raise fields.NotJSON("the body is nested too deep")
 
 
-def validate(account: Account, ref: BatchRef, payload: object) -> StatusFields:
-    """Return the fields of a body that has a status and is about the requested batch; raise ValueError."""
+def validate(account: Account, ref: BatchRef, payload: object, problems: list[str]) -> StatusFields:
+    """Return the fields of a body that has a status and is about the requested batch; raise ValueError.
+
+    What cannot be used beside the status is noted in `problems`.
+    """
     if not isinstance(payload, dict):
         raise ValueError(f"the body is a JSON {type(payload).__name__}, not an object")
     try:
-        found = account.status_fields(fields.without_nulls(payload))
+        found = account.status_fields(fields.cleaned(payload, problems))
     except KeyError as error:
         message = account.error_fields(payload).message
         problem = f"the body has no {error}" + (f"; it says: {message}" if message else "")
@@ -118,6 +132,16 @@ def validate(account: Account, ref: BatchRef, payload: object) -> StatusFields:
             raise ValueError(f"the body is about another batch: {fields.rendering(found.id):.80}")
         return found
     raise ValueError(problem)
+
+
+def contradicts(found: StatusFields) -> str | None:
+    """Return how the counts of a batch contradict that it has succeeded; None if they do not."""
+    total, processed = found.counts.total, found.counts.processed
+    if total is None or processed is None or found.may_stop_early:
+        return None
+    # Not processed + failed: with many failures that would take early counts for final (6 of 1,000 random vendors).
+    done = max(processed, (found.counts.succeeded or 0) + (found.counts.failed or 0))
+    return f"counts: it has succeeded with {processed} of {total} items processed" if done < total else None
 
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -142,8 +166,15 @@ def error_from_failure(ref: BatchRef, request: Request, failure: TransportFailur
     """Return the error for an exchange that brought no usable response."""
     text = f"{fields.text(hide_keys(failure.reason, request.keys.values()))}"
     if issubclass(failure.error, InvalidResponse):
-        return failure.error(text, ref=ref, status_code=failure.status, cut_short=failure.cut_short)
+        return failure.error(
+            text,
+            ref=ref,
+            status_code=failure.status,
+            cut_short=failure.cut_short,
+            is_too_large=failure.is_too_large,
+        )
     error = failure.error(text, ref=ref)
+    error.is_lasting = failure.is_lasting
     error.__cause__ = failure.cause
     return error
 
@@ -162,14 +193,15 @@ def error_from_response(
             retry_after=retry_after(response, now),
         )
     try:
-        body = decode_body(request, response)
-        found = account.error_fields(fields.without_nulls(body)) if isinstance(body, dict) else ErrorFields()
+        body, problems = decode_body(request, response)
+        found = account.error_fields(fields.cleaned(body, problems)) if isinstance(body, dict) else ErrorFields()
     except (fields.NotJSON, RecursionError):
         found = ErrorFields()
     cls = error_class(account, response.status, found.code)
     says = ": ".join(filter(None, [found.code, found.message]))
-    advice = account.ADVICE.get(cls) or ADVICE.get(cls)
-    return cls(
+    is_own = found.code is not None
+    advice = (account.ADVICE.get(cls) or ADVICE.get(cls)) if is_own or is_outage(response.status) else NOT_OWN
+    error = cls(
         f"HTTP {response.status}" + (f", {says}" if says else "") + (f" ({advice})" if advice else ""),
         ref=ref,
         status_code=response.status,
@@ -178,6 +210,13 @@ def error_from_response(
         request_id=found.request_id or request_id(response),
         retry_after=retry_after(response, now),
     )
+    error.is_retryable = is_outage(response.status) or not is_own
+    return error
+
+
+def is_outage(status: int) -> bool:
+    """Return whether an error status says nothing about the batch or the key, but that there is no answer just now."""
+    return status >= 500 or status in {407, 408, 425, 429}
 
 
 def error_class(account: Account, status: int, code: str | None) -> type[APIError]:

@@ -5,8 +5,12 @@ from __future__ import annotations
 import sys
 from datetime import datetime, timedelta
 
+import attrs
+
 from batchstatus._core.errors import BatchStatusError
 from batchstatus._core.values import Batch, BatchRef, BatchState, Counts
+
+from .evidence import Doubts
 
 # CPython keeps one object for each integer up to 256 only. A Gameball batch has at most 1,000 items (vendor docs), so
 # sharing the integers up to that saves 28 bytes a count: of 100,000 batches with three counts each, 8 MB.
@@ -20,6 +24,7 @@ class BatchProgress:
         "baseline",
         "baseline_at",
         "consecutive_failures",
+        "doubts",
         "error",
         "failed",
         "is_discarded",
@@ -46,6 +51,7 @@ class BatchProgress:
         self.failed: int | None = None
         self.polls = 0
         self.consecutive_failures = 0
+        self.doubts: Doubts | None = None
         self.error: BatchStatusError | None = None
         """Why the last poll failed, if it did."""
         self.read_at = now
@@ -83,14 +89,33 @@ class BatchProgress:
         self.last_success_at = self.read_at = now
         self.consecutive_failures, self.error = 0, None
         self.polls += 1
+        if self.doubts is not None:
+            self.doubts = self.doubts.after_reading(batch)
         return changed
 
-    def record_failure(self, error: BatchStatusError, now: float) -> None:
-        """Record a failed poll."""
+    def record_failure(self, error: BatchStatusError, now: float, *, counts: bool = True) -> None:
+        """Record a failed poll.
+
+        Args:
+            error: Why it failed.
+            now: The time now.
+            counts: Whether it makes the pauses longer.
+        """
         self.error = error
         self.read_at = now
-        self.consecutive_failures += 1
+        self.consecutive_failures += counts
         self.polls += 1
+
+    def doubt(self) -> Doubts:
+        """Return the doubts, which are made if there are none."""
+        self.doubts = self.doubts or Doubts()
+        return self.doubts
+
+    def take_up(self, last: Batch, read_at: float) -> None:
+        """Take up a reading from before this wait."""
+        self.state, self.vendor_status, counts = last.state, sys.intern(last.vendor_status), last.counts
+        self.total, self.processed, self.succeeded, self.failed = attrs.astuple(counts)
+        self.last_success_at = read_at
 
     def batch(self, now: float, utc: datetime) -> Batch | None:
         """Return the last reading without `raw`, `payload`, failures and results; None before the first."""

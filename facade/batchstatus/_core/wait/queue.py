@@ -9,8 +9,11 @@ from __future__ import annotations
 import heapq
 
 from batchstatus._core.account import Account
+from batchstatus._core.errors import BatchStatusError
 from batchstatus._core.policies import Pace
 
+from .evidence import AccountEvidence
+from .health import Health
 from .progress import BatchProgress
 
 NEVER = 10.0**9
@@ -20,11 +23,18 @@ NEVER = 10.0**9
 class Queue:
     """The open batches of one account that are not in flight."""
 
-    __slots__ = ("_added", "_booked", "_due", "_later", "account", "pace", "slot")
+    __slots__ = ("_added", "_booked", "_due", "_later", "account", "ended_by", "evidence", "health", "open", "pace",
+                 "slot")  # fmt: skip
 
-    def __init__(self, account: Account, pace: Pace) -> None:
+    def __init__(self, account: Account, pace: Pace, *, is_endless: bool = False) -> None:
         self.account = account
         self.pace = pace
+        self.health = Health()
+        self.evidence = AccountEvidence(is_endless=is_endless)
+        self.open = 0
+        """Batches that have not ended, those in flight included."""
+        self.ended_by: BatchStatusError | None = None
+        """What ends all of them, if anything does."""
         self.slot: float | None = None
         """When the batch goes for which a slot is booked."""
         self._booked: tuple[float, float, BatchProgress] | None = None
@@ -36,6 +46,7 @@ class Queue:
 
     def add_unread(self, progress: BatchProgress, now: float) -> None:
         """Add a batch that was never read: due at once, before all that were, in the order in which they come."""
+        self.open += 1
         heapq.heappush(self._due, (self._unread_key(), now, progress))
 
     def _unread_key(self) -> float:
@@ -75,6 +86,13 @@ class Queue:
         _, due, progress = self._booked
         self.slot = self._booked = None
         return due, progress
+
+    def take_all(self) -> list[BatchProgress]:
+        """Return all batches that are not in flight, and forget them."""
+        found = []
+        while (progress := self.take()) is not None:
+            found.append(progress)
+        return found
 
     def take(self) -> BatchProgress | None:
         """Return any batch, and forget it; None without one."""

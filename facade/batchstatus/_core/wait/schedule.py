@@ -6,17 +6,19 @@ batches are due than their account's pace allows, the one read longest ago goes 
 
 from __future__ import annotations
 
+import copy
 import math
 import statistics
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 import attrs
 from attrs import frozen
 
 from batchstatus._core.account import Account
-from batchstatus._core.errors import APIError, BatchStatusError, ReadError, WaitError, WaitStopped, WaitTimeout
+from batchstatus._core.errors import BatchStatusError, RateLimited, ReadError, WaitError, WaitStopped, WaitTimeout
 from batchstatus._core.events import Event, EventKind
 from batchstatus._core.policies import Pace, PollPolicy, RetryPolicy
 from batchstatus._core.read.attempts import bounded_retry_after, build_request, failure_events, update_pace
@@ -25,16 +27,19 @@ from batchstatus._core.read.response import parse_response
 from batchstatus._core.values import TERMINAL, Batch, BatchRef, BatchState
 
 from . import checkpoint
+from .evidence import Verdict, is_about_account, is_own
 from .interval import next_interval, remaining
 from .progress import BatchProgress
 from .queue import Queue
 
-MIN_FAILURES = 5
-"""Consecutive failed polls before a batch is given up."""
 MAX_LAST_POLL = 5.0
 """Seconds: the last poll starts no earlier than this before the deadline, mostly at twice the usual time of a poll."""
 MIN_LAST_POLL = 0.1
 """Seconds: the last poll starts no later than this before the deadline."""
+FROZEN = 0.25
+"""Seconds: a driver that is later than this by a deadline was not running: stopped, or its event loop was blocked."""
+LAST_LOOK = 5.0
+"""Seconds that all polls together have after the deadline if the process was frozen across the last ones."""
 ENDING = 0.25
 """Seconds: how often to look again for polls that are still in flight when the wait is over."""
 MAX_ENDED_AT_ONCE = 256
@@ -65,13 +70,16 @@ class Schedule:
         until: frozenset[BatchState] = TERMINAL,
         started: float,
         timeout: float,
-        attempts_before: int = 0,
+        resume: checkpoint.Checkpoint | None = None,
+        utc: datetime | None = None,
     ) -> None:
         self.events: deque[Event] = deque()
         """For the driver to pass on, oldest first."""
         self.open = len(queues)
         self.started = started
-        self.deadline = started + timeout
+        self.deadline = started + max(timeout, 0.0)
+        self._end = self.deadline
+        """When polling ends: the deadline, or a little later if the process was frozen across it."""
         self._queues = list(dict.fromkeys(queues.values()))
         self._single = len(queues) == 1
         self._poll = poll
@@ -80,7 +88,7 @@ class Schedule:
         self.in_flight = 1 if self._single else poll.in_flight or in_flight
         """Polls in flight at once, at most."""
         self._room = self.in_flight
-        self._attempts_before = attempts_before
+        self._attempts_before = 0 if resume is None else resume.attempts
         self._durations: deque[float] = deque([0.5], maxlen=15)
         self._stopped = False
         self.wake: Callable[[], None] = lambda: None
@@ -88,57 +96,111 @@ class Schedule:
         self._last_poll: float | None = None
         self._last: Batch | None = None
         """The last reading whole, in a wait for one batch."""
+        self._expected = -math.inf if timeout <= 0 else started
+        """By when the driver is to take the next step, at the latest."""
+        self._is_waiting = False
+        """Whether a poll was in flight at the last step."""
+        self._is_last_look = False
+        self._overslept: set[BatchRef] = set()
+        """Batches whose last poll ended after the deadline, and failed or may be old."""
         for ref, queue in queues.items():
-            queue.add_unread(BatchProgress(ref, started), started)
+            progress = BatchProgress(ref, started)
+            if resume is not None and utc is not None:
+                checkpoint.take_up(resume, progress, queue.evidence, started, utc)
+                self._last = resume.last
+            queue.add_unread(progress, started)
 
     def step(self, now: float, utc: datetime) -> StartPoll | Sleep | None:
         """Return what to do next; None when every batch is done."""
-        if self._stopped or now >= self.deadline:
+        if now >= self._end and not self._stopped and not self._is_last_look and self._was_frozen(now):
+            self._look_again(now)
+        found = self._next(now, utc)
+        self._is_waiting = self._room < self.in_flight
+        if isinstance(found, StartPoll):
+            self._expected = found.send.deadline
+        elif found is not None:
+            self._expected = now + found.seconds
+        return found
+
+    def _next(self, now: float, utc: datetime) -> StartPoll | Sleep | None:
+        if self._stopped or now >= self._end:
             return self._end_some(WaitStopped if self._stopped else WaitTimeout, now, utc)
         if self._is_over():
             return None
-        if not self._room:
-            return Sleep(self.deadline - now)
-        at, queue = self.deadline, None
-        for other in self._queues:
-            slot = self._slot(other, now)
+        at, chosen = self._end, None
+        for queue in self._queues:
+            if queue.ended_by is not None and queue.open:
+                self._end_account(queue, queue.ended_by, now, utc)
+                if self.events:
+                    return Sleep(0.0)
+            if not self._room:
+                continue
+            slot = self._slot(queue, now)
             if slot < at:
-                at, queue = slot, other
-        if queue is None or at > now:
+                at, chosen = slot, queue
+        if chosen is None and self._is_last_look and self._room == self.in_flight:
+            self._end = now
+            return Sleep(0.0)
+        if chosen is None or at > now:
             return Sleep(at - now)
-        return self._start(queue, now, utc) or Sleep(0.0)
+        return self._start(chosen, now, utc) or Sleep(0.0)
 
     def _is_over(self) -> bool:
         return not self.open
+
+    def _was_frozen(self, now: float) -> bool:
+        """Return whether the process was not running when it was to take the next step, before the deadline."""
+        return now - self._expected > FROZEN and (self._expected < self._end or self._is_waiting)
+
+    def _look_again(self, now: float) -> None:
+        """Poll those once more whose last poll was not made, or is old, those read longest ago first."""
+        self._is_last_look, self._end = True, now + LAST_LOOK
+        last_poll = self._last_poll_at()
+        for queue in self._queues:
+            for progress in queue.take_all():
+                is_due = progress.read_at < last_poll or not progress.polls or progress.ref in self._overslept
+                queue.add(progress, now if is_due else math.inf)
+        self._overslept.clear()
 
     def _slot(self, queue: Queue, now: float) -> float:
         """Return when the queue's next poll starts; book its slot once it is due."""
         if queue.slot is None:
             due = queue.next_due(now)
-            if due is None or due > now:
-                return self.deadline if due is None else due
-            wait = queue.pace.reserve(now, self.deadline)
+            if due is None:
+                return self._end
+            due = max(due, self._opens_at(queue))
+            if due > now:
+                return due
+            wait = queue.pace.reserve(now, self._end)
             if wait is None:
-                return self.deadline
+                return self._end
             queue.book(now + wait)
         assert queue.slot is not None
         return queue.slot
 
+    def _opens_at(self, queue: Queue) -> float:
+        """Return when an account may be polled; a hint that leads past the last poll does not put that off."""
+        if queue.health.held_until <= self._end - MAX_LAST_POLL:
+            return queue.health.opens_at()
+        return queue.health.opens_at(self._last_poll_at())
+
     def _start(self, queue: Queue, now: float, utc: datetime) -> StartPoll | None:
         """Return what to send; None if a 429 has closed the account meanwhile, or the caller has no key just now."""
-        if queue.slot is not None and not queue.pace.begin(queue.slot, now):
+        if (queue.slot is not None and not queue.pace.begin(queue.slot, now)) or self._opens_at(queue) > now:
             queue.cancel()
             return None
         due, progress = queue.depart()
         if progress.is_discarded:
             return None
+        if queue.health.is_closed:
+            queue.health.probe = progress
         try:
             request = build_request(queue.account, progress.ref)
         except BatchStatusError as error:
             self._record_failure(progress, queue, error, StepResult(None, now, utc), duration=0.0, queued=now - due)
             return None
         self._room -= 1
-        deadline = min(now + self._retry.attempt_timeout, self.deadline)
+        deadline = min(now + self._retry.attempt_timeout, self._end)
         return StartPoll(progress, queue, SendRequest(request, deadline, self._retry.max_body), due, now)
 
     def take_result(self, poll: StartPoll, result: StepResult) -> None:
@@ -149,33 +211,51 @@ class Schedule:
         try:
             batch = parse_response(queue.account, progress.ref, poll.send.request, result)
         except ReadError as error:
+            self._notice_sleep(poll, now, has_failed=True)
             self._record_failure(progress, queue, error, result, duration=duration, queued=queued)
             return
+        self._notice_sleep(poll, now, has_failed=False)
         queue.pace.accepted()
+        queue.evidence.take_reading()
+        was_closed = queue.health.take_answer()
         self._durations.append(duration)
         if progress.is_discarded:
             return
         before, changed = progress.state, progress.record_poll(batch, now)
+        look = None if batch.is_settled else progress.doubt().settle(batch, not changed, now, self._poll)
+        if look is None and not batch.is_settled:  # it stands
+            batch, changed = attrs.evolve(batch, is_settled=True), True
+        done = batch.is_settled and batch.state in self._until
+        pause, reason = None, "this is the state that was waited for"
+        if not done:
+            pause, reason = self._push(progress, queue, now, self._planned(progress, batch, look, now))
         self._last = batch if self._single else None
-        done = batch.state in self._until
-        if done:
-            pause, reason = None, "this is the state that was waited for"
-        else:
-            hint = batch.retry_after
-            hint = None if hint is None else min(hint, self._retry.max_retry_after)
-            pause, reason = self._push(progress, queue, now, None, hint)
         event = Event(
             kind=EventKind.ATTEMPT, ref=progress.ref, batch=batch, previous_state=before, attempts=progress.polls,
             elapsed=now - self.started, duration=duration, queued=queued, pause=pause, reason=reason,
             remaining=remaining(progress, now),
         )  # fmt: skip
         self.events.append(event)
+        if was_closed:
+            self.events.append(attrs.evolve(event, kind=EventKind.REOPENED))
         if changed:
             self.events.append(attrs.evolve(event, kind=EventKind.CHANGE))
         if batch.state is BatchState.REQUIRES_ACTION and before is not BatchState.REQUIRES_ACTION:
             self.events.append(attrs.evolve(event, kind=EventKind.NEEDS_ACTION))
         if done:
-            self._done(event)
+            self._done(event, queue)
+
+    def _notice_sleep(self, poll: StartPoll, now: float, *, has_failed: bool) -> None:
+        """Note a poll during which the process was frozen across the deadline, if it has to be made again."""
+        if now - self.deadline > FROZEN and poll.started < (self.deadline if has_failed else self._last_poll_at()):
+            self._overslept.add(poll.progress.ref)
+
+    def _planned(self, progress: BatchProgress, batch: Batch, look: float | None, now: float) -> tuple[float, str]:
+        """Return the seconds from a reading to the next poll, and the reason; `look` if the reading has to settle."""
+        if look is not None:
+            return look, "the vendor says that it has ended, and its counts do not yet"
+        hint = None if batch.retry_after is None else min(batch.retry_after, self._retry.max_retry_after)
+        return next_interval(progress, self._poll, now, hint)
 
     def _record_failure(
         self,
@@ -187,39 +267,59 @@ class Schedule:
         duration: float,
         queued: float,
     ) -> None:
-        now, pause = result.monotonic, None
-        closed, asked = update_pace(queue.pace, error, now, self._retry), bounded_retry_after(error, self._retry)
+        now, pause, health = result.monotonic, None, queue.health
+        throttled = update_pace(queue.pace, error, now, self._retry)
+        is_probe, has_closed, was_closed = health.probe is progress, False, False
+        if is_own(error) and not is_about_account(error):
+            was_closed = health.take_answer()
+        else:
+            if not isinstance(error, RateLimited):
+                has_closed = health.take_failure(progress.ref, error, now, self._retry)
+            if is_probe:
+                health.probe = None
+                health.plan_probe(now)
         if progress.is_discarded:
             return
-        progress.record_failure(error, now)
-        failing_for = now - progress.last_success_at
-        given_up = progress.consecutive_failures >= MIN_FAILURES and failing_for >= self._poll.give_up_after
-        refused = isinstance(error, APIError) and not error.is_retryable
-        too_late = asked is not None and now + asked >= self.deadline
-        if refused:
-            reason = "a later poll cannot help"
-        elif given_up:
-            reason = f"none has succeeded for {failing_for:.0f} s"
-        elif too_late:
-            reason = "the vendor asks for more time than is left"
-        else:
-            pause, reason = self._push(progress, queue, now, asked)
+        progress.record_failure(error, now, counts=not is_probe)
+        verdict, reason = queue.evidence.judge(
+            progress.ref, error, progress.doubt(), self._poll, now, is_only=queue.open == 1
+        )
+        if verdict is Verdict.NOTHING:
+            asked = bounded_retry_after(error, self._retry)
+            pause, reason = self._push(progress, queue, now, next_interval(progress, self._poll, now, asked))
         event = Event(
             kind=EventKind.ATTEMPT, ref=progress.ref, error=error, previous_state=progress.state,
             attempts=progress.polls, elapsed=now - self.started, duration=duration, queued=queued, pause=pause,
             reason=reason,
         )  # fmt: skip
-        self.events.extend(failure_events(event, closed))
-        if refused or given_up:
-            if isinstance(error, ReadError):
-                error.attempts = progress.polls
-            self._done(event)
-        elif too_late:
-            kind = WaitStopped if self._stopped else WaitTimeout
-            self._end(progress, kind, now, result.utc, retry_after=asked)
+        self.events.extend(failure_events(event, throttled))
+        if verdict is not Verdict.ACCOUNT:
+            is_trouble = verdict is Verdict.NOTHING and not isinstance(error, RateLimited)
+            self._tell(event, queue, now, has_closed=has_closed, was_closed=was_closed, is_trouble=is_trouble)
+        if verdict is Verdict.NOTHING:
+            return
+        self._end_by(progress, queue, error, now, result.utc)
+        if verdict is Verdict.ACCOUNT:
+            queue.ended_by = error
+
+    def _tell(
+        self, event: Event, queue: Queue, now: float, *, has_closed: bool, was_closed: bool, is_trouble: bool
+    ) -> None:
+        """Add the messages about the health of an account."""
+        if was_closed:
+            self.events.append(attrs.evolve(event, kind=EventKind.REOPENED))
+        is_worth_telling = is_trouble and queue.health.is_worth_telling(now)
+        if has_closed:
+            self.events.append(attrs.evolve(event, kind=EventKind.CLOSED, pause=queue.health.probe_at - now))
+        elif is_worth_telling:
+            self.events.append(attrs.evolve(event, kind=EventKind.TROUBLE))
 
     def _push(
-        self, progress: BatchProgress, queue: Queue, now: float, asked: float | None, hint: float | None = None
+        self,
+        progress: BatchProgress,
+        queue: Queue,
+        now: float,
+        planned: tuple[float, str],
     ) -> tuple[float | None, str]:
         """Plan the next poll, the last one just before the deadline; return the seconds until then, and the reason.
 
@@ -227,17 +327,18 @@ class Schedule:
             progress: The batch.
             queue: Its queue.
             now: The time now.
-            asked: The Retry-After of a failure, which not even the last poll may undercut.
-            hint: The Retry-After of a reading, which the last poll may undercut.
+            planned: The seconds until the next poll, and the reason, without a view to the deadline.
         """
-        interval, reason = next_interval(progress, self._poll, now, hint if asked is None else asked)
+        interval, reason = planned
         pause: float | None = interval
-        if now + interval > self.deadline - MAX_LAST_POLL:
+        if now + interval > self._end - MAX_LAST_POLL:
             last = self._last_poll_at()
-            if now + interval > max(last, now + (asked or 0.0)):
-                wait = max(last - now, asked or 0.0)
-                pause, reason = (wait, "the time is almost up") if now < last else (None, "the time is up")
-        queue.add(progress, self.deadline if pause is None else now + pause)
+            if self._is_last_look and progress.ref in self._overslept:
+                self._overslept.discard(progress.ref)
+                pause, reason = 0.0, "the process stood still when it was made"
+            elif now + interval > last:
+                pause, reason = (last - now, "the time is almost up") if now < last else (None, "the time is up")
+        queue.add(progress, math.inf if pause is None else now + pause)
         return pause, reason
 
     def _last_poll_at(self) -> float:
@@ -255,44 +356,79 @@ class Schedule:
         ended = 0
         for queue in self._queues:
             while ended < MAX_ENDED_AT_ONCE and (progress := queue.take()) is not None:
-                self._end(progress, kind, now, utc)
+                self._end_late(progress, queue, kind, now, utc)
                 ended += 1
         return Sleep(0.0 if ended else ENDING) if self.open else None
 
-    def _end(
-        self,
-        progress: BatchProgress,
-        kind: type[WaitError],
-        now: float,
-        utc: datetime,
-        *,
-        retry_after: float | None = None,
+    def _end_late(
+        self, progress: BatchProgress, queue: Queue, kind: type[WaitError], now: float, utc: datetime
     ) -> None:
+        """End the wait for a batch that is still open."""
         elapsed = now - self.started
         stands = f"{progress.state.name} ({progress.vendor_status})" if progress.state else "unread"
-        why = f", the vendor asks to wait another {retry_after:.0f} s" if retry_after is not None else ""
+        cause = progress.error or (None if progress.polls else queue.health.error)
+        failed = f"; the last one failed: {getattr(cause, 'detail', cause)}" if cause else ""
         attempts = self._attempts_before + progress.polls
-        failed = f"; the last one failed: {progress.error.detail}" if progress.error else ""
         error = kind(
-            f"still {stands} after {elapsed:.1f} s and {attempts} attempts{why}{failed}",
+            f"still {stands} after {elapsed:.1f} s and {attempts} attempts{failed}",
             ref=progress.ref,
             last=self._last or progress.batch(now, utc),
             attempts=attempts,
             elapsed=elapsed,
-            checkpoint=checkpoint.dump(
-                progress.ref,
-                attempts=attempts,
-                until=self._until,
-                deadline=utc + timedelta(seconds=self.deadline - now),
-            ),
+            checkpoint=self._checkpoint(progress, queue, now, utc),
         )
-        if isinstance(error, WaitTimeout):
-            error.retry_after = retry_after
-        error.__cause__ = progress.error
-        self._done(Event(kind=EventKind.DONE, ref=progress.ref, error=error, attempts=progress.polls, elapsed=elapsed))
+        error.__cause__ = cause
+        self._end_with(progress, queue, error, now)
 
-    def _done(self, event: Event) -> None:
+    def _end_account(self, queue: Queue, error: BatchStatusError, now: float, utc: datetime) -> None:
+        """End the wait for the batches of an account, some at a time; those in flight end when their polls do."""
+        for _ in range(MAX_ENDED_AT_ONCE):
+            progress = queue.take()
+            if progress is None:
+                return
+            if not progress.is_discarded:
+                self._end_by(progress, queue, error, now, utc)
+
+    def _end_by(
+        self, progress: BatchProgress, queue: Queue, error: BatchStatusError, now: float, utc: datetime
+    ) -> None:
+        """End the wait for a batch by a failure, which may be that of another batch of its account."""
+        if error.ref != progress.ref:
+            error = copy.copy(error)
+            error.ref = progress.ref
+        if isinstance(error, ReadError):
+            error.attempts = progress.polls
+            error.last = self._last or progress.batch(now, utc)
+            error.checkpoint = self._checkpoint(progress, queue, now, utc) if math.isfinite(self.deadline) else None
+        self._end_with(progress, queue, error, now)
+
+    def _end_with(self, progress: BatchProgress, queue: Queue, error: BatchStatusError, now: float) -> None:
+        """End the wait for a batch by an error; a terminal reading that has not settled is the better answer."""
+        batch = progress.doubts.unsettled if progress.doubts is not None else None
+        event = Event(
+            kind=EventKind.DONE,
+            ref=progress.ref,
+            batch=batch,
+            error=None if batch is not None else error,
+            attempts=progress.polls,
+            elapsed=now - self.started,
+        )
+        self._done(event, queue)
+
+    def _checkpoint(self, progress: BatchProgress, queue: Queue, now: float, utc: datetime) -> dict[str, Any]:
+        return checkpoint.dump(
+            progress,
+            queue.evidence,
+            attempts=self._attempts_before + progress.polls,
+            until=self._until,
+            deadline=utc + timedelta(seconds=self.deadline - now),
+            now=now,
+            utc=utc,
+        )
+
+    def _done(self, event: Event, queue: Queue) -> None:
         self.open -= 1
+        queue.open -= 1
         self.events.append(attrs.evolve(event, kind=EventKind.DONE))
 
 
@@ -314,7 +450,7 @@ class OpenSchedule(Schedule):
         super().__init__({}, poll=poll, retry=retry, in_flight=in_flight, started=started, timeout=math.inf)
         self._pace_of = pace_of
         self._queue_of: dict[Account, Queue] = {}
-        self._by_ref: dict[BatchRef, BatchProgress] = {}
+        self._by_ref: dict[BatchRef, tuple[BatchProgress, Queue]] = {}
         self._inbox: deque[tuple[BatchRef, Account | None]] = deque()
         """Refs to add, with their accounts, and refs to discard, with None; a deque, since threads share it."""
 
@@ -338,16 +474,18 @@ class OpenSchedule(Schedule):
 
     def _add(self, ref: BatchRef, account: Account, now: float) -> None:
         if account not in self._queue_of:
-            self._queue_of[account] = Queue(account, self._pace_of(account))
+            self._queue_of[account] = Queue(account, self._pace_of(account), is_endless=True)
             self._queues.append(self._queue_of[account])
-        self._by_ref[ref] = progress = BatchProgress(ref, now)
-        self._queue_of[account].add_unread(progress, now)
+        progress, queue = self._by_ref[ref] = BatchProgress(ref, now), self._queue_of[account]
+        queue.add_unread(progress, now)
         self.open += 1
 
     def _discard(self, ref: BatchRef) -> None:
-        if (progress := self._by_ref.pop(ref, None)) is not None:
+        if (found := self._by_ref.pop(ref, None)) is not None:
+            progress, queue = found
             progress.is_discarded = True
             self.open -= 1
+            queue.open -= 1
 
     def _is_over(self) -> bool:
         return False
@@ -355,6 +493,6 @@ class OpenSchedule(Schedule):
     def _end_some(self, kind: type[WaitError], now: float, utc: datetime) -> None:
         """End the wait; open batches are left as they are."""
 
-    def _done(self, event: Event) -> None:
+    def _done(self, event: Event, queue: Queue) -> None:
         self._by_ref.pop(event.ref, None)
-        super()._done(event)
+        super()._done(event, queue)

@@ -11,7 +11,7 @@ from batchstatus import Account, BatchRef, BatchStatusError, ConfigurationError,
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.exit_codes import OK, VENDOR, code_of, combine
 from batchstatus.cli.log import show_log
-from batchstatus.cli.options import global_options, option
+from batchstatus.cli.options import global_options, max_body, option
 from batchstatus.cli.params import Duration, batches, changes
 from batchstatus.cli.signals import on_signal
 from batchstatus.service import Change, Delivery, Store, Watcher, to_url
@@ -25,6 +25,7 @@ from batchstatus.service import Change, Delivery, Store, Watcher, to_url
     help="POST each change there instead of printing it. BATCHSTATUS_RUN_DELIVER keeps it from ps.",
 )
 @option("--timeout", type=Duration(), default="10m", show_default=True, help="With --once, for reading all of them.")
+@max_body
 @global_options
 @click.pass_obj
 def command(context: Context, *, once: bool, deliver: str | None, timeout: float) -> int:
@@ -55,10 +56,11 @@ async def _serve(context: Context, store: Store, accounts: Sequence[Account], ur
             loop.call_soon_threadsafe(stop.set)
             raise
 
+    policies = context.policies()
     watcher = (
-        Watcher(store, accounts, deliver=to_url(url))
+        Watcher(store, accounts, deliver=to_url(url), **policies)
         if url
-        else Watcher(store, accounts, deliver=to_stdout, in_flight=1)  # one at a time: in their order
+        else Watcher(store, accounts, deliver=to_stdout, in_flight=1, **policies)  # one at a time: in their order
     )
     service = asyncio.ensure_future(watcher.run(stop))
     came = on_signal(lambda: service.cancel() if stop.is_set() else stop.set())
@@ -87,7 +89,7 @@ async def _once(context: Context, store: Store, accounts: Sequence[Account], del
         if event.kind is EventKind.DONE and event.error is not None:
             errors[event.ref] = event.error
 
-    await Watcher(store, accounts, deliver=deliver, on_event=keep).once(timeout=timeout)
+    await Watcher(store, accounts, deliver=deliver, on_event=keep, **context.policies()).once(timeout=timeout)
     unread = [errors[tracked.ref] for tracked in store.tracked(open_only=True) if tracked.ref in errors]
     context.output.errors(unread, "batches could not be read")
     codes += map(code_of, unread)

@@ -12,7 +12,7 @@ from batchstatus import Account, AsyncBatchClient, BatchRef, BatchState, Outcome
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, code_of, combine
 from batchstatus.cli.log import show_log
-from batchstatus.cli.options import global_options, option
+from batchstatus.cli.options import global_options, max_body, option
 from batchstatus.cli.params import Duration
 
 
@@ -21,6 +21,7 @@ from batchstatus.cli.params import Duration
 @option("--exit-status", is_flag=True, help="Leave with 1 if any ended badly, with 8 if any is open.")
 @option("--raw", is_flag=True, help="Print the vendor's own JSON, as it came.")
 @option("--timeout", type=Duration(), default="90s", show_default=True, help="For all of them.")
+@max_body
 @global_options
 @click.pass_obj
 def command(context: Context, refs: tuple[str, ...], *, exit_status: bool, raw: bool, timeout: float) -> int:
@@ -46,7 +47,7 @@ def read_all(context: Context, accounts: Sequence[Account], refs: list[str], tim
     """Read each ref once, all within so many seconds; in their order."""
 
     async def read() -> dict[BatchRef, Outcome]:
-        async with AsyncBatchClient(*accounts) as client:
+        async with AsyncBatchClient(*accounts, **context.policies()) as client:
             return await client.get_many(refs, timeout=timeout)
 
     show_log(context.output)
@@ -60,6 +61,6 @@ def _code(outcome: Outcome, *, exit_status: bool) -> int:
     assert outcome.batch is not None
     if not exit_status:
         return OK
-    if not outcome.batch.is_terminal:
+    if not outcome.batch.has_ended:
         return OPEN
     return ENDED_BADLY if outcome.batch.state is not BatchState.SUCCEEDED or outcome.batch.has_failures else OK

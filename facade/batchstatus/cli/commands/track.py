@@ -105,6 +105,31 @@ def rm(
     return UNKNOWN_BATCH if missing else OK
 
 
+@command.command("retry")
+@click.argument("refs", nargs=-1)
+@global_options
+@click.pass_obj
+def retry(context: Context, refs: tuple[str, ...]) -> int:
+    """Read lost batches as often as others again, for another day.
+
+    REFS are vendor:id or vendor/account:id; - reads them from stdin; default: all that are lost.
+    """
+    with context.store(make=False) as store:
+        lost = [str(found.ref) for found in store.tracked(open_only=True) if found.lost_since is not None]
+        wanted = context.refs(refs) if refs else lost
+        store.retry(ref for ref in wanted if ref in lost)
+    unknown = [ref for ref in wanted if ref not in lost]
+    found = [ref for ref in wanted if ref in lost]
+    if context.output.format == "id":
+        click.echo("".join(f"{ref}\n" for ref in found), nl=False)
+    elif context.output.format != "table":
+        context.output.print_json(retried=len(found), not_lost=unknown)
+    for ref in unknown:
+        context.output.error(NotTracked(f"{ref} is not lost: batchstatus track list shows those that are"))
+    context.output.info(f"{batches(len(found))} read as often as others again")
+    return UNKNOWN_BATCH if unknown else OK
+
+
 @command.command("list")
 @labelled("Those with this label.")
 @option("--open", "open_only", is_flag=True, help="Those that have not ended.")

@@ -8,7 +8,7 @@ from batchstatus import BatchState, Outcome
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, code_of, combine
 from batchstatus.cli.follow import Tally, follow
-from batchstatus.cli.options import global_options, option
+from batchstatus.cli.options import global_options, max_body, option
 from batchstatus.cli.params import Duration
 
 from .status import read_all
@@ -36,6 +36,7 @@ LOOK = 90.0
     is_flag=True,
     help="End when one has ended otherwise; implies --for succeeded, unless --for is given.",
 )
+@max_body
 @global_options
 @click.pass_obj
 def command(
@@ -70,6 +71,9 @@ def command(
         return came
     if any_of and OK in tally.codes.values():
         return OK
+    for outcome in tally.end_unsettled() if timeout else ():
+        context.output.print_outcome(outcome)
+        context.output.error(f"{outcome.ref}: it has ended, and {outcome.unwrap().problems[-1]}; the time is up")
     tally.print_open()
     ended = [code for code in tally.codes.values() if code not in (OK, OPEN)]
     return combine(ended if fail_fast and ended else tally.codes.values())
@@ -80,8 +84,10 @@ def _code(outcome: Outcome, goal: str) -> int:
     if outcome.error is not None:
         return code_of(outcome.error)
     batch = outcome.unwrap()
+    if batch.is_terminal and not batch.has_ended:  # its counts may still change
+        return OPEN
     if goal == "terminal":
-        return OK if batch.is_terminal else OPEN
+        return OK if batch.has_ended else OPEN
     if batch.state == goal and not (goal == "succeeded" and batch.has_failures):
         return OK
-    return ENDED_BADLY if batch.is_terminal else OPEN
+    return ENDED_BADLY if batch.has_ended else OPEN

@@ -10,7 +10,7 @@ from batchstatus import Account, Batch, Outcome
 from batchstatus.cli.context import Context, check_keys, missing_key
 from batchstatus.cli.exit_codes import AUTH, INTERRUPTED, OK, OPEN, code_of, combine
 from batchstatus.cli.follow import Tally, follow
-from batchstatus.cli.options import global_options, option
+from batchstatus.cli.options import global_options, max_body, option
 from batchstatus.cli.params import Duration
 
 
@@ -18,6 +18,7 @@ from batchstatus.cli.params import Duration
 @click.argument("refs", nargs=-1)
 @option("--all", "all_of", is_flag=True, help="The tracked and open ones; their changes are stored.")
 @option("--timeout", type=Duration(), default="1d", show_default=True, help="For all of them.")
+@max_body
 @global_options
 @click.pass_obj
 def command(context: Context, refs: tuple[str, ...], *, all_of: bool, timeout: float) -> int:
@@ -68,6 +69,8 @@ def _watch(
     if came:
         tally.print_how_to_resume()
         return came
+    for outcome in tally.end_unsettled():
+        context.output.error(f"{outcome.ref}: it has ended, and {outcome.unwrap().problems[-1]}; the time is up")
     tally.print_open()
     return combine(tally.codes.values())
 
@@ -75,4 +78,4 @@ def _watch(
 def _code(outcome: Outcome) -> int:
     if outcome.error is not None:
         return code_of(outcome.error)
-    return OK if outcome.unwrap().is_terminal else OPEN
+    return OK if outcome.unwrap().has_ended else OPEN

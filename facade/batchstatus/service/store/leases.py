@@ -29,7 +29,7 @@ CLOCK = 60.0
 """Seconds: a lease that ends later than it can shows that the clock was set back."""
 SLACK = 4
 """A watcher gives refs up once it has a quarter more than its share, since each that moves is read once more."""
-OPEN = "tracked AND NOT ended"
+OPEN = "tracked AND NOT ended AND NOT resting"
 CLAIMED = f"SELECT ref FROM refs WHERE watcher = ? AND {OPEN} ORDER BY coalesce(read_at, 0), n"
 OF_ACCOUNTS = "(:account_refs = 'null' OR account_ref IN (SELECT value FROM json_each(:account_refs)))"
 

@@ -109,17 +109,18 @@ class StorePace:
             self._is_cold = False
         return True
 
-    def refused(self, now: float, pause: float) -> None:
+    def refused(self, now: float, pause: float) -> float:
         """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together."""
-        self._closed_until = max(self._closed_until, now + pause)
         wall = _wall(now)
         try:
             with self._connection.transaction() as connection:
                 state = self._load(connection, wall)
-                state.refused(wall, pause)
+                pause = state.refused(wall, pause)
                 self._save(connection, state)
         except sqlite3.OperationalError as error:
             log.warning("cannot tell other processes of a 429: %s", error)
+        self._closed_until = max(self._closed_until, now + pause)
+        return pause
 
     def accepted(self) -> None:
         """Any response but a 429: recover towards the normal rate."""
@@ -135,7 +136,7 @@ class StorePace:
 
     def _load(self, connection: sqlite3.Connection, wall: float) -> PaceState:
         """Return the stored state, at the slower of the two spacings if another process has booked last."""
-        query = "SELECT spacing, last, slowness, closed_until, closed_for FROM paces WHERE credential = ?"
+        query = "SELECT spacing, last, slowness, closed_until, closed_for, long_ones FROM paces WHERE credential = ?"
         row = connection.execute(query, (self._credential,)).fetchone()
         state = attrs.evolve(self._new) if row is None else PaceState(*row)
         if state.repair(wall) and connection.in_transaction:
@@ -147,7 +148,7 @@ class StorePace:
     def _save(self, connection: sqlite3.Connection, state: PaceState) -> None:
         self._slowness = state.slowness
         values = (self._credential, *attrs.astuple(state))
-        connection.execute("INSERT OR REPLACE INTO paces VALUES (?, ?, ?, ?, ?, ?)", values)
+        connection.execute("INSERT OR REPLACE INTO paces VALUES (?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def _wall(now: float) -> float:

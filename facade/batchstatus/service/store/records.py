@@ -34,9 +34,13 @@ class Tracked:
     changed_at: datetime | None = None
     read_at: datetime | None = None
     ended: bool = False
-    """Whether reading has ended: its state is terminal, or the vendor has refused it."""
+    """Whether the batch has ended, and is not read any more."""
     error: str | None = None
-    """Why the vendor has refused it, or why it cannot be read just now."""
+    """Why it cannot be read just now."""
+    lost_since: datetime | None = None
+    """Since when the vendor denies the batch, if it does."""
+    resting: bool = False
+    """Whether it is not read any more, since it has been lost for a day."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as JSON-ready values."""
@@ -51,17 +55,17 @@ class Tracked:
 
 @frozen(kw_only=True)
 class Change:
-    """One change of a batch's state, word or counts, its first reading, or its end."""
+    """One change of a batch's state, word or counts, its first reading, or its end; or that it is lost, or found."""
 
     ref: BatchRef
     sequence: int
     """From 1, without gaps, for each ref."""
     kind: str
-    """"change", or "ended": the last one of a batch, be it by its state or as the vendor has refused it."""
+    """"change"; "ended", the last one of a batch; "lost", if the vendor denies it; "found", if it can be read again."""
     at: datetime
     """When it was stored: aware, UTC, by this machine's clock."""
     batch: dict[str, Any] | None = field(default=None, hash=False)
-    """`Batch.to_dict()`, with `results` None before the end; None if the vendor has refused the batch."""
+    """`Batch.to_dict()`, with `results` None before the end; None if the batch is lost."""
     error: str | None = None
     attempts: int = field(default=0, eq=False)
     """How often its delivery has failed."""
@@ -85,7 +89,7 @@ class Change:
         }
 
 
-TRACKED = "ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error"
+TRACKED = "ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error, lost_at, resting"
 """The columns of `refs` that `tracked` takes."""
 CHANGE = "refs.ref, changes.sequence, kind, at, batch, changes.error, attempts"
 """The columns of `changes`, `refs` and `outbox` that `change` takes."""
@@ -93,7 +97,7 @@ CHANGE = "refs.ref, changes.sequence, kind, at, batch, changes.error, attempts"
 
 def tracked(row: tuple[Any, ...]) -> Tracked:
     """Return a row of the columns TRACKED."""
-    ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error = row
+    ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error, lost_at, resting = row
     state, word, counts = json.loads(reading) if reading else (None, None, {})
     return Tracked(
         ref=BatchRef.parse(ref),
@@ -107,6 +111,8 @@ def tracked(row: tuple[Any, ...]) -> Tracked:
         read_at=read_at and utc(read_at),
         ended=bool(ended),
         error=error,
+        lost_since=lost_at and utc(lost_at),
+        resting=bool(resting),
     )
 
 

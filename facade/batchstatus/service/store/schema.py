@@ -38,21 +38,27 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             ended INTEGER NOT NULL DEFAULT 0,
             reading TEXT,
             error TEXT,
+            refusals INTEGER NOT NULL DEFAULT 0,
+            refused_at REAL,
+            lost_at REAL,
+            resting INTEGER NOT NULL DEFAULT 0,
             sequence INTEGER NOT NULL DEFAULT 0,
             added_at REAL NOT NULL,
             changed_at REAL,
             read_at REAL,
+            asked_boot TEXT,
+            asked_at REAL,
             watcher TEXT REFERENCES watchers ON DELETE SET NULL
         ) STRICT
         """,
-        "CREATE INDEX open_refs ON refs (watcher, account_ref) WHERE tracked AND NOT ended",
+        "CREATE INDEX open_refs ON refs (watcher, account_ref) WHERE tracked AND NOT ended AND NOT resting",
         "CREATE INDEX watched_refs ON refs (watcher) WHERE watcher IS NOT NULL",
         """
         CREATE TABLE changes (
             n INTEGER PRIMARY KEY AUTOINCREMENT,
             ref INTEGER NOT NULL REFERENCES refs,
             sequence INTEGER NOT NULL,
-            kind TEXT NOT NULL CHECK (kind IN ('change', 'ended')),
+            kind TEXT NOT NULL CHECK (kind IN ('change', 'ended', 'lost', 'found')),
             at REAL NOT NULL,
             batch TEXT,
             error TEXT,
@@ -81,7 +87,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             last REAL NOT NULL,
             slowness REAL NOT NULL,
             closed_until REAL NOT NULL,
-            closed_for REAL NOT NULL
+            closed_for REAL NOT NULL,
+            long_ones INTEGER NOT NULL
         ) STRICT
         """,
         "CREATE TABLE work (version INTEGER NOT NULL) STRICT",

@@ -8,6 +8,7 @@ A `Watcher` reads the tracked batches. No key is ever written to the file.
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from collections.abc import Iterable, Mapping
@@ -33,7 +34,9 @@ PACE_BUSY_TIMEOUT = 0.25
 COUNTS = {
     "tracked": "SELECT count(*) FROM refs WHERE tracked",
     "open": "SELECT count(*) FROM refs WHERE tracked AND NOT ended",
-    "unclaimed": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND watcher IS NULL",
+    "unclaimed": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND NOT resting AND watcher IS NULL",
+    "lost": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND lost_at IS NOT NULL",
+    "resting": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND resting",
     "troubled": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND error IS NOT NULL",
     "changes": "SELECT count(*) FROM changes",
     "outbox": "SELECT count(*) FROM outbox",
@@ -79,8 +82,7 @@ class Store:
     def track(self, refs: Iterable[str | BatchRef], labels: Mapping[str, str] | None = None) -> int:
         """Follow the batches from now on; return how many were not followed before.
 
-        Labels are added to those that a ref has. A ref that the vendor has refused is tried again once it was
-        untracked in between.
+        Labels are added to those that a ref has.
         """
         parsed, labels = [*map(BatchRef.parse, refs)], _checked(labels)
         with self._changes.transaction() as connection:
@@ -114,7 +116,11 @@ class Store:
         return [change for change in found if change is not None]
 
     def record_refusal(self, ref: str | BatchRef, error: BaseException | str) -> Change | None:
-        """Store that the vendor has refused a batch for good; return the change, of the kind "ended"."""
+        """Store that the vendor denies a batch, which ends nothing.
+
+        Three times in a row over 10 minutes it counts as lost: the change of the kind "lost" is returned, once. A
+        reading makes it found. One that has been lost for a day is given to no watcher any more: see `retry`.
+        """
         with self._changes.transaction() as connection:
             return tracking.record_refusal(connection, BatchRef.parse(ref), _detail(error))
 
@@ -122,6 +128,18 @@ class Store:
         """Store why a batch cannot be read, for `Tracked.error`; the next reading clears it."""
         with self._work.transaction() as connection:
             tracking.record_error(connection, BatchRef.parse(ref), _detail(error))
+
+    def lost(self, refs: Iterable[BatchRef]) -> set[BatchRef]:
+        """Return which of the refs are lost."""
+        query = "SELECT ref FROM refs WHERE lost_at IS NOT NULL AND ref IN (SELECT value FROM json_each(?))"
+        rows = self._work.rows(query, [json.dumps([str(ref) for ref in refs])])
+        return {BatchRef.parse(ref) for (ref,) in rows}
+
+    def retry(self, refs: Iterable[str | BatchRef]) -> int:
+        """Read lost batches as often as others again, for another day; return how many were lost."""
+        parsed = [*map(BatchRef.parse, refs)]
+        with self._changes.transaction() as connection:
+            return tracking.retry(connection, parsed)
 
     def history(self, ref: str | BatchRef) -> list[Change]:
         """Return all changes of a batch, oldest first; of one that is no longer followed, too."""

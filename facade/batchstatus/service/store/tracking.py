@@ -8,12 +8,17 @@ import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from batchstatus import Batch, BatchRef, ConfigurationError, printable
+from batchstatus import Batch, BatchRef, ConfigurationError, Moment, printable
 
 from .records import CHANGE, MAX_TEXT, Change, change, reading
 
-STALE = 60.0
-"""Seconds: a reading older than the stored one by up to this came late; if by more, the clock was set back."""
+LEAST_REFUSALS = 3
+LOST_AFTER = 600.0
+"""Seconds over which the vendor must have denied a batch so many times in a row before it counts as lost."""
+REST_AFTER = 86_400.0
+"""Seconds for which a lost batch is read, ever more seldom."""
+SETTLE = 10.0
+"""Seconds after which two equal readings stand, although the counts contradict that the batch has succeeded."""
 FROM_CHANGES = f"SELECT {CHANGE} FROM changes JOIN refs ON refs.n = changes.ref JOIN outbox ON change = changes.n"
 
 
@@ -30,8 +35,7 @@ def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapp
             continue
         number, tracked, before = found
         if not tracked:
-            # A refused batch is tried again; one with a terminal state has ended for good.
-            again = "tracked = 1, ended = ended AND error IS NULL, error = NULL, labels = '{}', added_at = ?"
+            again = f"tracked = 1, {NOT_LOST}, labels = '{{}}', added_at = ?"
             connection.execute(f"UPDATE refs SET {again} WHERE n = ?", (time.time(), number))
             new, before = new + 1, "{}"
         if labels:
@@ -56,35 +60,79 @@ def notify_watchers(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE work SET version = version + 1")
 
 
+def retry(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
+    """Read lost batches as often as others again, for another day; return how many were lost."""
+    query = """
+        UPDATE refs SET lost_at = ?, resting = 0, refusals = 0, refused_at = NULL
+        WHERE ref = ? AND tracked AND lost_at IS NOT NULL
+    """
+    found = sum(connection.execute(query, (time.time(), str(ref))).rowcount for ref in refs)
+    if found:
+        notify_watchers(connection)
+    return found
+
+
 def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
-    """Store a reading and its change; None if it changes nothing, comes late, or the batch is not open."""
-    query = "SELECT n, reading, read_at FROM refs WHERE ref = ? AND tracked AND NOT ended"
+    """Store a reading and its change.
+
+    None if it changes nothing, was asked for before the stored one, or the batch is not open.
+    """
+    query = """
+        SELECT n, reading, changed_at, lost_at, asked_boot, asked_at FROM refs WHERE ref = ? AND tracked AND NOT ended
+    """
     found = connection.execute(query, (str(batch.ref),)).fetchone()
     if found is None:
         return None
-    number, before, read_before = found
+    number, before, changed_at, lost_at, boot, asked_at = found
+    asked = batch.asked_at
+    if asked is not None and asked_at is not None and asked.is_before(Moment(boot, asked_at)):
+        return None
     now, read_at = reading(batch), batch.read_at.timestamp()
-    if read_before is not None and 0 < read_before - read_at <= STALE and not batch.is_terminal:
+    values = (read_at, *_asked(batch), number)
+    connection.execute(f"UPDATE refs SET read_at = ?, asked_boot = ?, asked_at = ?, {NOT_LOST} WHERE n = ?", values)
+    stands = batch.is_terminal and now == before and abs(time.time() - changed_at) >= SETTLE
+    has_ended = batch.has_ended or stands
+    if now == before and not has_ended and lost_at is None:
         return None
-    connection.execute("UPDATE refs SET read_at = ?, error = NULL WHERE n = ?", (read_at, number))
-    if now == before:
-        return None
-    stored = batch.to_dict()
-    if not batch.is_terminal:
+    stored = batch.to_dict() | {"has_ended": has_ended}
+    if not has_ended:
         stored["results"] = None  # they grow with the batch; storing them in every change would be quadratic
-    kind = "ended" if batch.is_terminal else "change"
+    kind = "ended" if has_ended else "change" if lost_at is None else "found"
     return _add(connection, number, kind, reading=now, batch=json.dumps(stored))
 
 
+NOT_LOST = "error = NULL, refusals = 0, refused_at = NULL, lost_at = NULL, resting = 0"
+"""What a reading undoes."""
+
+
+def _asked(batch: Batch) -> tuple[str | None, float | None]:
+    return (None, None) if batch.asked_at is None else (batch.asked_at.boot, batch.asked_at.seconds)
+
+
 def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) -> Change | None:
-    """Store that the vendor has refused a batch for good; None if the batch is not open."""
-    query = "SELECT n, reading FROM refs WHERE ref = ? AND tracked AND NOT ended"
-    found = connection.execute(query, (str(ref),)).fetchone()
+    """Store that the vendor denies a batch; return the change if it counts as lost from now on.
+
+    One that has been lost for a day rests.
+    """
+    now, text = time.time(), printable(error)[:MAX_TEXT]
+    query = """
+        UPDATE refs SET error = ?, refusals = refusals + 1,
+            refused_at = CASE WHEN refusals THEN min(refused_at, ?) ELSE ? END
+        WHERE ref = ? AND tracked AND NOT ended RETURNING n, reading, refusals, refused_at, lost_at
+    """
+    found = connection.execute(query, (text, now, now, str(ref))).fetchone()
     if found is None:
         return None
-    number, before = found
-    connection.execute("UPDATE refs SET error = ? WHERE n = ?", (printable(error)[:MAX_TEXT], number))
-    return _add(connection, number, "ended", reading=before, error=printable(error)[:MAX_TEXT])
+    number, before, refusals, refused_at, lost_at = found
+    if lost_at is not None:
+        if now - lost_at >= REST_AFTER:
+            connection.execute("UPDATE refs SET resting = 1, watcher = NULL WHERE n = ?", (number,))
+            notify_watchers(connection)
+        return None
+    if refusals < LEAST_REFUSALS or now - refused_at < LOST_AFTER:
+        return None
+    connection.execute("UPDATE refs SET lost_at = ? WHERE n = ?", (now, number))
+    return _add(connection, number, "lost", reading=before, error=text)
 
 
 def record_error(connection: sqlite3.Connection, ref: BatchRef, error: str) -> None:
@@ -117,8 +165,15 @@ def _add(
 
 def is_change(connection: sqlite3.Connection, batch: Batch) -> bool:
     """Return whether a reading may be a change; if it is not, store its time."""
-    query = "UPDATE refs SET read_at = ?, error = NULL WHERE ref = ? AND reading = ? AND tracked AND NOT ended"
-    values = (batch.read_at.timestamp(), str(batch.ref), reading(batch))
+    if batch.is_terminal:
+        return True
+    query = """
+        UPDATE refs SET read_at = ?, asked_boot = ?, asked_at = ?, error = NULL, refusals = 0, refused_at = NULL
+        WHERE ref = ? AND reading = ? AND tracked AND NOT ended AND lost_at IS NULL
+            AND NOT (asked_boot IS NOT NULL AND asked_boot = ? AND asked_at > ?)
+    """
+    boot, asked_at = _asked(batch)
+    values = (batch.read_at.timestamp(), boot, asked_at, str(batch.ref), reading(batch), boot, asked_at)
     return not connection.execute(query, values).rowcount
 
 

@@ -15,6 +15,7 @@ GAMEBALL_KEY = "test-gameball-key"
 GAMEBALL_SECRET = "test-gameball-secret"  # noqa: S105 (a placeholder that opens nothing)
 
 TUTORIAL_WORDS = Words(pending="queued", running="running", succeeded="completed")
+MADE_UP = 90_000
 ERROR_CODES = {400: 3000, 401: 1000, 403: 1002, 404: 4004, 500: 5000, 503: 5003}
 """The vendor's codes by HTTP status (vendor docs, status-error-codes)."""
 
@@ -96,8 +97,9 @@ class SimulatedGameball(SimulatedVendor):
         return status, error(code, kind, message, f"sim-{query.number}", as_text=Quirk.TEXT_CODE in query.quirks)
 
     def error_body(self, status: int) -> dict[str, Any]:
-        """Return an error body with the vendor's code for the status."""
-        return error(ERROR_CODES.get(status), "SIMULATED", f"Simulated {status}", "simulated")
+        """Return an error body with the vendor's code for the status, or a made-up one if its pages have none."""
+        code = ERROR_CODES.get(status, MADE_UP + status if status != 429 else None)
+        return error(code, "SIMULATED", f"Simulated {status}", "simulated")
 
 
 def error(code: int | None, kind: str, message: str, request_id: str, *, as_text: bool = False) -> dict[str, Any]:

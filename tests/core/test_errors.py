@@ -32,7 +32,9 @@ TREE = {
 
 
 def all_errors(cls=BatchStatusError):
-    return {cls, *(found for sub in cls.__subclasses__() for found in all_errors(sub))}
+    """Return the errors of the core; the command line has some of its own."""
+    found = {cls, *(found for sub in cls.__subclasses__() for found in all_errors(sub))}
+    return {each for each in found if each.__module__ == errors.__name__}
 
 
 def example(cls):

@@ -35,10 +35,14 @@ class BatchStatusError(Exception):
     Attributes:
         ref: The batch that the error is about, if it is about one.
         is_retryable: Whether the same read may succeed later.
+        last: If it ended a wait: the batch as last read, or None.
+        checkpoint: If it ended a wait with a timeout: plain JSON that `wait(resume=...)` takes; else None.
     """
 
     ref: BatchRef | None = None
     is_retryable: bool = False
+    last: Batch | None = None
+    checkpoint: dict[str, Any] | None = None
 
     @property
     def detail(self) -> str:
@@ -72,15 +76,11 @@ class ReadError(BatchStatusError):
         retry_after: Seconds after which the vendor wants to be asked again, or None.
         is_lasting: Whether time alone hardly mends it: an unknown host, a refused certificate, a page or a redirect
             instead of the batch.
-        last: If it ended a wait: the batch as last read, or None.
-        checkpoint: If it ended a wait with a timeout: plain JSON that `wait(resume=...)` takes; else None.
     """
 
     ref: BatchRef
     retry_after: float | None = None
     is_lasting: bool = False
-    last: Batch | None = None
-    checkpoint: dict[str, Any] | None = None
 
     def __init__(self, detail: str, *, ref: BatchRef) -> None:
         super().__init__(detail)
@@ -215,6 +215,7 @@ class WaitError(BatchStatusError):
     """
 
     ref: BatchRef
+    checkpoint: dict[str, Any]
 
     def __init__(
         self,

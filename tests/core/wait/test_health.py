@@ -109,6 +109,8 @@ def test_a_hint_holds_the_account(hints, held_until):
 def test_an_answer_between_makes_a_long_hint_the_first():
     health = Health()
     health.take_failure(REFS[0], failed(300), 0.0, RETRY)
+    health.take_failure(REFS[1], failed(300), 1.0, RETRY, duration=1.5)
+    assert health.held_until < 0.0, "the two were in flight together"
     health.take_answer()
     health.take_failure(REFS[0], failed(300), 0.0, RETRY)
     assert health.opens_at() == -math.inf

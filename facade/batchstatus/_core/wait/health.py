@@ -30,8 +30,8 @@ TELL_AGAIN = 60.0
 class Health:
     """The health of one account in a wait."""
 
-    __slots__ = ("_batches", "_failures", "_long", "_probes", "_told_at", "error", "held_until", "is_closed", "probe",
-                 "probe_at")  # fmt: skip
+    __slots__ = ("_batches", "_failures", "_long_at", "_probes", "_told_at", "error", "held_until", "is_closed",
+                 "probe", "probe_at")  # fmt: skip
 
     def __init__(self) -> None:
         self.is_closed = False
@@ -45,8 +45,8 @@ class Health:
         self._probes = 0
         self.held_until = -math.inf
         """Until when a Retry-After holds the account."""
-        self._long = 0
-        """How often in a row a Retry-After was longer than UNCONFIRMED."""
+        self._long_at: float | None = None
+        """When a Retry-After was longer than UNCONFIRMED, the first one in a row."""
         self._told_at = -math.inf
 
     def opens_at(self, last: float = math.inf) -> float:
@@ -67,13 +67,23 @@ class Health:
             self._failures, self._probes = 0, 0
             self._batches.clear()
         self.error = None
-        self._long = 0
+        self._long_at = None
         return was_closed
 
-    def take_failure(self, ref: BatchRef, error: BatchStatusError, now: float, retry: RetryPolicy) -> bool:
-        """Take in a poll that tells nothing about its batch; return whether that closes the account."""
+    def take_failure(
+        self, ref: BatchRef, error: BatchStatusError, now: float, retry: RetryPolicy, *, duration: float = 0.0
+    ) -> bool:
+        """Take in a poll that tells nothing about its batch; return whether that closes the account.
+
+        Args:
+            ref: The batch.
+            error: Why its poll failed.
+            now: The time now.
+            retry: It has the longest Retry-After.
+            duration: Seconds that the poll took.
+        """
         self.error = error
-        self._hold(error, now, retry)
+        self._hold(error, now, retry, duration)
         self._failures += 1
         if len(self._batches) < LEAST_BATCHES:
             self._batches.add(ref)
@@ -100,11 +110,14 @@ class Health:
         self._told_at = now
         return True
 
-    def _hold(self, error: BatchStatusError, now: float, retry: RetryPolicy) -> None:
+    def _hold(self, error: BatchStatusError, now: float, retry: RetryPolicy, duration: float) -> None:
         asked = bounded_retry_after(error, retry) if isinstance(error, ReadError) else None
         if asked is None:
             return
-        self._long = self._long + 1 if asked > UNCONFIRMED else 0
-        if asked > UNCONFIRMED and self._long < 2:
-            return  # its batch alone waits for so long
-        self.held_until = max(self.held_until, now + asked)
+        is_said_again = self._long_at is not None and now - duration >= self._long_at  # not by one in flight with it
+        if asked <= UNCONFIRMED:
+            self._long_at = None
+        elif self._long_at is None:
+            self._long_at = now
+        if asked <= UNCONFIRMED or is_said_again:  # else its batch alone waits for so long
+            self.held_until = max(self.held_until, now + asked)

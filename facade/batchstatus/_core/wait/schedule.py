@@ -274,7 +274,7 @@ class Schedule:
             was_closed = health.take_answer()
         else:
             if not isinstance(error, RateLimited):
-                has_closed = health.take_failure(progress.ref, error, now, self._retry)
+                has_closed = health.take_failure(progress.ref, error, now, self._retry, duration=duration)
             if is_probe:
                 health.probe = None
                 health.plan_probe(now)
@@ -398,8 +398,8 @@ class Schedule:
             error.ref = progress.ref
         if isinstance(error, ReadError):
             error.attempts = progress.polls
-            error.last = self._last or progress.batch(now, utc)
-            error.checkpoint = self._checkpoint(progress, queue, now, utc) if math.isfinite(self.deadline) else None
+        error.last = self._last or progress.batch(now, utc)
+        error.checkpoint = self._checkpoint(progress, queue, now, utc) if math.isfinite(self.deadline) else None
         self._end_with(progress, queue, error, now)
 
     def _end_with(self, progress: BatchProgress, queue: Queue, error: BatchStatusError, now: float) -> None:

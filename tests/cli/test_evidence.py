@@ -75,7 +75,7 @@ def test_an_unsettled_end_is_printed_at_the_deadline_and_has_timed_out(user):
     with vendor(answer({**ENDED, "processedItems": 5})) as server:
         said = wait(user, server, "--timeout", "1s")
     assert (said.returncode, lines(said)[0]["state"], lines(said)[0]["has_ended"]) == (124, "succeeded", False)
-    assert "5 of 10 items processed; the time is up" in said.stderr
+    assert "its counts were not final in time: counts: it has succeeded with 5 of 10" in said.stderr
 
 
 @pytest.mark.parametrize(

@@ -285,7 +285,7 @@ def test_an_unknown_batch_is_lost_by_and_by(user, store):
     (found,) = lines(run(user, "track", "list"))
     assert (found["ended"], "HTTP 404" in found["error"]) == (False, True)
     with contextlib.closing(sqlite3.connect(default(user))) as connection, connection:
-        connection.execute("UPDATE refs SET refused_at = refused_at - 600")
+        connection.execute("UPDATE refs SET refused_for = 600")
     (change,) = lines(run(user, "run", "--once"))
     assert (change["kind"], change["batch"], "HTTP 404" in change["error"]) == ("lost", None, True)
     assert re.search(r"LOST +HTTP 404", run(user, "history", "believe:missing", "-o", "table").stdout)

@@ -474,3 +474,58 @@ def test_an_answer_from_before_a_freeze_is_not_the_last_one(client, vendors):
 
     vendors.play = frozen
     assert client().wait(REF, timeout=60).state is BatchState.SUCCEEDED
+
+
+def test_a_closed_account_is_probed_once_more_before_the_deadline(client, vendors):
+    """So that an outage that ends in the last half minute costs no end."""
+    refs = [vendors.script(f"gameball:{n}", ENDED) for n in range(3)]
+    interrupt(vendors, 0.0, 100.0, refusal(503))
+    outcomes = client().wait_all(refs, timeout=120)
+    assert {outcome.unwrap().state for outcome in outcomes.values()} == {BatchState.SUCCEEDED}
+
+
+def test_an_unsettled_end_leaves_a_watch_with_an_outcome(client, vendors):
+    """Even if refusals end it."""
+    vendors.script(REF, EARLY, 404)
+    outcomes = client().watch(REF, timeout=1800)
+    assert [found.batch.has_ended for found in outcomes] == [False, False]
+    assert vendors.clock.now < 100
+
+
+@pytest.mark.parametrize("step", [refusal(202, retry_after=10), {"batchId": "1"}, {"batchId": "2", "status": "failed"}])
+def test_an_answer_that_may_be_early_is_waited_through(client, vendors, step):
+    """Accepted, no status yet, or a mix-up: time mends that."""
+    vendors.script(REF, *[step] * 9, ENDED)
+    assert client().wait(REF).state is BatchState.SUCCEEDED
+
+
+def test_a_short_hint_makes_no_storm(client, vendors):
+    vendors.script(REF, refusal(503, retry_after=0))
+    with pytest.raises(WaitTimeout):
+        client().wait(REF, timeout=3000)
+    assert len(vendors.reads) < 120
+
+
+def test_a_hint_counts_while_counts_settle(client, vendors):
+    vendors.script(REF, reading("completed", total=200, processed=150, retry_after=60), FINAL)
+    client().wait(REF)
+    assert times(vendors) == [0.0, 60.0]
+
+
+def test_a_long_429_is_told(client, vendors, caplog):
+    vendors.script(REF, refusal(429, retry_after=30))
+    with pytest.raises(WaitTimeout):
+        client().wait(REF, timeout=1800)
+    told = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert 15 <= len(told) <= 31
+
+
+def test_an_error_says_how_long_it_was_doubted(client, vendors):
+    vendors.script(REF, 404)
+    with pytest.raises(BatchNotFound, match="the vendor has refused it for 15 s"):
+        client().wait(REF)
+
+
+def test_a_long_number_may_be_an_id(client, vendors):
+    vendors.script("gameball:12345678901234567890", {"batchId": 12345678901234567890, "status": "completed"})
+    assert client().get("gameball:12345678901234567890").has_ended

@@ -48,8 +48,9 @@ ASKED = [  # header lines, and the seconds they ask for
     (["retry-after: Tue, 27 Jan 2020 12:00:00 GMT"], 0.0),
     (["retry-after: Fri, 31 Dec 9999 23:59:59 GMT", "date: today"], pytest.approx(2.5e11, rel=0.1)),
 ]
+ASKED += [([f"retry-after: {digits}"], min(float(digits), 1e12)) for digits in (str(10**9), str(10**10), "7" * 300)]
 NOT_ASKED = [
-    *["", "-1", "+7", str(10**9), str(10**10), "7" * 5000, "7.", "nan", "inf", "-inf", "1e3", "0x7", "1_0"],
+    *["", "-1", "+7", "7.", "nan", "inf", "-inf", "1e3", "0x7", "1_0"],
     *["\u0667", "\uff17", "7 s", "x, 9", "2026-01-27T12:00:09Z", "Wait a while, please"],
     *["Tue, 32 Foo 2026 12:00:09 GMT", "Tue, 27 Jan 2026 25:61:61 GMT", "Tue, 27 Jan 2026 12:00:09 +9999"],
     *["Tue, 27 Jan 10000 12:00:09 GMT"],

@@ -206,6 +206,24 @@ def test_a_batch_that_the_vendor_denies_is_lost_rests_and_is_found(store, simula
     assert [change.kind for change in store.changes()][-1] == "ended"
 
 
+def test_a_lost_batch_that_is_retried_is_read_at_once(store, simulator, monkeypatch):
+    """It rests for minutes otherwise."""
+    monkeypatch.setattr(tracking_module, "LOST_AFTER", 0.2)
+    ref = BatchRef("gameball", "denied")
+    store.track([ref])
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts(), poll=PollPolicy(floor=0.05, ceiling=0.05))):
+            await until(lambda: [change.kind for change in store.changes()] == ["lost"])
+            simulator.add("gameball", id=ref.id, status="completed")
+            await asyncio.sleep(2.0)
+            assert not ended(store)
+            assert store.retry([ref]) == 1
+            await until(lambda: ended(store))
+
+    asyncio.run(main())
+
+
 def test_a_terminal_word_before_the_final_counts_is_stored_as_no_end(store):
     store.track(["gameball:1"])
     early, final = (

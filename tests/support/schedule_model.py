@@ -231,9 +231,8 @@ class Attempt:
     def is_lasting(self):
         """Whether time hardly mends it."""
         if isinstance(self.said, Refusal):
-            is_page = not 400 <= self.said.status < 600
-            return is_page or (self.is_refusal and not self.said.is_own)
-        return self.said in (NO_KEY, UNKNOWN_HOST, NOT_JSON, ANOTHER_BATCH)
+            return 300 <= self.said.status < 400 or (self.is_refusal and not self.said.is_own)
+        return self.said in (NO_KEY, UNKNOWN_HOST, NOT_JSON)
 
     @property
     def is_answer(self):

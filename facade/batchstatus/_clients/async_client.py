@@ -33,7 +33,7 @@ class AsyncBatchClient(BaseClient):
     Args:
         *accounts: The accounts: `Gameball(...)`, `Believe(...)`.
         retry: How one read is retried.
-        poll: When a wait polls next, and when it gives up.
+        poll: When a wait polls next, and what ends it before the batch has ended.
         on_event: Called with each Event, in the thread or task that waits; it must not block; its errors are logged.
         verify: False checks no certificate; an `ssl.SSLContext`, or the path of a CA bundle, checks against that.
         proxy: A proxy's URL; without it, HTTPS_PROXY, ALL_PROXY and NO_PROXY are obeyed.
@@ -199,8 +199,9 @@ class AsyncBatchClient(BaseClient):
     ) -> AsyncFollow:
         """Return a wait without an end, to which refs are added and from which they are discarded while it runs.
 
-        Iterating over it yields Outcomes, as `watch` does. A ref leaves it with the Outcome that has its terminal
-        batch, or the error that ends the wait for it; it may be added again.
+        Iterating over it yields Outcomes, as `watch` does. A ref leaves it with the Outcome whose batch has ended, or
+        with the vendor's own refusal of the batch, 3 times in a row over `PollPolicy.refusal_grace`; it may be added
+        again. Nothing else ends it: that a key is refused, or that nothing answers, events and the log tell.
 
         Args:
             refs: The first ones.

@@ -314,10 +314,10 @@ def check_return_when(return_when: str) -> str:
 
 
 def is_wanted(event: Event, kind: EventKind) -> bool:
-    """Return whether an event is a batch of this kind, or the error that ends the wait for one."""
-    if event.error is not None:
-        return event.kind is EventKind.DONE
-    return event.kind is kind
+    """Return whether an event is a batch of this kind, or ends the wait for one with an error or unsettled."""
+    if event.kind is EventKind.DONE and event.batch is not None and not event.batch.is_settled:
+        return True
+    return event.kind is (EventKind.DONE if event.error is not None else kind)
 
 
 def is_enough(outcome: Outcome, return_when: str) -> bool:

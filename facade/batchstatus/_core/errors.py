@@ -179,6 +179,7 @@ class InvalidResponse(ReadError):
         request_id: str | None = None,
         cut_short: bool = False,
         is_too_large: bool = False,
+        is_lasting: bool = False,
         retry_after: float | None = None,
     ) -> None:
         super().__init__(detail, ref=ref)
@@ -187,7 +188,7 @@ class InvalidResponse(ReadError):
         self.retry_after = retry_after
         self.cut_short = self.is_retryable = cut_short
         self.is_too_large = is_too_large
-        self.is_lasting = not cut_short and not is_too_large
+        self.is_lasting = is_lasting
 
 
 class BatchFailed(BatchStatusError):

@@ -73,7 +73,8 @@ class Pace(Protocol):
 class RetryPolicy:
     """How one read is retried.
 
-    Retried are failed transports, HTTP 408, 425, 429 and 5xx, and bodies that end too early; nothing else.
+    Retried are failed transports, HTTP 407, 408, 425, 429 and 5xx, refusals without the vendor's error code, and bodies
+    that end too early; nothing else.
     The pause before attempt n + 1 is drawn evenly from 0 to min(max_delay, first_delay * 2**(n - 1)), unless the
     vendor sent a Retry-After: then it is that, or `max_retry_after` if it is longer.
     """

@@ -146,12 +146,12 @@ class Moment:
     """A time on a clock that all processes of a machine share, and that goes on while it sleeps."""
 
     boot: str
-    """Which start of which machine it counts from; "" if the system does not say."""
+    """Which start of which machine it counts from; "" if that is not known."""
     seconds: float
 
     def is_before(self, other: Moment) -> bool:
-        """Return whether this is the earlier one; never if they count from different starts."""
-        return self.boot == other.boot and self.seconds < other.seconds
+        """Return whether this is the earlier one; never if they do not count from the same start."""
+        return self.boot != "" and self.boot == other.boot and self.seconds < other.seconds
 
 
 @frozen(kw_only=True)

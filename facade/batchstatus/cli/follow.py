@@ -141,13 +141,19 @@ class Tally:
         return code
 
     def end_unsettled(self) -> list[Outcome]:
-        """Return the batches that have ended, and whose counts were not final in time; they count as timed out."""
+        """Return the batches that have ended, and whose counts were not final in time; they count as timed out.
+
+        Say so for each.
+        """
         found = [
             outcome
             for ref in sorted(self.left, key=str)
             if (outcome := self.last.get(ref)) is not None and outcome.batch is not None and outcome.batch.is_terminal
         ]
         self.codes |= {outcome.ref: TIMED_OUT for outcome in found}
+        for outcome in found:
+            why = outcome.unwrap().problems[0]
+            self._context.output.error(f"{outcome.ref}: its counts were not final in time: {why}")
         return found
 
     def print_how_to_resume(self) -> None:

@@ -35,7 +35,7 @@ class LiveTable:
         """When each ends, as its counts predict."""
         self._errors: dict[BatchRef, str] = {}
         """Why the last attempt failed, of those that are read again."""
-        self._lost: set[BatchRef] = set()
+        self._given_up: set[BatchRef] = set()
         """Those that are given up; the user was told why."""
         often = max(0.5, min(8.0, 4_000 / max(len(refs), 1)))
         self._live = Live(console=screen, refresh_per_second=often, get_renderable=self.draw, transient=False)
@@ -52,7 +52,7 @@ class LiveTable:
                 self._ends[event.ref] = time.monotonic() + event.remaining
         elif event.kind is EventKind.DONE and not isinstance(event.error, WaitError):
             self._errors.pop(event.ref, None)
-            self._lost.add(event.ref)
+            self._given_up.add(event.ref)
         elif event.error is not None and event.kind is EventKind.ATTEMPT:
             self._errors[event.ref] = f"{type(event.error).__name__}: {event.error}"
 
@@ -62,10 +62,10 @@ class LiveTable:
         last_open = sum(not batch.has_ended for batch in batches)
         room = max(self._screen.height - 7, 3)
         rows = [Row.of_batch(batch, self._left(batch.ref, now)) for batch in batches[:room]]
-        unread = (ref for ref in self._refs if ref not in self._batches and ref not in self._lost)
+        unread = (ref for ref in self._refs if ref not in self._batches and ref not in self._given_up)
         rows[last_open:last_open] = [Row.of_unread(ref) for ref in itertools.islice(unread, max(room - last_open, 0))]
         parts: list[Any] = [table(rows[:room], self._screen)]
-        if (hidden := len(self._refs) - len(self._lost) - room) > 0:
+        if (hidden := len(self._refs) - len(self._given_up) - room) > 0:
             parts.append(Text(f"… and {hidden} more", style="dim"))
         errors = [*self._errors.values()]
         parts += [
@@ -74,7 +74,7 @@ class LiveTable:
         if len(errors) > MAX_ERRORS:
             parts.append(Text(f"… and {len(errors) - MAX_ERRORS} more that cannot be read", style="dim"))
         last = max(self._ends.values()) - now if self._ends else None
-        return Group(*parts, Text(""), summary(batches, len(self._refs), errors=len(self._lost), rest=last))
+        return Group(*parts, Text(""), summary(batches, len(self._refs), errors=len(self._given_up), rest=last))
 
     def _left(self, ref: BatchRef, now: float) -> float | None:
         return self._ends[ref] - now if ref in self._ends else None

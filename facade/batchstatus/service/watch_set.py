@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -47,6 +48,14 @@ class WatchSet:
         known = self._ending.union(self._resting, self._open)
         self._add([ref for ref in wanted if ref not in known])
         self._drop(known - wanted.keys())
+
+    def resume(self, refs: Iterable[BatchRef]) -> None:
+        """Read those of the refs at once that rest."""
+        for ref in refs:
+            if ref in self._resting:
+                self._resting[ref] = -math.inf
+                self._looks.pop(ref, None)
+        self.resume_rested()
 
     def resume_rested(self) -> None:
         """Read those again that have rested long enough, those first that were read longest ago."""

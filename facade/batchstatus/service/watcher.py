@@ -154,6 +154,7 @@ class Watcher:
                 if await asyncio.to_thread(self._store.renew, self.name, LEASE) or self._is_unsure:
                     self._is_unsure = False
                     watch_set.set_refs(await self._claim(LEASE, self._account_refs))
+                    watch_set.resume(await asyncio.to_thread(self._store.retried, self.name))
             except (sqlite3.Error, OSError) as error:
                 self._is_unsure = True
                 log.warning("cannot read from the store what to watch: %s", error)

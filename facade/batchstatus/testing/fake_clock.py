@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from datetime import UTC, datetime, timedelta
 
 from batchstatus import Moment
 
+NUMBERS = itertools.count(1)
 EPOCH = datetime(2025, 1, 27, 12, tzinfo=UTC)
 
 
@@ -25,6 +27,7 @@ class FakeClock:
     def __init__(self, epoch: datetime = EPOCH) -> None:
         self.now = 0.0
         self._epoch = epoch
+        self._boot = f"fake clock {next(NUMBERS)}"
         self._lock = threading.Lock()
 
     def monotonic(self) -> float:
@@ -33,7 +36,7 @@ class FakeClock:
 
     def moment(self) -> Moment:
         """Return the time since the beginning."""
-        return Moment("fake", self.now)
+        return Moment(self._boot, self.now)
 
     def utc(self) -> datetime:
         """Return the wall clock's time, aware, UTC."""

@@ -168,13 +168,14 @@ def test_gameballs_body_request_id_wins():
 @pytest.mark.parametrize(
     ("value", "seconds"),
     [("7", 7), ("0", 0), ("999999999", 999999999), (" 7 ", 7), ("7.5", 7.5), ("7, 8", 7)]
+    + [("9" * 12, 10**12 - 1), ("9" * 5000, 10**12)]
     + [("Mon, 27 Jan 2025 12:00:30 +" + "9" * 20, None), ("Mon, " + "9" * 20 + " Jan 2025 12:00:30 GMT", None)]
     + [("Mon, 27 Jan 2025 12:00:30 GMT", 30), ("Mon, 27 Jan 2025 11:00:00 GMT", 0)]
-    + [(bad, None) for bad in ("", "-1", "1e3", "nan", "inf", "7.", "\u0667", "9" * 5000, "soon", "x, 8")],
+    + [(bad, None) for bad in ("", "-1", "1e3", "nan", "inf", "7.", "\u0667", "soon", "x, 8")],
     ids=lambda value: repr(value)[:32],
 )
 def test_a_retry_after_is_digits_or_a_date(value, seconds):
-    """A retry after is up to nine digits or a date."""
+    """A retry after is digits, of which very many are a very long time, or a date."""
     with pytest.raises(RateLimited) as caught:
         meaning(answer(429, b"", retry_after=value))
     assert caught.value.retry_after == seconds

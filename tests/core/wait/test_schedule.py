@@ -122,6 +122,7 @@ class Believed:
             self.of_key.leave_out()
             self.of_batch[ref].leave_out()
         if attempt.is_throttled:
+            self.lasting = InARow()
             return None
         self.too_large[ref] = self.too_large[ref] + 1 if attempt.said is TOO_LARGE else 0
         if attempt.is_own_refusal:
@@ -232,6 +233,7 @@ class Trouble:
 
     def _hear_hint(self, attempt):
         asked = attempt.retry_after
+        self.long_hints = 0 if asked is None else self.long_hints
         if asked is not None:
             self.long_hints = self.long_hints + 1 if asked > LONG_HINT else 0
             if asked <= LONG_HINT or self.long_hints > 1:
@@ -250,7 +252,7 @@ def troubles(wait):
             assert attempt.at >= min(trouble.held_until, wait.deadline - MAX_LAST_POLL) - EPS
             if trouble.is_closed:
                 assert trouble.probe is None, "one probe at a time"
-                assert attempt.at >= trouble.probe_at - EPS
+                assert attempt.at >= min(trouble.probe_at, wait.deadline - MAX_LAST_POLL) - EPS, "two at the very end"
                 trouble.probe = attempt
                 probes.add(attempt)
         if trouble.is_closed or trouble.held_until > START:
@@ -564,10 +566,16 @@ def test_an_attempt_event_has_its_times(plan):
 def reason(plan, attempt, fails):
     """Return how the reason for a pause, or for none, begins, but for a last read."""
     pause, asked, remaining = attempt.event.pause, attempt.retry_after, attempt.event.remaining
+    is_contradicted = attempt.is_good and attempt.said.is_contradicted
+    is_asked = (
+        None not in (asked, pause)
+        and abs(pause - max(asked, plan.poll.floor)) < EPS
+        and (asked >= pause - EPS or not (fails or is_contradicted))
+    )
     reasons = {
-        "the vendor says that it has ended": pause is not None and attempt.is_good and attempt.said.is_contradicted,
         "the time is up": pause is None,
-        "the vendor asks for it": asked is not None and abs((pause or 0) - max(asked, plan.poll.floor)) < EPS,
+        "the vendor asks for it": is_asked,
+        "the vendor says that it has ended": is_contradicted,
         f"{fails} failed in a row": fails,
         f"{remaining or 0:.0f} s are left by the counts": remaining is not None,
         "nothing has changed for ": True,
@@ -639,7 +647,7 @@ def test_trouble_is_told_once_a_minute(plan):
         told = [at for at, event in wait.told if event.kind in kinds and wait.refs[event.ref] == account]
         trouble = [at for at, event in wait.told if event.kind is EventKind.TROUBLE and wait.refs[event.ref] == account]
         assert all(following - one >= 60 - EPS for one, following in itertools.pairwise(trouble))
-        failed = [attempt for attempt in attempts if not attempt.is_good and not attempt.is_throttled]
+        failed = [attempt for attempt in attempts if not attempt.is_good]
         if failed and not any(refused_by(wait, attempt.ref) for attempt in failed):
             assert min(told) == min(attempt.ends for attempt in failed)
 
@@ -935,7 +943,7 @@ def test_a_closed_account_is_probed(said, gaps):
     probes, due, _ = troubles(wait)
     attempts = wait.attempts[4 : 5 + len(gaps)]
     assert [following.at - one.at for one, following in itertools.pairwise(attempts)] == gaps
-    assert probes == set(attempts[1:])
+    assert probes >= set(attempts[1:])
     assert all(one.ref != following.ref for one, following in itertools.pairwise(attempts))
     assert [kind for kind, _ in due[0]] == ([EventKind.CLOSED] if gaps else [])
 
@@ -944,7 +952,7 @@ def test_a_probe_that_gets_no_key_is_a_probe():
     """Keys fail for a minute; batches are not tried one after another then."""
     poll = PollPolicy(ceiling=1.0, startup_grace=10**6)
     wait = Wait(Plan(refs=(0,) * 5, keys=(None,), poll=poll, timeout=60.0))
-    assert [attempt.at - START for attempt in wait.attempts] == [0, 0, 0, 0, 0, 1, 3, 7, 15, 31]
+    assert [attempt.at - START for attempt in wait.attempts] == [0, 0, 0, 0, 0, 1, 3, 7, 15, 31, 55, 59]
 
 
 def test_a_long_hint_said_twice_ends_no_wait():

@@ -319,6 +319,35 @@ def test_a_lost_batch_is_told_once_with_the_vendors_words(store, wall):
     assert store.check()["lost"] == 1
 
 
+def test_a_time_in_which_nothing_was_asked_loses_no_batch(store, wall):
+    """Two refusals, three days without a service, and one more; or an outage between them."""
+    store.track(["gameball:1"])
+    for gap in (0.0, 1.0, 259_200.0):
+        wall.now += gap
+        assert store.record_refusal("gameball:1", "not found") is None
+    store.record_error("gameball:1", "HTTP 503")
+    wall.now += 3600.0
+    assert store.record_refusal("gameball:1", "not found") is None
+
+
+def test_a_retried_batch_is_named_until_it_is_read(store, wall):
+    store.track(["gameball:1"])
+    denied(store, wall)
+    store.claim("one")
+    assert store.retried("one") == []
+    store.retry(["gameball:1"])
+    assert store.retried("one") == [BatchRef("gameball", "1")]
+    store.record_refusal("gameball:1", "not found")
+    assert store.retried("one") == []
+
+
+def test_readings_without_a_known_start_are_stored_as_they_come(store):
+    store.track(["gameball:1"])
+    store.record(attrs.evolve(reading("gameball:1", processed=1), asked_at=Moment("", 500_000.0)))
+    late = attrs.evolve(reading("gameball:1", processed=2), asked_at=Moment("", 120.0))
+    assert store.record(late).id == "gameball:1#2"
+
+
 def test_a_reading_breaks_a_row_of_refusals(store, wall):
     store.track(["gameball:1"])
     for at in range(4):

@@ -40,11 +40,13 @@ ADVICE: Mapping[type[APIError], str] = {
 }
 """What to do about an error, unless the vendor's own table says more."""
 
-NOT_OWN = "without the vendor's error body, so it may come from anything in between; check base_url and any proxy"
+LOOK_BETWEEN = "check base_url, and any proxy before the vendor"
+NOT_OWN = f"without the vendor's error body, so it may come from anything in between; {LOOK_BETWEEN}"
 
 RESET_HEADERS = ("ratelimit-reset", "x-ratelimit-reset")
 EPOCH_TIMES = 10**9
 """Seconds: more than so many are a time since 1970, less are a duration."""
+MAX_NUMBER = 10.0**12
 MAX_RESET = 3600.0
 """Seconds."""
 MAX_PROBLEMS = 20
@@ -71,9 +73,12 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
         problem = error
     if problem is not None:  # raised outside the except block, so that nothing that holds the body stays behind it
         cut_short = isinstance(problem, fields.NotJSON) and problem.cut_short
-        text, number = f"HTTP 200, but {problem}", request_id(response)
+        is_page = isinstance(problem, fields.NotJSON) and not cut_short
+        text, number = f"HTTP 200, but {problem}" + (f"; {LOOK_BETWEEN}" if is_page else ""), request_id(response)
         del problem
-        raise InvalidResponse(text, ref=ref, status_code=200, request_id=number, cut_short=cut_short)
+        raise InvalidResponse(
+            text, ref=ref, status_code=200, request_id=number, cut_short=cut_short, is_lasting=is_page
+        )
     state = account.state_of(found.status)
     contradiction = contradicts(found) if state is BatchState.SUCCEEDED else None
     problems = [*([] if contradiction is None else [contradiction]), *problems, *found.problems]
@@ -127,7 +132,8 @@ def validate(account: Account, ref: BatchRef, payload: object, problems: list[st
     else:
         if not isinstance(found.status, str) or not found.status.strip():
             raise ValueError("the body has no status word")
-        answered = found.id if isinstance(found.id, str) else fields.text(found.id)
+        is_number = isinstance(found.id, int) and not isinstance(found.id, bool)
+        answered = str(found.id) if isinstance(found.id, str) or is_number else fields.text(found.id)
         if found.id is not None and not same_id(ref.id, answered):
             raise ValueError(f"the body is about another batch: {fields.rendering(found.id):.80}")
         return found
@@ -184,12 +190,13 @@ def error_from_response(
 ) -> APIError | InvalidResponse:
     """Return the error for any status but 200."""
     if not 400 <= response.status <= 599:
-        text = f"HTTP {response.status} instead of a batch; check base_url, and any proxy before the vendor"
+        text = f"HTTP {response.status} instead of a batch; {LOOK_BETWEEN}"
         return InvalidResponse(
             text,
             ref=ref,
             status_code=response.status,
             request_id=request_id(response),
+            is_lasting=300 <= response.status < 400,
             retry_after=retry_after(response, now),
         )
     try:
@@ -222,7 +229,7 @@ def is_outage(status: int) -> bool:
 def error_class(account: Account, status: int, code: str | None) -> type[APIError]:
     """Return the error class of a status and a vendor's code; a code decides only if a retry cannot help."""
     cls = CLASSES.get(status) or (errors.ServerError if status >= 500 else APIError)
-    if cls in (errors.ServerError, errors.RateLimited) or code is None:
+    if is_outage(status) or code is None:
         return cls
     return account.ERRORS.get(code, cls)
 
@@ -249,7 +256,7 @@ def retry_after(response: Response, now: datetime) -> float | None:
     if response.status != 429:
         return None
     for name in RESET_HEADERS:
-        if (reset := _decimal(response.headers.get(name, ""), 10)) is not None:
+        if (reset := _decimal(response.headers.get(name, ""))) is not None:
             left = reset - now.timestamp() if reset > EPOCH_TIMES else reset
             return left if 0 <= left <= MAX_RESET else None
     return None
@@ -264,10 +271,10 @@ def _seconds_or_date(value: str, response: Response, now: datetime) -> float | N
     return max((moment - (http_date(response.headers.get("date", "")) or now)) / timedelta(seconds=1), 0.0)
 
 
-def _decimal(value: str, digits: int = 9) -> float | None:
-    """Return a number of up to so many digits, and decimals; None for anything else."""
+def _decimal(value: str) -> float | None:
+    """Return a number in decimal digits, at most 10**12; None for anything else."""
     value = value.strip()
-    return float(value) if re.fullmatch(rf"[0-9]{{1,{digits}}}(\.[0-9]{{1,9}})?", value) else None
+    return min(float(value), MAX_NUMBER) if re.fullmatch(r"[0-9]+(\.[0-9]{1,9})?", value) else None
 
 
 def http_date(value: str) -> datetime | None:

@@ -178,7 +178,8 @@ class AccountEvidence:
         if not is_own(error):
             doubts.refusals.interrupt()
             self.refusals.interrupt()
-        if isinstance(error, RateLimited):
+        if isinstance(error, RateLimited):  # something is there that counts requests
+            self.take_answer()
             return Verdict.NOTHING, ""
         doubts.too_large = doubts.too_large + 1 if isinstance(error, InvalidResponse) and error.is_too_large else 0
         if is_own(error):

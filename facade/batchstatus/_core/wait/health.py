@@ -113,6 +113,7 @@ class Health:
     def _hold(self, error: BatchStatusError, now: float, retry: RetryPolicy, duration: float) -> None:
         asked = bounded_retry_after(error, retry) if isinstance(error, ReadError) else None
         if asked is None:
+            self._long_at = None
             return
         is_said_again = self._long_at is not None and now - duration >= self._long_at  # not by one in flight with it
         if asked <= UNCONFIRMED:

@@ -24,11 +24,13 @@ def next_interval(
     progress: BatchProgress, poll: PollPolicy, now: float, hint: float | None = None
 ) -> tuple[float, str]:
     """Return the seconds until the next poll, and the reason."""
-    if hint is not None:
-        return max(hint, poll.floor), "the vendor asks for it"
     failures = progress.consecutive_failures
     if failures:
-        return _between(poll, poll.floor * 2.0 ** min(failures - 1, 10)), f"{failures} failed in a row"
+        backoff = _between(poll, poll.floor * 2.0 ** min(failures - 1, 10))
+        if hint is None or hint < backoff:
+            return backoff, f"{failures} failed in a row"
+    if hint is not None:
+        return max(hint, poll.floor), "the vendor asks for it"
     rest = remaining(progress, now)
     if rest is not None:
         stall = SHARE_OF_STALL * (now - progress.last_change_at)

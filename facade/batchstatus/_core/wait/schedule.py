@@ -250,11 +250,18 @@ class Schedule:
         if now - self.deadline > FROZEN and poll.started < (self.deadline if has_failed else self._last_poll_at()):
             self._overslept.add(poll.progress.ref)
 
+    def _bring_probe_forward(self, queue: Queue, now: float) -> None:
+        """Let an account that is closed when the time is almost up have a probe early enough for its other batches."""
+        health = queue.health
+        if health.probe_at > self._end - MAX_LAST_POLL:
+            chances = self._end - MAX_LAST_POLL, self._last_poll_at()
+            health.probe_at = min((at for at in chances if now < at < health.probe_at), default=health.probe_at)
+
     def _planned(self, progress: BatchProgress, batch: Batch, look: float | None, now: float) -> tuple[float, str]:
         """Return the seconds from a reading to the next poll, and the reason; `look` if the reading has to settle."""
-        if look is not None:
-            return look, "the vendor says that it has ended, and its counts do not yet"
         hint = None if batch.retry_after is None else min(batch.retry_after, self._retry.max_retry_after)
+        if look is not None and (hint is None or hint < look):
+            return look, "the vendor says that it has ended, and its counts do not yet"
         return next_interval(progress, self._poll, now, hint)
 
     def _record_failure(
@@ -278,13 +285,17 @@ class Schedule:
             if is_probe:
                 health.probe = None
                 health.plan_probe(now)
+            if is_probe or has_closed:
+                self._bring_probe_forward(queue, now)
         if progress.is_discarded:
             return
         progress.record_failure(error, now, counts=not is_probe)
         verdict, reason = queue.evidence.judge(
             progress.ref, error, progress.doubt(), self._poll, now, is_only=queue.open == 1
         )
-        if verdict is Verdict.NOTHING:
+        if verdict is not Verdict.NOTHING:
+            error.args = (f"{error.detail}; {reason}",)
+        else:
             asked = bounded_retry_after(error, self._retry)
             pause, reason = self._push(progress, queue, now, next_interval(progress, self._poll, now, asked))
         event = Event(
@@ -294,7 +305,7 @@ class Schedule:
         )  # fmt: skip
         self.events.extend(failure_events(event, throttled))
         if verdict is not Verdict.ACCOUNT:
-            is_trouble = verdict is Verdict.NOTHING and not isinstance(error, RateLimited)
+            is_trouble = verdict is Verdict.NOTHING
             self._tell(event, queue, now, has_closed=has_closed, was_closed=was_closed, is_trouble=is_trouble)
         if verdict is Verdict.NOTHING:
             return
@@ -404,7 +415,8 @@ class Schedule:
 
     def _end_with(self, progress: BatchProgress, queue: Queue, error: BatchStatusError, now: float) -> None:
         """End the wait for a batch by an error; a terminal reading that has not settled is the better answer."""
-        batch = progress.doubts.unsettled if progress.doubts is not None else None
+        is_endless = math.isinf(self.deadline)
+        batch = progress.doubts.unsettled if progress.doubts is not None and not is_endless else None
         event = Event(
             kind=EventKind.DONE,
             ref=progress.ref,

@@ -110,7 +110,7 @@ def rm(
 @global_options
 @click.pass_obj
 def retry(context: Context, refs: tuple[str, ...]) -> int:
-    """Read lost batches as often as others again, for another day.
+    """Read lost batches at once, and then for another day ever more seldom.
 
     REFS are vendor:id or vendor/account:id; - reads them from stdin; default: all that are lost.
     """
@@ -126,7 +126,7 @@ def retry(context: Context, refs: tuple[str, ...]) -> int:
         context.output.print_json(retried=len(found), not_lost=unknown)
     for ref in unknown:
         context.output.error(NotTracked(f"{ref} is not lost: batchstatus track list shows those that are"))
-    context.output.info(f"{batches(len(found))} read as often as others again")
+    context.output.info(f"{batches(len(found))} to be read at once; batchstatus run does")
     return UNKNOWN_BATCH if unknown else OK
 
 

@@ -73,7 +73,6 @@ def command(
         return OK
     for outcome in tally.end_unsettled() if timeout else ():
         context.output.print_outcome(outcome)
-        context.output.error(f"{outcome.ref}: it has ended, and {outcome.unwrap().problems[-1]}; the time is up")
     tally.print_open()
     ended = [code for code in tally.codes.values() if code not in (OK, OPEN)]
     return combine(ended if fail_fast and ended else tally.codes.values())

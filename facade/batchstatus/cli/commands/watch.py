@@ -69,8 +69,7 @@ def _watch(
     if came:
         tally.print_how_to_resume()
         return came
-    for outcome in tally.end_unsettled():
-        context.output.error(f"{outcome.ref}: it has ended, and {outcome.unwrap().problems[-1]}; the time is up")
+    tally.end_unsettled()
     tally.print_open()
     return combine(tally.codes.values())
 

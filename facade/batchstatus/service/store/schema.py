@@ -40,6 +40,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             error TEXT,
             refusals INTEGER NOT NULL DEFAULT 0,
             refused_at REAL,
+            refused_for REAL NOT NULL DEFAULT 0,
             lost_at REAL,
             resting INTEGER NOT NULL DEFAULT 0,
             sequence INTEGER NOT NULL DEFAULT 0,

@@ -135,8 +135,13 @@ class Store:
         rows = self._work.rows(query, [json.dumps([str(ref) for ref in refs])])
         return {BatchRef.parse(ref) for (ref,) in rows}
 
+    def retried(self, owner: str) -> list[BatchRef]:
+        """Return the lost refs of a watcher that were retried, and not read since."""
+        query = f"SELECT ref FROM refs WHERE watcher = ? AND {leases.OPEN} AND lost_at IS NOT NULL AND refusals = 0"
+        return [BatchRef.parse(ref) for (ref,) in self._work.rows(query, [owner])]
+
     def retry(self, refs: Iterable[str | BatchRef]) -> int:
-        """Read lost batches as often as others again, for another day; return how many were lost."""
+        """Read lost batches at once, and then for another day ever more seldom; return how many were lost."""
         parsed = [*map(BatchRef.parse, refs)]
         with self._changes.transaction() as connection:
             return tracking.retry(connection, parsed)

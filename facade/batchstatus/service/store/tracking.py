@@ -15,6 +15,8 @@ from .records import CHANGE, MAX_TEXT, Change, change, reading
 LEAST_REFUSALS = 3
 LOST_AFTER = 600.0
 """Seconds over which the vendor must have denied a batch so many times in a row before it counts as lost."""
+LONGEST_GAP = 300.0
+"""Seconds between two refusals that count at most: in between it may have been visible, or no service was running."""
 REST_AFTER = 86_400.0
 """Seconds for which a lost batch is read, ever more seldom."""
 SETTLE = 10.0
@@ -61,9 +63,9 @@ def notify_watchers(connection: sqlite3.Connection) -> None:
 
 
 def retry(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
-    """Read lost batches as often as others again, for another day; return how many were lost."""
+    """Read lost batches at once, and then for another day ever more seldom; return how many were lost."""
     query = """
-        UPDATE refs SET lost_at = ?, resting = 0, refusals = 0, refused_at = NULL
+        UPDATE refs SET lost_at = ?, resting = 0, refusals = 0, refused_at = NULL, refused_for = 0
         WHERE ref = ? AND tracked AND lost_at IS NOT NULL
     """
     found = sum(connection.execute(query, (time.time(), str(ref))).rowcount for ref in refs)
@@ -90,7 +92,7 @@ def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
     now, read_at = reading(batch), batch.read_at.timestamp()
     values = (read_at, *_asked(batch), number)
     connection.execute(f"UPDATE refs SET read_at = ?, asked_boot = ?, asked_at = ?, {NOT_LOST} WHERE n = ?", values)
-    stands = batch.is_terminal and now == before and abs(time.time() - changed_at) >= SETTLE
+    stands = batch.is_terminal and now == before and time.time() - changed_at >= SETTLE
     has_ended = batch.has_ended or stands
     if now == before and not has_ended and lost_at is None:
         return None
@@ -101,7 +103,7 @@ def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
     return _add(connection, number, kind, reading=now, batch=json.dumps(stored))
 
 
-NOT_LOST = "error = NULL, refusals = 0, refused_at = NULL, lost_at = NULL, resting = 0"
+NOT_LOST = "error = NULL, refusals = 0, refused_at = NULL, refused_for = 0, lost_at = NULL, resting = 0"
 """What a reading undoes."""
 
 
@@ -116,28 +118,28 @@ def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) ->
     """
     now, text = time.time(), printable(error)[:MAX_TEXT]
     query = """
-        UPDATE refs SET error = ?, refusals = refusals + 1,
-            refused_at = CASE WHEN refusals THEN min(refused_at, ?) ELSE ? END
-        WHERE ref = ? AND tracked AND NOT ended RETURNING n, reading, refusals, refused_at, lost_at
+        UPDATE refs SET error = ?, refusals = refusals + 1, refused_at = ?,
+            refused_for = refused_for + coalesce(max(0, min(? - refused_at, ?)), 0)
+        WHERE ref = ? AND tracked AND NOT ended RETURNING n, reading, refusals, refused_for, lost_at
     """
-    found = connection.execute(query, (text, now, now, str(ref))).fetchone()
+    found = connection.execute(query, (text, now, now, LONGEST_GAP, str(ref))).fetchone()
     if found is None:
         return None
-    number, before, refusals, refused_at, lost_at = found
+    number, before, refusals, refused_for, lost_at = found
     if lost_at is not None:
         if now - lost_at >= REST_AFTER:
             connection.execute("UPDATE refs SET resting = 1, watcher = NULL WHERE n = ?", (number,))
             notify_watchers(connection)
         return None
-    if refusals < LEAST_REFUSALS or now - refused_at < LOST_AFTER:
+    if refusals < LEAST_REFUSALS or refused_for < LOST_AFTER:
         return None
     connection.execute("UPDATE refs SET lost_at = ? WHERE n = ?", (now, number))
     return _add(connection, number, "lost", reading=before, error=text)
 
 
 def record_error(connection: sqlite3.Connection, ref: BatchRef, error: str) -> None:
-    """Store why a batch cannot be read."""
-    query = "UPDATE refs SET error = ? WHERE ref = ? AND tracked AND NOT ended"
+    """Store why a batch cannot be read; the time of an outage proves nothing about the batch."""
+    query = "UPDATE refs SET error = ?, refused_at = NULL WHERE ref = ? AND tracked AND NOT ended"
     connection.execute(query, (printable(error)[:MAX_TEXT], str(ref)))
 
 
@@ -168,9 +170,10 @@ def is_change(connection: sqlite3.Connection, batch: Batch) -> bool:
     if batch.is_terminal:
         return True
     query = """
-        UPDATE refs SET read_at = ?, asked_boot = ?, asked_at = ?, error = NULL, refusals = 0, refused_at = NULL
+        UPDATE refs SET read_at = ?, asked_boot = ?, asked_at = ?,
+            error = NULL, refusals = 0, refused_at = NULL, refused_for = 0
         WHERE ref = ? AND reading = ? AND tracked AND NOT ended AND lost_at IS NULL
-            AND NOT (asked_boot IS NOT NULL AND asked_boot = ? AND asked_at > ?)
+            AND NOT (asked_boot IS NOT NULL AND asked_boot != '' AND asked_boot = ? AND asked_at > ?)
     """
     boot, asked_at = _asked(batch)
     values = (batch.read_at.timestamp(), boot, asked_at, str(batch.ref), reading(batch), boot, asked_at)

@@ -10,7 +10,7 @@ from ._lazy import lazy_names
 
 if TYPE_CHECKING:
     from ._clients.async_client import AsyncBatchClient, AsyncFollow
-    from ._clients.environment import account_from_env, accounts_from_env, key_from_file
+    from ._clients.environment import KeyFile, account_from_env, accounts_from_env, key_from_file
     from ._clients.sync_client import BatchClient, Follow
     from ._core.account import Account, ErrorFields, Request, StatusFields, account_for, accounts_by_ref
     from ._core.clock import Clock
@@ -71,6 +71,7 @@ __all__ = [
     "Gameball",
     "InvalidResponse",
     "ItemFailure",
+    "KeyFile",
     "KeySource",
     "Moment",
     "Outcome",
@@ -109,7 +110,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "_clients.async_client": ("AsyncBatchClient", "AsyncFollow"),
-        "_clients.environment": ("account_from_env", "accounts_from_env", "key_from_file"),
+        "_clients.environment": ("KeyFile", "account_from_env", "accounts_from_env", "key_from_file"),
         "_clients.sync_client": ("BatchClient", "Follow"),
         "_core.account": ("Account", "ErrorFields", "Request", "StatusFields", "account_for", "accounts_by_ref"),
         "_core.clock": ("Clock",),

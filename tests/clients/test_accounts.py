@@ -5,17 +5,22 @@ from __future__ import annotations
 import copy
 import logging
 import pickle
+import subprocess
+import sys
 import traceback
 
 import pytest
 from batchstatus import (
     AsyncBatchClient,
+    AuthenticationError,
     BatchClient,
     BatchState,
     Believe,
     ConfigurationError,
     Gameball,
+    KeyFile,
 )
+from batchstatus.testing.simulator import BELIEVE_KEY
 
 PLANTED = "test-planted-key"
 ENVIRONMENT = {
@@ -32,6 +37,7 @@ def environ(monkeypatch):
             monkeypatch.delenv(name, raising=False)
     for vendor in ("GAMEBALL", "BELIEVE"):
         monkeypatch.delenv(f"{vendor}_BASE_URL", raising=False)
+        monkeypatch.delenv(f"{vendor}_ALLOW_INSECURE", raising=False)
 
     def fill(**variables):
         for name, value in variables.items():
@@ -218,6 +224,55 @@ def test_a_key_may_be_in_a_file(environ, simulator, tmp_path, end):
         assert client.get(simulator.add("believe", status="EXECUTED")).is_terminal
 
 
+def test_a_key_file_is_read_again_once_it_has_changed(environ, simulator, tmp_path):
+    """A secret that is rotated on disk, in place or by another file, is used at the next attempt."""
+    path = tmp_path / "key"
+    path.write_text("test-old-believe-key")
+    environ(BELIEVE_API_KEY_FILE=path, BELIEVE_BASE_URL=simulator.url)
+    ref = simulator.add("believe", status="EXECUTED")
+    with BatchClient.from_env() as client:
+        with pytest.raises(AuthenticationError):
+            client.get(ref)
+        path.write_text(BELIEVE_KEY)
+        assert client.get(ref).has_ended
+        path.unlink()
+        assert client.get(ref).has_ended, "the last one is used while it is replaced"
+        (tmp_path / "new").write_text("test-revoked-believe-key")
+        (tmp_path / "new").rename(path)
+        with pytest.raises(AuthenticationError):
+            client.get(ref)
+
+
+def test_accounts_of_one_key_file_share_a_pace(tmp_path):
+    (tmp_path / "key").write_text("test-believe-key")
+    (tmp_path / "other").write_text("test-believe-key")
+    one, two, other = (Believe(KeyFile(tmp_path / name)) for name in ("key", "key", "other"))
+    assert one.credential == two.credential != other.credential
+    assert "test-believe-key" not in repr(KeyFile(tmp_path / "key"))
+
+
+@pytest.mark.parametrize("value", ["1", "true", "Yes"])
+def test_a_stand_in_may_be_plain_http_if_the_environment_says_so(environ, caplog, value):
+    environ(BELIEVE_API_KEY="test-believe-key", BELIEVE_BASE_URL="http://simulator:8080", BELIEVE_ALLOW_INSECURE=value)
+    with BatchClient.from_env():
+        pass
+    told = [record.getMessage() for record in caplog.records]
+    assert told == ["BELIEVE_ALLOW_INSECURE is set: keys are sent unencrypted to http://simulator:8080"]
+
+
+@pytest.mark.parametrize("value", ["0", "", "no"])
+def test_plain_http_is_refused_otherwise(environ, value):
+    environ(BELIEVE_API_KEY="test-believe-key", BELIEVE_BASE_URL="http://simulator:8080", BELIEVE_ALLOW_INSECURE=value)
+    with pytest.raises(ConfigurationError, match="unencrypted"):
+        BatchClient.from_env()
+
+
+def test_a_flag_is_1_or_0(environ):
+    environ(BELIEVE_API_KEY="test-believe-key", BELIEVE_ALLOW_INSECURE="perhaps")
+    with pytest.raises(ConfigurationError, match="BELIEVE_ALLOW_INSECURE is 1 or 0"):
+        BatchClient.from_env()
+
+
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
@@ -250,3 +305,24 @@ def test_from_env_takes_the_options_of_its_class(environ):
     environ(**ENVIRONMENT)
     with pytest.raises(ConfigurationError, match="proxy"):
         BatchClient.from_env(proxy="nonsense")
+
+
+@pytest.mark.parametrize("client", ["BatchClient", "AsyncBatchClient"])
+def test_all_that_a_read_needs_is_loaded_when_a_client_is_made(client):
+    """Within a read's timeout the import of the raw client would take a second on a busy machine."""
+    code = f"""if True:
+        import sys
+        from batchstatus import {client}, Believe, Gameball
+        from batchstatus.testing import FakeVendors
+        vendors = FakeVendors()
+        made = vendors.client() if "{client}" == "BatchClient" else vendors.async_client()
+        before = set(sys.modules)
+        ref = vendors.script("gameball:1", "completed"), vendors.script("believe:1", "EXECUTED")
+        read = made.get_many(ref, timeout=9)
+        if "{client}" == "AsyncBatchClient":
+            import asyncio
+            before |= set(sys.modules)
+            asyncio.run(read)
+        print(sorted(name for name in set(sys.modules) - before if "batchstatus" in name))"""
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (said.stdout, said.stderr) == ("[]\n", "")

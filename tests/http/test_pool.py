@@ -24,7 +24,7 @@ from batchstatus import (
     RetryPolicy,
     TransportError,
 )
-from batchstatus._http import async_transport, pool, sync_transport
+from batchstatus._http import pool as pool_module
 from raw_server import HANG_UP, RawServer, elapsed, response, serving
 from waiting import HANG, LONG, until
 
@@ -137,7 +137,7 @@ def test_a_half_read_answer_is_never_read_on(reader):
 
 def test_idle_connections_are_closed(monkeypatch):
     """Connections that idle for too long are closed."""
-    monkeypatch.setattr(pool, "MAX_IDLE_SECONDS", 0.2)
+    monkeypatch.setattr(pool_module, "MAX_IDLE_SECONDS", 0.2)
     gate = threading.Barrier(5)
 
     def script(head):
@@ -157,8 +157,7 @@ def test_idle_connections_are_closed(monkeypatch):
 
 
 def test_more_reads_than_connections_wait_for_one(monkeypatch):
-    for module in (sync_transport, async_transport):
-        monkeypatch.setattr(module, "MAX_CONNECTIONS", 4)
+    monkeypatch.setattr(pool_module, "MAX_CONNECTIONS", 4)
     under_way, most = 0, 0
     lock = threading.Lock()
 
@@ -185,10 +184,17 @@ def test_more_reads_than_connections_wait_for_one(monkeypatch):
     assert most == 4
 
 
+@pytest.mark.parametrize(("files", "expected"), [(64, 1), (100, 36), (4096, 256), (-1, 256)])
+def test_connections_leave_descriptors_for_others(monkeypatch, files, expected):
+    """A process with 64 of them can still open its store."""
+    resource = pytest.importorskip("resource")
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (files, files))
+    assert pool_module.max_connections() == expected
+
+
 def test_a_full_pool_is_a_timeout(monkeypatch):
     """A read that gets no connection in time says so."""
-    for module in (sync_transport, async_transport):
-        monkeypatch.setattr(module, "MAX_CONNECTIONS", 1)
+    monkeypatch.setattr(pool_module, "MAX_CONNECTIONS", 1)
     with (
         serving(lambda head: [1.0, *echo(head)]) as server,
         BatchClient(believe(server), retry=ONCE) as client,
@@ -276,7 +282,7 @@ def test_a_thousand_tasks_share_a_client():
 
     with serving(echo) as server:
         assert asyncio.run(main(server)) == list(range(1_000))
-        assert opened(server) <= pool.MAX_CONNECTIONS
+        assert opened(server) <= pool_module.MAX_CONNECTIONS
 
 
 def test_a_client_that_is_never_closed_says_so():

@@ -168,7 +168,6 @@ def test_the_simulator_names_its_extra(application, module):
 # Names, and what they cost
 
 HEAVY = {"attr", "batchstatus_raw", "httpcore", "httpx"}
-HTTP = {"attr", "httpcore", "httpx"}
 
 
 @pytest.mark.parametrize(
@@ -179,8 +178,8 @@ HTTP = {"attr", "httpcore", "httpx"}
         ("from batchstatus import Gameball; Gameball('test-key', 'test-secret')", {"attr"}),
         ("from batchstatus import Believe; Believe('test-key')", {"attr"}),
         ("from batchstatus import *", {"attr"}),
-        ("from batchstatus import BatchClient, Believe; BatchClient(Believe('test-key'))", HTTP),
-        ("from batchstatus import AsyncBatchClient, Believe; AsyncBatchClient(Believe('test-key'))", HTTP),
+        ("from batchstatus import BatchClient, Believe; BatchClient(Believe('test-key'))", HEAVY),
+        ("from batchstatus import AsyncBatchClient, Believe; AsyncBatchClient(Believe('test-key'))", HEAVY),
         ("from batchstatus import Believe; Believe('test-key').request('17')", {"attr", "batchstatus_raw", "httpx"}),
     ],
     ids=["package", "error", "gameball", "believe", "all names", "client", "async client", "request"],

@@ -36,6 +36,7 @@ from batchstatus import (
     Gameball,
     InvalidResponse,
     ItemFailure,
+    KeyFile,
     KeySource,
     Moment,
     Outcome,
@@ -370,3 +371,4 @@ def doors(clock: Clock, state: PaceState, other: AsyncTransport) -> None:
     assert_type(account_for(BatchRef("mailer", "1"), accounts), Account)
     assert_type(printable("a\n"), str)
     assert_type(key_from_file("key.txt", "api_key_file"), str)
+    Believe(KeyFile("key.txt"))

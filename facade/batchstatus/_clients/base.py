@@ -99,6 +99,8 @@ class BaseClient:
             account: pace_for(account.account_ref, account.credential, account.rate_limit, self._clock)
             for account in accounts
         }
+        for account in accounts:
+            account.load()
         self._unknown_words: set[tuple[str, str]] = set()
         self._closed = False
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 from batchstatus._core.account import Account
 from batchstatus._core.errors import ConfigurationError
 from batchstatus._core.keys import Secret
+from batchstatus._core.urls import is_loopback
 from batchstatus.vendors import VENDORS
 
 A = TypeVar("A", bound=Account)
+FLAGS = {"": False, "0": False, "false": False, "no": False, "off": False} | dict.fromkeys(
+    ("1", "true", "yes", "on"), True
+)
+
+log = logging.getLogger("batchstatus")
 
 
 def accounts_from_env() -> list[Account]:
@@ -23,7 +32,8 @@ def account_from_env(vendor: type[A]) -> A | None:
     """Return a vendor's account as the environment describes it, or None if it names none of the keys.
 
     Each key is read from its variable, such as `BELIEVE_API_KEY`, or from the file that the same variable with `_FILE`
-    at its end names. `..._BASE_URL` is optional. An empty variable counts as not set.
+    at its end names, again whenever that has changed. `..._BASE_URL` is optional; `..._ALLOW_INSECURE=1` lets it be
+    http off loopback. An empty variable counts as not set.
 
     Args:
         vendor: The account's class, such as `Believe`.
@@ -41,7 +51,20 @@ def account_from_env(vendor: type[A]) -> A | None:
             f"or {missing[0]}_FILE to the path of a file with it"
         )
     sources: dict[str, Any] = {name: key.reveal for name, key in keys.items() if key is not None}
-    return vendor(**sources, base_url=os.environ.get(f"{vendor.vendor}_BASE_URL".upper()) or None)
+    prefix = vendor.vendor.upper()
+    base_url, allow_insecure = os.environ.get(f"{prefix}_BASE_URL") or None, _flag(f"{prefix}_ALLOW_INSECURE")
+    account = vendor(**sources, base_url=base_url, allow_insecure=allow_insecure)
+    if account.base_url.startswith("http:") and not is_loopback(urlsplit(account.base_url).hostname or ""):
+        log.warning("%s_ALLOW_INSECURE is set: keys are sent unencrypted to %s", prefix, account.base_url)
+    return account
+
+
+def _flag(variable: str) -> bool:
+    """Return whether a variable is on; raise ConfigurationError unless it is 1 or 0, or a word for that."""
+    value = os.environ.get(variable, "").strip().lower()
+    if value not in FLAGS:
+        raise ConfigurationError(f"{variable} is 1 or 0")
+    return FLAGS[value]
 
 
 def _key(variable: str) -> Secret | None:
@@ -51,11 +74,60 @@ def _key(variable: str) -> Secret | None:
         return None
     if in_file and os.environ.get(variable):
         raise ConfigurationError(f"both {variable} and {variable}_FILE are set; keep one of them")
-    value = key_from_file(os.environ[f"{variable}_FILE"], f"{variable}_FILE") if in_file else os.environ[variable]
-    key = Secret(variable, value)
-    del value  # tracebacks with local variables must not show it
-    key.check()
+    source = KeyFile(os.environ[f"{variable}_FILE"], f"{variable}_FILE") if in_file else os.environ[variable]
+    key = Secret(variable, source)
+    del source  # tracebacks with local variables must not show it
+    key.reveal()
     return key
+
+
+class KeyFile:
+    """The key in a file, for an account's key parameter: it is read again whenever the file has changed.
+
+        Believe(api_key=KeyFile("/run/secrets/believe"))
+
+    If the file cannot be read just now, as it may be while it is replaced, the last key is used again.
+
+    Args:
+        path: The file; `~` is the home folder. No message shows it, as it may be a key in the wrong setting.
+        setting: The name of the setting with the path, for messages.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], setting: str = "KeyFile") -> None:
+        self._path = path
+        del path  # tracebacks with local variables must not show it
+        self._setting = setting
+        self._version: tuple[int, ...] | None = None
+        self._key = ""
+        self._read()
+
+    def __call__(self) -> str:
+        """Return the key."""
+        with suppress(ConfigurationError):
+            self._read()
+        return self._key
+
+    def _read(self) -> None:
+        """Read the file if it has changed."""
+        version = None
+        with suppress(OSError, RuntimeError, TypeError, ValueError):
+            found = Path(self._path).expanduser().stat()
+            version = found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
+        if version is None or version != self._version:
+            self._key, self._version = key_from_file(self._path, self._setting), version
+
+    def __eq__(self, other: object) -> bool:
+        """Two of the same file are the same key, now and later, so that their accounts share a pace."""
+        return isinstance(other, KeyFile) and os.fspath(self._path) == os.fspath(other._path)
+
+    def __hash__(self) -> int:
+        return hash(os.fspath(self._path))
+
+    def __repr__(self) -> str:
+        return f"<key in the file of {self._setting}: hidden>"
 
 
 def key_from_file(path: str | os.PathLike[str], setting: str) -> str:

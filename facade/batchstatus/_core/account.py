@@ -155,6 +155,10 @@ class Account(ABC):
             self._last = (batch_id, made)
         return made
 
+    @classmethod  # noqa: B027 (a vendor without a raw client has nothing to load)
+    def load(cls) -> None:
+        """Import what a read needs: a client calls it when it is made, as it would take long within a timeout."""
+
     @abstractmethod
     def raw_request(self, batch_id: str) -> Request:
         """Return the raw client's request, with this account's origin and keys: see `authenticate`."""

@@ -14,7 +14,7 @@ from .body import BadContent, Content
 from .deadline import RememberingBackend
 from .errors import error_outcome, too_late
 from .leftovers import is_clean
-from .pool import MAX_CONNECTIONS, Connection, ConnectionPool, Origin
+from .pool import Connection, ConnectionPool, Origin, max_connections
 from .request import ERROR_BODY_TIME, ONE_CONNECTION, STALE, get_message, parse_url
 from .routing import Routes
 
@@ -25,7 +25,7 @@ class AsyncHttpTransport:
     def __init__(self, *, verify: bool | str | ssl.SSLContext = True, proxy: str | None = None) -> None:
         self._routes = Routes(verify, proxy)
         self._pool = ConnectionPool(self._make, None)
-        self._room = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._room = asyncio.Semaphore(max_connections())
         self._closing: set[asyncio.Task[None]] = set()
 
     def _make(self, origin: Origin) -> httpx.AsyncHTTPTransport:
@@ -37,7 +37,7 @@ class AsyncHttpTransport:
         """Return the whole response, or why there is none within `timeout` seconds."""
         loop = asyncio.get_running_loop()
         if self._pool.rebind(loop):
-            self._room, self._closing = asyncio.Semaphore(MAX_CONNECTIONS), set()
+            self._room, self._closing = asyncio.Semaphore(max_connections()), set()
         end, room = loop.time() + timeout, self._room
         try:
             async with asyncio.timeout_at(end):

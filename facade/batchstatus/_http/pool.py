@@ -20,8 +20,21 @@ from batchstatus._core.errors import ConfigurationError
 
 MAX_CONNECTIONS = 256
 """Exchanges in flight at once in a client; others wait for a connection, within their own deadlines."""
+OTHER_FILES = 64
+"""File descriptors that are left for the rest of the process, such as a store."""
 MAX_IDLE_SECONDS = 90.0
 """Seconds: an idle connection outlives the longest gap between two reads of a wait (30 s)."""
+
+
+def max_connections() -> int:
+    """Return how many connections there may be at once, of the descriptors that the process may have open."""
+    try:
+        import resource  # noqa: PLC0415 (not on Windows)
+    except ImportError:
+        return MAX_CONNECTIONS
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(1, min(MAX_CONNECTIONS, soft - OTHER_FILES))
+
 
 T = TypeVar("T")
 Origin = tuple[str, str, int | None]

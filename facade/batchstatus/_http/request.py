@@ -13,7 +13,12 @@ from batchstatus._version import __version__
 
 from .pool import MAX_IDLE_SECONDS
 
-HEADERS = {"accept": "application/json", "accept-encoding": "gzip", "user-agent": f"batchstatus/{__version__}"}
+HEADERS = {
+    "accept": "application/json",
+    "accept-encoding": "gzip",
+    "cache-control": "no-cache",  # a cache in between is to ask the vendor
+    "user-agent": f"batchstatus/{__version__}",
+}
 ONE_CONNECTION = httpx.Limits(max_connections=1, max_keepalive_connections=1, keepalive_expiry=MAX_IDLE_SECONDS)
 ERROR_BODY_TIME = 2.0
 """Seconds for the body of any status but 200, which says little more than the status."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import importlib.util
+import ipaddress
 import os
+import re
 import ssl
 import threading
 from pathlib import Path
@@ -19,6 +21,7 @@ from batchstatus._core.urls import is_loopback
 
 from .pool import Origin
 
+PORTS = {"http": 80, "https": 443}
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -33,9 +36,8 @@ class Routes:
 
     def to(self, origin: Origin) -> dict[str, Any]:
         """Return the options of httpx's transports."""
-        scheme, host, _ = origin
-        proxy = self._proxy or _environment_proxy(scheme, host)
-        needs_tls = scheme == "https" or (proxy or "").startswith("https")
+        proxy = self._proxy or _environment_proxy(*origin)
+        needs_tls = origin[0] == "https" or (proxy or "").startswith("https")
         # Without TLS any context will do; httpx would load certificates of its own.
         return {"verify": self._tls() if needs_tls else NO_TLS, "proxy": proxy}
 
@@ -93,11 +95,27 @@ def _check_proxy(proxy: str, source: str) -> str:
     return proxy
 
 
-def _environment_proxy(scheme: str, host: str) -> str | None:
+def _environment_proxy(scheme: str, host: str, port: int | None) -> str | None:
     """Return the proxy that HTTPS_PROXY, ALL_PROXY and NO_PROXY ask for; loopback is always reached directly."""
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy or is_loopback(host) or proxy_bypass(host):
         return None
+    port = PORTS.get(scheme, 0) if port is None else port
+    if any(_is_excepted(host, port, exception) for exception in re.split(r"[\s,]+", proxies.get("no", ""))):
+        return None
     source = f"{scheme}_proxy or all_proxy in the environment"
     return _check_proxy(proxy if "://" in proxy else f"http://{proxy}", source)
+
+
+def _is_excepted(host: str, port: int, exception: str) -> bool:
+    """Return whether an entry of NO_PROXY names a host: by itself or its domain, with a port, or as a network."""
+    name, _, its_port = exception.rpartition(":") if re.search(r"[^:]:[0-9]+$", exception) else (exception, "", "")
+    if its_port and int(its_port) != port:
+        return False
+    name = name.strip("[]").lower()
+    try:
+        return ipaddress.ip_address(host) in ipaddress.ip_network(name, strict=False)
+    except ValueError:
+        domain = name.removeprefix("*").removeprefix(".")
+        return name == "*" or (domain != "" and (host.lower() == domain or host.lower().endswith(f".{domain}")))

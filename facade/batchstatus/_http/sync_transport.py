@@ -14,7 +14,7 @@ from .body import BadContent, Content
 from .deadline import Deadline, DeadlineBackend
 from .errors import error_outcome, too_late
 from .leftovers import is_clean
-from .pool import MAX_CONNECTIONS, Connection, ConnectionPool, Origin
+from .pool import Connection, ConnectionPool, Origin, max_connections
 from .request import ERROR_BODY_TIME, ONE_CONNECTION, STALE, Message, get_message, parse_url
 from .routing import Routes
 
@@ -26,7 +26,7 @@ class HttpTransport:
         self._routes = Routes(verify, proxy)
         self._deadline = Deadline()
         self._pool = ConnectionPool(self._make, os.getpid())
-        self._room = threading.Semaphore(MAX_CONNECTIONS)
+        self._room = threading.Semaphore(max_connections())
 
     def _make(self, origin: Origin) -> httpx.HTTPTransport:
         transport = httpx.HTTPTransport(limits=ONE_CONNECTION, **self._routes.to(origin))
@@ -42,7 +42,7 @@ class HttpTransport:
         """Send a message; return the whole response, or why there is none within `timeout` seconds."""
         self._deadline.set(timeout)
         if self._pool.rebind(os.getpid()):
-            self._room = threading.Semaphore(MAX_CONNECTIONS)
+            self._room = threading.Semaphore(max_connections())
         room = self._room
         if not room.acquire(timeout=timeout):
             return too_late(timeout)

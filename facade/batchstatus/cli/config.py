@@ -17,11 +17,11 @@ from batchstatus import (
     Account,
     BatchState,
     ConfigurationError,
+    KeyFile,
     PollPolicy,
     RateLimit,
     RetryPolicy,
     account_from_env,
-    key_from_file,
 )
 from batchstatus.service.store.folders import xdg_folder
 from batchstatus.vendors import VENDORS
@@ -191,4 +191,4 @@ def _key(path: Path, key: str, options: dict[str, Any]) -> Any:
         raise ConfigurationError(f"{path}: give either {key} or {key}_file")
     if inline is not None:
         return inline
-    return key_from_file(file, f"{path}: {key}_file")
+    return KeyFile(file, f"{path}: {key}_file")

@@ -96,7 +96,6 @@ class Watcher:
             readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
             options = self._options_of_run(readings)
             async with AsyncBatchClient(*self._accounts, **options) as client, asyncio.TaskGroup() as tasks:
-                await asyncio.to_thread(warm_up, self._accounts)
                 watch_set, dispatcher = WatchSet(client, readings.put), self._dispatcher()
                 reading = tasks.create_task(watch_set.run())
                 writing = tasks.create_task(self._write(readings, watch_set, dispatcher))
@@ -244,12 +243,3 @@ def pace_name(account: Account) -> str:
     """Return a name for an account's pace that tells nothing about its keys, the same in every process."""
     text = "\n".join((account.vendor, account.name or "", account.base_url))
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def warm_up(accounts: Iterable[Account]) -> None:
-    """Load everything that a first request needs: a read that is late in its slot comes too close to the next one."""
-    for account in accounts:
-        try:
-            account.request(account.PROBE_ID)
-        except Exception:  # noqa: BLE001 (a key's function may fail now and work later; reads tell)
-            log.debug("%s: no request can be made yet", account)

@@ -80,6 +80,12 @@ class Believe(Account):
             key, base_url=base_url, name=name, rate_limit=rate_limit, states=states, allow_insecure=allow_insecure
         )
 
+    @classmethod
+    def load(cls) -> None:
+        """Import the raw client."""
+        import batchstatus_raw.believe.api.flywheel.get_batch_status  # noqa: PLC0415
+        import batchstatus_raw.believe.models  # noqa: F401, PLC0415
+
     def raw_request(self, batch_id: str) -> Request:
         """Return the raw client's request for a batch's status."""
         # Here, not at the top: importing the raw client imports httpx.

@@ -95,6 +95,12 @@ class Gameball(Account):
             allow_insecure=allow_insecure,
         )
 
+    @classmethod
+    def load(cls) -> None:
+        """Import the raw client."""
+        import batchstatus_raw.gameball.api.batches.get_batch_status  # noqa: PLC0415
+        import batchstatus_raw.gameball.models  # noqa: F401, PLC0415
+
     def raw_request(self, batch_id: str) -> Request:
         """Return the raw client's request for a batch's status."""
         # Here, not at the top: importing the raw client imports httpx.

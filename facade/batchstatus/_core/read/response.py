@@ -49,6 +49,8 @@ EPOCH_TIMES = 10**9
 MAX_NUMBER = 10.0**12
 MAX_RESET = 3600.0
 """Seconds."""
+MAX_AGE = 5.0
+"""Seconds: an answer that is older than this, by its header Age, is told of."""
 MAX_PROBLEMS = 20
 MAX_PROBLEM = 200
 """Characters."""
@@ -81,7 +83,8 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
         )
     state = account.state_of(found.status)
     contradiction = contradicts(found) if state is BatchState.SUCCEEDED else None
-    problems = [*([] if contradiction is None else [contradiction]), *problems, *found.problems]
+    told_first = [] if contradiction is None else [contradiction]
+    problems = [*told_first, *age_problems(response), *problems, *found.problems]
     return Batch(
         ref=ref,
         state=state,
@@ -101,6 +104,14 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
         request_id=request_id(response),
         retry_after=retry_after(response, result.utc),
     )
+
+
+def age_problems(response: Response) -> list[str]:
+    """Return that an answer comes out of a cache, and is old, as a problem."""
+    age = _decimal(response.headers.get("age", ""))
+    if age is None or age <= MAX_AGE:
+        return []
+    return [f"Age: the answer is {age:.0f} s old; it comes from a cache between here and the vendor"]
 
 
 def decode_body(request: Request, response: Response) -> tuple[Any, list[str]]:

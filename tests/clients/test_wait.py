@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -23,7 +26,7 @@ from batchstatus import (
 from batchstatus.testing import FakeClock, FakeVendors, reading
 from batchstatus.testing.simulator import Quirk, Simulator
 from raw_server import HANG_UP, elapsed, response, serving
-from waiting import HANG, LONG
+from waiting import HANG, LONG, until
 
 KEY = "test-believe-key"
 
@@ -361,3 +364,57 @@ def test_a_reading_cannot_ask_beyond_the_deadline():
     with vendors.client() as client:
         assert client.wait("gameball:1", timeout=60).is_terminal
     assert 55 <= vendors.reads[-1][0] < 60
+
+
+def slow_and_fast(head):
+    """One batch has ended; the vendor takes long to answer about the other."""
+    number = head.split()[1].rpartition(b"/")[2].decode()
+    body = json.dumps({"id": number, "status": "EXECUTED"}).encode()
+    return [response(body)] if number == "1" else [HANG / 2, HANG / 2, HANG, response(body)]
+
+
+REFS = ["believe:1", "believe:2"]
+
+
+@pytest.mark.parametrize("way", ["wait_all", "as_completed", "stop"])
+def test_an_early_end_waits_for_no_request(way):
+    """Nor does closing the client."""
+    with serving(slow_and_fast) as server:
+        started = time.monotonic()
+        with BatchClient(Believe(KEY, base_url=server.url, rate_limit=None)) as client:
+            if way == "wait_all":
+                outcomes = client.wait_all(REFS, timeout=600, return_when="any")
+                assert isinstance(outcomes[BatchRef.parse(REFS[1])].error, WaitStopped)
+            elif way == "as_completed":
+                for outcome in client.as_completed(REFS, timeout=600):
+                    assert outcome.ref.id == "1"
+                    break
+            else:
+                stop = threading.Event()
+                for outcome in client.as_completed(REFS, timeout=600, stop=stop):
+                    assert outcome.ref.id == "1" or isinstance(outcome.error, WaitStopped)
+                    stop.set()
+        assert elapsed(started) < HANG
+
+
+@pytest.mark.parametrize("call", ["wait_all(refs, timeout=600)", "get_many(refs, timeout=600)", "get(refs[1])"])
+def test_ctrl_c_waits_for_no_request(call):
+    """Neither does the interpreter's exit."""
+    code = f"""if True:
+        import sys
+        from batchstatus import BatchClient, Believe
+        refs = {REFS}
+        with BatchClient(Believe("{KEY}", base_url=sys.argv[1])) as client:
+            client.{call}"""
+    with serving(slow_and_fast) as server:
+        arguments = [sys.executable, "-c", code, server.url]
+        with subprocess.Popen(arguments, stderr=subprocess.PIPE, text=True) as process:
+            try:
+                until(lambda: any(b"/2 " in head for head in server.heads))
+                started = time.monotonic()
+                process.send_signal(signal.SIGINT)
+                said = process.communicate(timeout=LONG)[1]
+            finally:
+                process.kill()
+        assert "KeyboardInterrupt" in said
+        assert elapsed(started) < HANG

@@ -352,6 +352,9 @@ class Wait:
             utc=utc(START),
         )
         self.ended = self._drive()
+        # Of polls that a stopped wait gave up in flight nothing is told.
+        self.given_up = {attempt.ref for attempt in self.attempts if attempt.event is None}
+        self.attempts = [attempt for attempt in self.attempts if attempt.event is not None]
 
     def _checkpoint(self, before):
         (ref,) = self.refs
@@ -486,7 +489,7 @@ class Wait:
         due = dict.fromkeys(self.refs, START)
         for attempt in self.attempts:
             due[attempt.ref] = math.inf if attempt.event.pause is None else attempt.ends + attempt.event.pause
-        return {ref: at for ref, at in due.items() if at < math.inf}
+        return {ref: at for ref, at in due.items() if at < math.inf and ref not in self.given_up}
 
     def was_full(self, since, until):
         """Return whether no more could have been under way at any time from one moment to the other."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import math
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from typing import Any
 
 from batchstatus._core.clock import Clock
@@ -18,6 +20,8 @@ from batchstatus._core.wait.schedule import StartPoll
 
 Start = StartPoll | StartRead
 
+CLOSING = 1.0
+"""Seconds in which threads without an exchange have ended, even on a busy machine."""
 STOP_CHECK = 0.05
 """Seconds: how often a thread that waits for responses looks whether it is to stop."""
 SAME_TIME = 0.001
@@ -29,7 +33,8 @@ MAX_WAIT = 3600.0
 class ThreadExecutor:
     """Performs exchanges in up to `size` threads; with a size of 1 in the thread that starts them.
 
-    A wakeable one looks for `wake` while nothing is in flight, too.
+    A wakeable one looks for `wake` while nothing is in flight, too. The threads are daemons of its own: neither an
+    early end of the wait, nor Ctrl-C, nor the interpreter's exit waits for an exchange that is under way.
     """
 
     def __init__(
@@ -39,7 +44,9 @@ class ThreadExecutor:
         self._clock = clock
         self._stop = stop
         self._wakeable = wakeable
-        self._threads = ThreadPoolExecutor(size, "batchstatus") if size > 1 else None
+        self._size = size
+        self._threads: list[threading.Thread] = []
+        self._steps: SimpleQueue[Start | None] = SimpleQueue()
         self._results: deque[tuple[Start, StepResult] | BaseException] = deque()
         self._woken = threading.Event()
         self._in_flight = 0
@@ -47,10 +54,18 @@ class ThreadExecutor:
     def start(self, step: Start) -> None:
         """Start an exchange."""
         self._in_flight += 1
-        if self._threads is None:
+        if self._size == 1:
             self._perform(step)
-        else:
-            self._threads.submit(self._perform, step)
+            return
+        if self._in_flight > len(self._threads) and len(self._threads) < self._size:
+            thread = threading.Thread(target=self._work, name=f"batchstatus-{len(self._threads)}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+        self._steps.put(step)
+
+    def _work(self) -> None:
+        while (step := self._steps.get()) is not None:
+            self._perform(step)
 
     def _perform(self, step: Start) -> None:
         try:
@@ -59,8 +74,7 @@ class ThreadExecutor:
             self._results.append((step, StepResult(outcome, self._clock.monotonic(), self._clock.utc(), asked_at)))
         except Exception as error:  # noqa: BLE001 (raised again in the thread that waits)
             self._results.append(error)
-        if self._threads is not None:
-            self.wake()
+        self._woken.set()
 
     def wake(self) -> None:
         """End the current `rest`, or the next one; from any thread."""
@@ -91,9 +105,17 @@ class ThreadExecutor:
             self._woken.wait(min(left, STOP_CHECK if self._stop is not None else MAX_WAIT))
 
     def close(self) -> None:
-        """Start nothing more, and leave no thread behind."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
+        """Start nothing more. Threads that are in an exchange end with it, the others now."""
+        with suppress(Empty):
+            while True:
+                self._steps.get_nowait()
+                self._in_flight -= 1
+        for _ in self._threads:
+            self._steps.put(None)
+        if self._in_flight == len(self._results):  # no exchange is under way
+            end = time.monotonic() + CLOSING
+            for thread in self._threads:
+                thread.join(max(0.0, end - time.monotonic()))
 
 
 class TaskExecutor:

@@ -211,7 +211,8 @@ class Trouble:
     def be_well(self):
         self.row, self.batches, self.is_closed = 0, set(), False
         self.probe, self.probes, self.probe_at = None, 0, START
-        self.long_hints = 0
+        self.long_hint_at = None
+        """When the first long hint in a row came; one in flight with it does not say it again."""
 
     def end(self, attempt):
         """Take the end of an attempt in; return the kind of the message that is due."""
@@ -233,11 +234,13 @@ class Trouble:
 
     def _hear_hint(self, attempt):
         asked = attempt.retry_after
-        self.long_hints = 0 if asked is None else self.long_hints
-        if asked is not None:
-            self.long_hints = self.long_hints + 1 if asked > LONG_HINT else 0
-            if asked <= LONG_HINT or self.long_hints > 1:
-                self.held_until = max(self.held_until, attempt.ends + asked)
+        is_said_again = self.long_hint_at is not None and attempt.at >= self.long_hint_at
+        if asked is None or asked <= LONG_HINT:
+            self.long_hint_at = None
+        elif self.long_hint_at is None:
+            self.long_hint_at = attempt.ends
+        if asked is not None and (asked <= LONG_HINT or is_said_again):
+            self.held_until = max(self.held_until, attempt.ends + asked)
 
 
 def troubles(wait):
@@ -768,10 +771,10 @@ def test_ends_are_told_in_chunks(stop_at, error):
 
 def test_after_stop_an_end_may_still_arrive():
     """No other is read, and what is pending still ends as stopped."""
-    script = ((Reading(BatchState.SUCCEEDED), 3.0), (PENDING, 4.0))
+    script = ((Reading(BatchState.SUCCEEDED), 1.1), (PENDING, 4.0))
     wait = Wait(Plan(refs=(0, 0, 0), script=script, in_flight=2, stop_at=1.0))
     ended = [(at - START, type(event.error)) for at, event in wait.done().values()]
-    assert ended == [(1.0, WaitStopped), (3.0, type(None)), (4.0, WaitStopped)]
+    assert ended == [(1.0, WaitStopped), (pytest.approx(1.1), type(None)), (pytest.approx(1.25), WaitStopped)]
 
 
 @pytest.mark.parametrize("takes", [0.0, 0.5, 2.0])

@@ -91,6 +91,10 @@ class Schedule:
         self._attempts_before = 0 if resume is None else resume.attempts
         self._durations: deque[float] = deque([0.5], maxlen=15)
         self._stopped = False
+        self._given_up_at = math.inf
+        """When a wait that was stopped does not wait for polls in flight any more."""
+        self._flying: dict[BatchProgress, Queue] = {}
+        """The polls in flight."""
         self.wake: Callable[[], None] = lambda: None
         """The driver's: ends its rest, so that it takes the next step now."""
         self._last_poll: float | None = None
@@ -200,12 +204,14 @@ class Schedule:
             self._record_failure(progress, queue, error, StepResult(None, now, utc), duration=0.0, queued=now - due)
             return None
         self._room -= 1
+        self._flying[progress] = queue
         deadline = min(now + self._retry.attempt_timeout, self._end)
         return StartPoll(progress, queue, SendRequest(request, deadline, self._retry.max_body), due, now)
 
     def take_result(self, poll: StartPoll, result: StepResult) -> None:
         """Take the result of a poll in, and add its events."""
         self._room += 1
+        self._flying.pop(poll.progress, None)
         now, progress, queue = result.monotonic, poll.progress, poll.queue
         duration, queued = now - poll.started, poll.started - poll.due
         try:
@@ -369,7 +375,19 @@ class Schedule:
             while ended < MAX_ENDED_AT_ONCE and (progress := queue.take()) is not None:
                 self._end_late(progress, queue, kind, now, utc)
                 ended += 1
+        if self._stopped and not ended:
+            self._give_up_flying(kind, now, utc)
+            return Sleep(max(0.0, min(ENDING, self._given_up_at - now))) if self.open else None
         return Sleep(0.0 if ended else ENDING) if self.open else None
+
+    def _give_up_flying(self, kind: type[WaitError], now: float, utc: datetime) -> None:
+        """End the wait for batches whose polls are in flight, a moment after the wait was stopped."""
+        self._given_up_at = min(self._given_up_at, now + ENDING)
+        if now >= self._given_up_at:
+            for progress, queue in self._flying.items():
+                if not progress.is_discarded:
+                    progress.is_discarded = True
+                    self._end_late(progress, queue, kind, now, utc)
 
     def _end_late(
         self, progress: BatchProgress, queue: Queue, kind: type[WaitError], now: float, utc: datetime

@@ -50,7 +50,12 @@ def test_a_request_carries_known_headers_only(reader):
     assert line == "GET /v1/flywheel/batch/1 HTTP/1.1"
     assert sent.pop("user-agent").startswith("batchstatus/")
     assert sent.pop("host") == server.url.removeprefix("http://")
-    assert sent == {"accept": "application/json", "accept-encoding": "gzip", "x-believe-api-key": KEY}
+    assert sent == {
+        "accept": "application/json",
+        "accept-encoding": "gzip",
+        "cache-control": "no-cache",
+        "x-believe-api-key": KEY,
+    }
 
 
 SLOW = {

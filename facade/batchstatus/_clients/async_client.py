@@ -20,6 +20,7 @@ from batchstatus._core.read.messages import SendRequest, Sleep, StepResult
 from batchstatus._core.transport import AsyncTransport
 from batchstatus._core.values import Batch, BatchRef, BatchState, Outcome
 from batchstatus._core.wait.schedule import OpenSchedule
+from batchstatus._lazy import loading
 
 from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, parse_refs
 from .executors import TaskExecutor
@@ -57,12 +58,13 @@ class AsyncBatchClient(BaseClient):
         clock: Clock | None = None,
         transport: AsyncTransport | None = None,
     ) -> None:
-        super().__init__(accounts, retry, poll, on_event, clock)
-        if transport is None:
-            # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
-            from batchstatus._http.async_transport import AsyncHttpTransport  # noqa: PLC0415
+        with loading():
+            super().__init__(accounts, retry, poll, on_event, clock)
+            if transport is None:
+                # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
+                from batchstatus._http.async_transport import AsyncHttpTransport  # noqa: PLC0415
 
-            transport = AsyncHttpTransport(verify=verify, proxy=proxy)
+                transport = AsyncHttpTransport(verify=verify, proxy=proxy)
         self._transport = transport
         self._discard_idle_connections = transport.discard_idle_connections
 

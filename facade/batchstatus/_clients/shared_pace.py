@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from collections.abc import Hashable
 from weakref import WeakKeyDictionary
 
 from batchstatus._core.clock import Clock
 from batchstatus._core.pacing import NoPace, PaceState
 from batchstatus._core.policies import Pace, RateLimit
+from batchstatus._http.fork_lock import ForkLock
 
 log = logging.getLogger("batchstatus")
 
@@ -20,7 +20,7 @@ class SharedPace:
 
     def __init__(self, state: PaceState) -> None:
         self._state = state
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def reserve(self, now: float, before: float) -> float | None:
         """Book the next slot."""
@@ -50,7 +50,7 @@ class SharedPace:
             return differ
 
 
-_lock = threading.Lock()
+_lock = ForkLock()
 _paces: WeakKeyDictionary[Clock, dict[Hashable, SharedPace]] = WeakKeyDictionary()
 """By clock, since the times of a pace are those of one clock; all real clients share one."""
 
@@ -73,8 +73,6 @@ def pace_for(name: str, credential: Hashable, limit: RateLimit | Pace | None, cl
 
 
 def _forget() -> None:
-    global _lock  # noqa: PLW0603 (a lock held by another thread at the fork would stay locked in the child)
-    _lock = threading.Lock()
     _paces.clear()
 
 

@@ -18,6 +18,7 @@ from batchstatus._core.read.messages import SendRequest, Sleep, StepResult
 from batchstatus._core.transport import Transport
 from batchstatus._core.values import Batch, BatchRef, BatchState, Outcome
 from batchstatus._core.wait.schedule import OpenSchedule
+from batchstatus._lazy import loading
 
 from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, parse_refs
 from .executors import ThreadExecutor
@@ -55,12 +56,13 @@ class BatchClient(BaseClient):
         clock: Clock | None = None,
         transport: Transport | None = None,
     ) -> None:
-        super().__init__(accounts, retry, poll, on_event, clock)
-        if transport is None:
-            # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
-            from batchstatus._http.sync_transport import HttpTransport  # noqa: PLC0415
+        with loading():
+            super().__init__(accounts, retry, poll, on_event, clock)
+            if transport is None:
+                # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
+                from batchstatus._http.sync_transport import HttpTransport  # noqa: PLC0415
 
-            transport = HttpTransport(verify=verify, proxy=proxy)
+                transport = HttpTransport(verify=verify, proxy=proxy)
         self._transport = transport
         self._discard_idle_connections = transport.discard_idle_connections
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 (else `encode("idna")` imports it, in a thread that may be about to be forked away)
 import ipaddress
 from urllib.parse import urlsplit
 

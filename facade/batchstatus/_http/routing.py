@@ -8,7 +8,6 @@ import ipaddress
 import os
 import re
 import ssl
-import threading
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -18,7 +17,9 @@ import httpx
 
 from batchstatus._core.errors import ConfigurationError
 from batchstatus._core.urls import is_loopback
+from batchstatus._lazy import loading
 
+from .fork_lock import ForkLock
 from .pool import Origin
 
 PORTS = {"http": 80, "https": 443}
@@ -32,7 +33,7 @@ class Routes:
         self._verify = _check_verify(verify)
         self._proxy = None if proxy is None else _check_proxy(proxy, "proxy")
         self._context: ssl.SSLContext | None = None
-        self._lock = threading.Lock()
+        self._lock = ForkLock()
 
     def to(self, origin: Origin) -> dict[str, Any]:
         """Return the options of httpx's transports."""
@@ -44,7 +45,8 @@ class Routes:
     def _tls(self) -> ssl.SSLContext:
         with self._lock:
             if self._context is None:
-                self._context = _context(self._verify)
+                with loading():  # a fork meanwhile would leave OpenSSL's own locks locked in the child
+                    self._context = _context(self._verify)
             return self._context
 
 

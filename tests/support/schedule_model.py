@@ -352,6 +352,7 @@ class Wait:
             utc=utc(START),
         )
         self.ended = self._drive()
+        self.exchanges = self.attempts
         # Of polls that a stopped wait gave up in flight nothing is told.
         self.given_up = {attempt.ref for attempt in self.attempts if attempt.event is None}
         self.attempts = [attempt for attempt in self.attempts if attempt.event is not None]
@@ -493,7 +494,7 @@ class Wait:
 
     def was_full(self, since, until):
         """Return whether no more could have been under way at any time from one moment to the other."""
-        spans = [(attempt.at, attempt.ends) for attempt in self.attempts]
+        spans = [(attempt.at, attempt.ends) for attempt in self.exchanges]
         moments = [since, *(end for _, end in spans if since < end < until - 2 * EPS)]
         return all(sum(at <= moment + EPS < end for at, end in spans) >= self.size for moment in moments)
 

@@ -1073,5 +1073,4 @@ def test_a_killed_watcher_loses_nothing(tmp_path):
     found = subject.killed_again_and_again(tmp_path, batches=30, kills=8)
     assert (found.missing, found.superfluous, found.faults) == (0, 0, [])
     assert found.repeats <= 8 * subject.IN_FLIGHT
-    # Beside busy processes a request may reach the vendor by a slot's length late: `make bench` counts the 429s.
-    assert found.statuses.keys() <= {200, 429}
+    assert found.statuses.keys() == {200}

@@ -24,6 +24,7 @@ from typing import Any
 import commandline
 from _report import Figure
 from attrs import define, field
+from batchstatus import Believe, Gameball
 from batchstatus.service.store import Store
 from batchstatus.service.watcher import IN_FLIGHT
 from batchstatus.testing.simulator import Simulator
@@ -47,11 +48,23 @@ class Found:
     posts: list[dict[str, Any]] = field(factory=list)
     statuses: Counter[int] = field(factory=Counter)
     faults: list[str] = field(factory=list)
+    paths: list[str] = field(factory=list)
+    """Of the requests to the vendors."""
+    seconds: float = 0.0
+    """From the first watcher's start to the last one's end."""
 
     @property
     def ended(self) -> Counter[str]:
         """How many events a receiver that drops known ids has about the end of each ref."""
         return Counter({post["id"]: post["ref"] for post in self.posts if post["kind"] == "ended"}.values())
+
+    @property
+    def hurried(self) -> list[str]:
+        """The vendors that were asked more often than the pace of their account has slots in the time."""
+        limits = {"api": Gameball.RATE_LIMIT, "v1": Believe.RATE_LIMIT}
+        asked = Counter(path.split("/")[1] for path in self.paths)
+        slots = {name: 0.9 * limit.requests / limit.seconds * self.seconds + 1 for name, limit in limits.items()}
+        return [f"{name}: {asked[name]} of {slots[name]:.0f}" for name in limits if asked[name] > slots[name]]
 
     @property
     def missing(self) -> int:
@@ -90,6 +103,7 @@ def killed_again_and_again(folder: Path, *, batches: int, kills: int, seed: int 
             simulator.add(vendor, seconds=draw.uniform(1.0, longest))
             for vendor, _ in zip(("gameball", "believe") * batches, range(batches), strict=False)
         )
+        started, found.paths = time.monotonic(), simulator.reads
         for _ in range(kills):
             with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as watcher:
                 if draw.random() < 0.2:
@@ -104,6 +118,7 @@ def killed_again_and_again(folder: Path, *, batches: int, kills: int, seed: int 
             watcher.stderr.readline()  # from here on it can be told to stop
             until(lambda: not found.missing and not store.check()["undelivered"], 30.0)
             watcher.send_signal(signal.SIGTERM)
+        found.seconds = time.monotonic() - started
         found.faults += faults(store)
         if watcher.returncode != 128 + signal.SIGTERM:
             found.faults.append(f"the last watcher ended with {watcher.returncode}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import os
 import pickle
 import subprocess
 import sys
@@ -241,6 +242,30 @@ def test_a_key_file_is_read_again_once_it_has_changed(environ, simulator, tmp_pa
         (tmp_path / "new").rename(path)
         with pytest.raises(AuthenticationError):
             client.get(ref)
+
+
+def test_a_refused_key_is_read_again(environ, simulator, tmp_path):
+    """Even if its file looks as it did: some file systems keep coarse times."""
+    path, old = tmp_path / "key", "x" * len(BELIEVE_KEY)
+    path.write_text(old)
+    environ(BELIEVE_API_KEY_FILE=path, BELIEVE_BASE_URL=simulator.url)
+    ref, times = simulator.add("believe", status="EXECUTED"), path.stat()
+    with BatchClient.from_env() as client:
+        path.write_text(BELIEVE_KEY)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        with pytest.raises(AuthenticationError):
+            client.get(ref)
+        assert client.get(ref).has_ended
+
+
+def test_a_key_file_may_be_empty_for_a_moment(environ, simulator, tmp_path):
+    """As it is while a shell writes it anew; one that is empty from the start is refused."""
+    path = tmp_path / "key"
+    path.write_text(BELIEVE_KEY)
+    environ(BELIEVE_API_KEY_FILE=path, BELIEVE_BASE_URL=simulator.url)
+    with BatchClient.from_env() as client:
+        path.write_text("")
+        assert client.get(simulator.add("believe", status="EXECUTED")).has_ended
 
 
 def test_accounts_of_one_key_file_share_a_pace(tmp_path):

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
+import os
+import ssl
+import sys
+import warnings
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import pytest
-from batchstatus import BatchState, Believe
+import trustme
+from batchstatus import AsyncBatchClient, BatchRef, BatchState, Believe, RetryPolicy, TransportError
+from batchstatus._http import routing
 from batchstatus._http.routing import Routes
+from batchstatus.service.deliveries import DeliveryFailed, to_url
+from batchstatus.service.store import Change
 from batchstatus.testing import FakeClock
+from leftovers import sockets
 from raw_server import response, serving
+from waiting import until
 
 KEY = "test-believe-key"
+ONCE = RetryPolicy(attempts=1)
 GOOD = json.dumps({"id": "1", "status": "EXECUTED"}).encode()
 
 
@@ -68,3 +83,103 @@ def test_the_forms_of_no_proxy_are_understood(monkeypatch, no_proxy, url, is_dir
     parts = urlsplit(url)
     proxy = Routes(True, None).to((parts.scheme, parts.hostname, parts.port))["proxy"]
     assert proxy == (None if is_direct else "http://proxy.invalid:3128")
+
+
+# Certificates
+
+
+@pytest.fixture
+def change():
+    return Change(ref=BatchRef("believe", "1"), sequence=1, kind="ended", at=datetime.now(UTC))
+
+
+@pytest.fixture
+def vendor(tmp_path, monkeypatch):
+    """A vendor over TLS, and the file with the authority that alone vouches for it."""
+    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
+    authority, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    with serving(lambda _: [response(GOOD)]) as server:
+        serve = server.serve
+
+        def serve_tls(connection):
+            wrapped = context.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+            server.opened(wrapped)
+            with suppress(OSError):
+                serve(wrapped)
+
+        server.serve = serve_tls
+        yield server.url.replace("http:", "https:"), str(tmp_path / "ca.pem")
+
+
+@contextmanager
+def system_store(path):
+    """Let OpenSSL find the system's store at a path: it reads the variable of the process, Python its own copy."""
+    os.putenv("SSL_CERT_FILE", path)
+    try:
+        yield
+    finally:
+        os.unsetenv("SSL_CERT_FILE")
+
+
+@pytest.mark.parametrize("platform", ["others", "native"])
+def test_the_systems_store_is_trusted(reader, change, vendor, monkeypatch, platform):
+    """By vendors' clients and by deliveries, and so is nothing else."""
+    url, authority = vendor
+    if platform == "native":
+        monkeypatch.setattr(routing, "NATIVE_STORES", {sys.platform})
+    account = Believe(KEY, base_url=url, rate_limit=None)
+    with system_store(authority):
+        assert reader(account).get("believe:1").has_ended
+        to_url(url)(change)
+    with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
+        reader(account, retry=ONCE).get("believe:1")
+    with pytest.raises(DeliveryFailed, match="CERTIFICATE_VERIFY_FAILED"):
+        to_url(url)(change)
+
+
+def test_a_given_store_wins(reader, change, vendor, monkeypatch):
+    url, authority = vendor
+    monkeypatch.setattr(routing, "NATIVE_STORES", {sys.platform})
+    monkeypatch.setenv("SSL_CERT_FILE", authority)
+    assert reader(Believe(KEY, base_url=url, rate_limit=None)).get("believe:1").has_ended
+    to_url(url)(change)
+
+
+# Event loops
+
+
+def test_each_event_loop_closes_its_sockets():
+    """A client that is used in one `asyncio.run` after the other leaves none to the garbage collector."""
+    with serving(lambda _: [response(GOOD)]) as server, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = sockets()
+        client = AsyncBatchClient(Believe(KEY, base_url=server.url, rate_limit=None))
+        for _ in range(3):
+            assert asyncio.run(client.get("believe:1")).has_ended
+            until(lambda: sockets() <= before)
+
+        async def last(client):
+            async with client:
+                await client.get("believe:1")
+
+        asyncio.run(last(client))
+        until(lambda: sockets() <= before)
+        del client
+        gc.collect()
+
+
+def test_a_loop_closes_none_of_another():
+    """Two loops in two threads take turns; the end of the first one costs the second one nothing."""
+    with serving(lambda _: [response(GOOD)]) as server:
+        client = AsyncBatchClient(Believe(KEY, base_url=server.url, rate_limit=None))
+        first, second = asyncio.Runner(), asyncio.Runner()
+        first.run(client.get("believe:1"))
+        second.run(client.get("believe:1"))
+        first.close()
+        assert second.run(client.get("believe:1")).has_ended
+        assert len(server._connections) == 2
+        second.run(client.close())
+        second.close()

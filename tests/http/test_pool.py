@@ -11,8 +11,6 @@ import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 
 import pytest
 from batchstatus import (
@@ -25,6 +23,7 @@ from batchstatus import (
     TransportError,
 )
 from batchstatus._http import pool as pool_module
+from leftovers import sockets
 from raw_server import HANG_UP, RawServer, elapsed, response, serving
 from waiting import HANG, LONG, until
 
@@ -44,15 +43,6 @@ def asked(head):
 
 def echo(head):
     return [response(GOOD % asked(head))]
-
-
-def sockets():
-    """How many sockets this process has open."""
-    found = 0
-    for descriptor in Path("/proc/self/fd").iterdir():
-        with suppress(OSError):  # the listing's own is closed by now
-            found += str(descriptor.readlink()).startswith("socket:")
-    return found
 
 
 def opened(server):
@@ -275,13 +265,20 @@ def test_a_stuck_handshake_leaves_no_socket(how):
 
 
 def test_a_thousand_tasks_share_a_client():
+    failures = []
+
+    def note(event):
+        if event.error is not None:
+            failures.append(str(event.error))
+
     async def main(server):
-        async with AsyncBatchClient(believe(server)) as client:
+        async with AsyncBatchClient(believe(server), on_event=note) as client:
             batches = await asyncio.gather(*[client.get(f"believe:{number}") for number in range(1_000)])
         return [int(batch.ref.id) for batch in batches]
 
     with serving(echo) as server:
         assert asyncio.run(main(server)) == list(range(1_000))
+        assert failures == []
         assert opened(server) <= pool_module.MAX_CONNECTIONS
 
 

@@ -9,7 +9,7 @@ import ssl
 import time
 import tracemalloc
 import zlib
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 
 import pytest
 import trustme
@@ -444,31 +444,6 @@ def test_a_silent_tls_server_is_left_in_time(reader):
                 "believe:1", timeout=0.5
             )
         assert elapsed(started) < 0.5 + HANG
-
-
-def test_several_addresses_share_one_timeout(reader, monkeypatch):
-    """The first two take connections in and never answer the handshake's start: their backlog is full."""
-    with serving(lambda _: [response(GOOD)]) as server, ExitStack() as stack:
-        port = int(server.url.rpartition(":")[-1])
-        for address in ("127.0.0.2", "127.0.0.3"):
-            hole = stack.enter_context(socket.create_server((address, port), backlog=0))
-            for _ in range(4):
-                filler = stack.enter_context(socket.socket())
-                filler.setblocking(False)
-                filler.connect_ex(hole.getsockname())
-        look_up = socket.getaddrinfo
-
-        def addresses(host, *args, **options):
-            if host not in ("localhost", b"localhost"):
-                return look_up(host, *args, **options)
-            found = ("127.0.0.2", "127.0.0.3", "127.0.0.1")
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in found]
-
-        monkeypatch.setattr(socket, "getaddrinfo", addresses)
-        started = time.monotonic()
-        account = Believe(KEY, rate_limit=None, base_url=f"http://localhost:{port}")
-        assert reader(account, retry=ONCE).get("believe:1", timeout=1.5).state.is_terminal
-        assert elapsed(started) < 1.5 + HANG
 
 
 def test_no_test_reaches_another_machine():

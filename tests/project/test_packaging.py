@@ -102,7 +102,7 @@ def test_the_metadata_is_complete(metadata):
     plain, extras = set(), set()
     for line in metadata.get_all("Requires-Dist"):
         (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())
-    assert plain == {"attrs", "certifi", "httpcore", "httpx"}
+    assert plain == {"attrs", "certifi", "httpcore", "httpx", "truststore"}
     assert extras == {"click", "rich", "starlette", "uvicorn"}
 
 

@@ -1068,9 +1068,14 @@ def bench(name):
 
 
 def test_a_killed_watcher_loses_nothing(tmp_path):
-    """SIGKILL at random moments; `make bench ONLY=watcher` does it with 60 batches and 25 kills."""
+    """SIGKILL at random moments; `make bench ONLY=watcher` does it with 60 batches and 25 kills, and no 429.
+
+    Here requests are counted instead: the simulator counts by its own clock, so if this process stands still for a
+    tenth of a second, as it does on a loaded machine, requests that were evenly spaced arrive at once.
+    """
     subject = bench("watcher")
     found = subject.killed_again_and_again(tmp_path, batches=30, kills=8)
     assert (found.missing, found.superfluous, found.faults) == (0, 0, [])
     assert found.repeats <= 8 * subject.IN_FLIGHT
-    assert found.statuses.keys() == {200}
+    assert found.hurried == []
+    assert found.statuses.keys() <= {200, 429}

@@ -45,6 +45,7 @@ class AsyncReader:
 
     def __init__(self, *accounts: Any, vendors: FakeVendors | None = None, **options: Any) -> None:
         self.runner = asyncio.Runner()
+        self.is_finished = False
         if vendors is None:
             self.client = AsyncBatchClient(*accounts, **options)
         else:
@@ -72,8 +73,10 @@ class AsyncReader:
         self.runner.run(self.client.close())
 
     def finish(self) -> None:
-        self.close()
-        self.runner.close()
+        if not self.is_finished:
+            self.is_finished = True
+            self.close()
+            self.runner.close()
 
 
 async def collected(outcomes: AsyncIterator[Outcome]) -> list[Outcome]:

@@ -82,11 +82,11 @@ def _key(variable: str) -> Secret | None:
 
 
 class KeyFile:
-    """The key in a file, for an account's key parameter: it is read again whenever the file has changed.
+    """The key in a file, for an account's key parameter: it is read again if the file has changed, and after a 401.
 
         Believe(api_key=KeyFile("/run/secrets/believe"))
 
-    If the file cannot be read just now, as it may be while it is replaced, the last key is used again.
+    If the file cannot be read just now or is empty, as it may be while it is replaced, the last key is used again.
 
     Args:
         path: The file; `~` is the home folder. No message shows it, as it may be a key in the wrong setting.
@@ -117,7 +117,14 @@ class KeyFile:
             found = Path(self._path).expanduser().stat()
             version = found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
         if version is None or version != self._version:
-            self._key, self._version = key_from_file(self._path, self._setting), version
+            key = key_from_file(self._path, self._setting)
+            if not key and self._key:
+                raise ConfigurationError(f"{self._setting} names an empty file")
+            self._key, self._version = key, version
+
+    def expire(self) -> None:
+        """Read the file for the next request, even if it looks as it did: its times may be coarse."""
+        self._version = None
 
     def __eq__(self, other: object) -> bool:
         """Two of the same file are the same key, now and later, so that their accounts share a pace."""

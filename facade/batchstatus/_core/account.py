@@ -171,6 +171,11 @@ class Account(ABC):
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
         """Return the fields of an error body."""
 
+    def expire_keys(self) -> None:
+        """Let keys that come from files be read anew for the next request: the vendor has refused them."""
+        for key in self._keys:
+            key.expire()
+
     def authenticate(self, raw: Mapping[str, Any]) -> Request:
         """Return the request that the raw client's builder describes, with this account's origin and keys."""
         keys = {header: key.reveal() for header, key in zip(self.KEY_HEADERS.values(), self._keys, strict=True)}

@@ -47,6 +47,12 @@ class Secret:
         del value  # tracebacks with local variables must not show it
         raise ConfigurationError(f"{self.name} {problem}")
 
+    def expire(self) -> None:
+        """Let the source ask anew next time, if it remembers the key: the vendor has refused it."""
+        owner = getattr(self._source, "__self__", self._source)
+        if callable(expire := getattr(owner, "expire", None)):
+            expire()
+
     def identity(self) -> Hashable:
         """Return a value that is equal for equal keys and tells nothing about them; a function is its own identity."""
         if callable(self._source):

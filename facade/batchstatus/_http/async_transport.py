@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+from collections.abc import AsyncGenerator
 
 import httpx
 
@@ -27,6 +28,7 @@ class AsyncHttpTransport:
         self._pool = ConnectionPool(self._make, None)
         self._room = asyncio.Semaphore(max_connections())
         self._closing: set[asyncio.Task[None]] = set()
+        self._end: AsyncGenerator[None] | None = None
 
     def _make(self, origin: Origin) -> httpx.AsyncHTTPTransport:
         transport = httpx.AsyncHTTPTransport(limits=ONE_CONNECTION, **self._routes.to(origin))
@@ -38,6 +40,8 @@ class AsyncHttpTransport:
         loop = asyncio.get_running_loop()
         if self._pool.rebind(loop):
             self._room, self._closing = asyncio.Semaphore(max_connections()), set()
+            self._end = _closed_with_loop(self._pool, self._closing)
+            await anext(self._end)
         end, room = loop.time() + timeout, self._room
         try:
             async with asyncio.timeout_at(end):
@@ -112,6 +116,25 @@ class AsyncHttpTransport:
         for transport in self._pool.close(asyncio.get_running_loop()):
             self._drop(transport)
         await asyncio.gather(*self._closing)
+        if self._end is not None:
+            await self._end.aclose()
+
+
+async def _closed_with_loop(
+    pool: ConnectionPool[httpx.AsyncHTTPTransport], closing: set[asyncio.Task[None]]
+) -> AsyncGenerator[None]:
+    """Close the free connections at the end of the loop, which then finalizes the generators that it has started.
+
+    A client that is used in a second `asyncio.run` would leave those of the first one to the garbage collector.
+    """
+    take_all = pool.owned()
+    del pool  # else it would not be collected with a client that is never closed, and could not say so
+    try:
+        yield
+    finally:
+        for transport in take_all():
+            await _close(transport)
+        await asyncio.gather(*closing, return_exceptions=True)
 
 
 async def _close(transport: httpx.AsyncHTTPTransport) -> None:

@@ -6,13 +6,15 @@ it likes. This network backend cuts the timeout of every operation to what is le
 
 from __future__ import annotations
 
-import socket
+import asyncio
 import ssl
 import threading
 import time
 from typing import Any
 
 import httpcore
+
+from .connect import ThreadRace, copied, look_up, race_in_tasks
 
 AT_ONCE = 8 * 1024
 """Bytes read at once: many more, in chunks of one byte each, take longer to parse than a deadline may be overrun."""
@@ -48,26 +50,27 @@ class DeadlineBackend(httpcore.NetworkBackend):
     def connect_tcp(
         self, host: str, port: int, timeout: float | None = None, *args: Any, **options: Any
     ) -> httpcore.NetworkStream:
-        # Address by address, since the standard library gives each of a host's addresses the whole timeout.
-        addresses = _addresses(host, port)
-        for tried, address in enumerate(addresses):
-            share = self._deadline.left(httpcore.ConnectTimeout) / (len(addresses) - tried)
-            try:
-                stream = self._backend.connect_tcp(address, port, share, *args, **options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if tried == len(addresses) - 1:
-                    raise
-            else:
-                return _DeadlineStream(stream, self._deadline)
-        raise httpcore.ConnectError(f"{host} has no address")
+        addresses = self._addresses(host, port)
 
+        def connect(address: str, seconds: float) -> httpcore.NetworkStream:
+            return self._backend.connect_tcp(address, port, seconds, *args, **options)
 
-def _addresses(host: str, port: int) -> list[str]:
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
-    return [str(address[0]) for *_, address in found]
+        if len(addresses) == 1:
+            stream = connect(addresses[0], self._left())
+        else:
+            stream = ThreadRace(connect, lambda late: late.close()).run(addresses, self._left)
+        return _DeadlineStream(stream, self._deadline)
+
+    def _left(self) -> float:
+        return self._deadline.left(httpcore.ConnectTimeout)
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            return look_up(host, port).result(self._left())
+        except TimeoutError as error:
+            raise httpcore.ConnectTimeout(f"{host} was not found in time") from error
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host}: {error}") from copied(error)
 
 
 class _DeadlineStream(httpcore.NetworkStream):
@@ -99,18 +102,34 @@ class _DeadlineStream(httpcore.NetworkStream):
 
 
 class RememberingBackend(httpcore.AnyIOBackend):
-    """Connects in a task, and remembers the connection: a TLS handshake that is cancelled would leave it open."""
+    """Connects in a task, and remembers the connections: a TLS handshake that is cancelled would leave one open."""
 
-    _stream: httpcore.AsyncNetworkStream | None = None
+    def __init__(self) -> None:
+        self._opened: list[httpcore.AsyncNetworkStream] = []
 
-    async def connect_tcp(self, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
-        self._stream = await super().connect_tcp(*args, **options)
-        return _CappedStream(self._stream)
+    async def connect_tcp(self, host: str, port: int, *args: Any, **options: Any) -> httpcore.AsyncNetworkStream:
+        try:
+            addresses = await asyncio.wrap_future(look_up(host, port))
+        except OSError as error:
+            raise httpcore.ConnectError(f"{host}: {error}") from copied(error)
+        open_stream = super().connect_tcp
 
-    async def forget(self) -> None:
-        """Close the connection, if it is open."""
-        if self._stream is not None:
-            await self._stream.aclose()
+        async def connect(address: str) -> httpcore.AsyncNetworkStream:
+            stream = await open_stream(address, port, *args, **options)
+            self._opened.append(stream)
+            return stream
+
+        if len(addresses) == 1:
+            return _CappedStream(await connect(addresses[0]))
+        stream = await race_in_tasks(addresses, connect)
+        await self.forget(but=stream)
+        return _CappedStream(stream)
+
+    async def forget(self, *, but: httpcore.AsyncNetworkStream | None = None) -> None:
+        """Close the connections that are open."""
+        for stream in [one for one in self._opened if one is not but]:
+            self._opened.remove(stream)
+            await stream.aclose()
 
 
 class _CappedStream(httpcore.AsyncNetworkStream):

@@ -107,10 +107,20 @@ class ConnectionPool(Generic[T]):
 
     def clear(self, owner: object) -> list[T]:
         """Forget the free connections, and return those that are to be closed here."""
-        with self._lock:
-            free = [connection.transport for free in self._free.values() for connection in free]
-            self._free.clear()
-            return free if owner == self._owner else []
+        free = self.owned()()
+        return free if owner == self._owner else []
+
+    def owned(self) -> Callable[[], list[T]]:
+        """Return a function that takes the free connections of the present owner, whoever owns the pool by then."""
+        free, lock = self._free, self._lock
+
+        def take_all() -> list[T]:
+            with lock:
+                found = [connection.transport for connections in free.values() for connection in connections]
+                free.clear()
+                return found
+
+        return take_all
 
     def __del__(self, warn: Any = warnings.warn, getpid: Any = os.getpid) -> None:
         if getattr(self, "_free", None) and not self._closed and getpid() == self._pid:

@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 import ssl
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -23,6 +24,8 @@ from .fork_lock import ForkLock
 from .pool import Origin
 
 PORTS = {"http": 80, "https": 443}
+NATIVE_STORES = frozenset({"darwin", "win32"})
+"""Platforms whose trust store OpenSSL cannot read, or only in part."""
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -70,6 +73,10 @@ def _trusted_context() -> ssl.SSLContext:
         if not any(Path(each).is_dir() for each in folder.split(os.pathsep)):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
         return ssl.create_default_context(capath=folder)
+    if sys.platform in NATIVE_STORES:
+        import truststore  # noqa: PLC0415 (a dependency there only)
+
+        return truststore.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context = ssl.create_default_context()
     # Certificates in a folder are loaded when they are needed, so they are not counted here.
     system = ssl.get_default_verify_paths().capath

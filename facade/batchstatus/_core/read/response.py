@@ -65,6 +65,8 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
     assert outcome is not None, "a driver answers SendRequest with a Response or a TransportFailure"
     headers = hide_in_headers(outcome.headers, request.keys.values())
     response = outcome if headers is outcome.headers else attrs.evolve(outcome, headers=headers)
+    if response.status == 401:
+        account.expire_keys()
     if response.status != 200:
         raise error_from_response(account, ref, request, response, result.utc)
     problem: ValueError | None = None

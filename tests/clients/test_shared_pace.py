@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -21,10 +22,12 @@ from batchstatus import (
 from batchstatus._clients.clock import REAL
 from batchstatus._clients.shared_pace import pace_for
 from batchstatus._core.pacing import PaceState
+from batchstatus.service.store import Store
 from batchstatus.testing import FakeClock
-from batchstatus.testing.simulator import Quirk, Simulator
+from batchstatus.testing.simulator import BELIEVE_KEY, Quirk, Simulator
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import HANG, LONG
 
 
 def test_slots_are_spaced_at_0_9_of_the_limit():
@@ -45,6 +48,58 @@ def test_no_window_exceeds_the_limit(gaps, limit):
     assert slots == sorted(slots)
     for first, last in zip(slots, slots[limit.requests :], strict=False):
         assert last - first >= limit.seconds
+
+
+@given(moves=st.lists(st.tuples(st.floats(0, 2), st.floats(0, 1)), max_size=60))
+def test_slots_given_back_are_used_again(moves):
+    """The next one goes to who asks next; those that are kept are spaced, and none is in the past."""
+    gate, now, kept, given_back = PaceState(1.0), 0.0, [], []
+    for gap, draw in moves:
+        now += gap
+        if draw < 0.4 and (ahead := [slot for slot in kept if slot > now]):
+            slot = ahead[int(draw / 0.4 * len(ahead)) % len(ahead)]
+            kept.remove(slot)
+            given_back.append(slot)
+            gate.release(slot)
+        else:
+            slot = now + gate.reserve(now, float("inf"))
+            waiting = [other for other in given_back if other >= now]
+            assert slot >= now
+            assert not waiting or slot <= min(waiting) + 1e-9
+            given_back = [other for other in waiting if other > slot + 1e-9]
+            kept.append(slot)
+    kept.sort()
+    assert all(later - earlier >= 1.0 - 1e-9 for earlier, later in itertools.pairwise(kept))
+
+
+@pytest.mark.parametrize("method", ["get", "wait", "get_many"])
+def test_cancelled_reads_give_their_slots_back(method):
+    """A hundred that wait for theirs; the read after them is not put off by ten seconds."""
+
+    async def main(simulator):
+        account = Believe(BELIEVE_KEY, base_url=simulator.url, rate_limit=RateLimit(10))
+        ref = simulator.add("believe", status="EXECUTED")
+        async with AsyncBatchClient(account) as client:
+            argument = [ref] if method == "get_many" else ref
+            tasks = [asyncio.create_task(getattr(client, method)(argument, timeout=60)) for _ in range(100)]
+            await asyncio.sleep(0.2)
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            return (await client.get(ref, timeout=LONG)).elapsed
+
+    with Simulator(limits=False) as simulator:
+        assert asyncio.run(main(simulator)) < HANG
+
+
+def test_a_slot_of_a_store_can_be_given_back(tmp_path):
+    with Store(tmp_path / "store.sqlite3") as store:
+        pace, other = (store.pace("believe", RateLimit(1, 10.0)) for _ in range(2))
+        now = time.monotonic()
+        waits = [pace.reserve(now, now + LONG) for _ in range(3)]
+        assert waits == pytest.approx([0.0, 11.1, 22.2], abs=0.5)
+        pace.release(now + waits[1])
+        assert other.reserve(now, now + LONG) == pytest.approx(waits[1], abs=0.1)
 
 
 def test_an_idle_gate_saves_no_slots_up():

@@ -162,6 +162,9 @@ class OwnPace:
         self.told.append("begin")
         return self.told.count("begin") != 2
 
+    def release(self, slot):
+        self.told.append("release")
+
     def refused(self, now, pause):
         self.told.append(f"refused {pause:.0f}")
 

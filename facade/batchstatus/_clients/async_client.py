@@ -258,6 +258,7 @@ class AsyncBatchClient(BaseClient):
                     return
                 await executor.rest(step.seconds)
         finally:
+            plan.close()
             await executor.close()
 
     async def close(self) -> None:
@@ -274,6 +275,8 @@ class AsyncBatchClient(BaseClient):
         except StopIteration as end:
             value: T = end.value
             return value
+        finally:
+            steps.close()
 
     async def _perform(self, step: SendRequest | Sleep) -> StepResult:
         if isinstance(step, SendRequest):

@@ -65,6 +65,9 @@ class Plan(Protocol):
     def stop(self) -> None:
         """End at the next steps."""
 
+    def close(self) -> None:
+        """Give back the slots that are booked: no step follows."""
+
 
 class BaseClient:
     """The accounts of a client, and the reads and waits that it drives."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import sys
 import threading
 import time
 from collections import deque
@@ -26,8 +27,8 @@ STOP_CHECK = 0.05
 """Seconds: how often a thread that waits for responses looks whether it is to stop."""
 SAME_TIME = 0.001
 """Seconds between two times for which one timer will do."""
-MAX_WAIT = 3600.0
-"""Seconds that a thread waits at once if nothing else bounds it."""
+MAX_WAIT = 0.25 if sys.platform == "win32" else 3600.0
+"""Seconds that a thread waits at once if nothing else bounds it; on Windows Ctrl-C does not interrupt such a wait."""
 
 
 class ThreadExecutor:

@@ -32,6 +32,11 @@ class SharedPace:
         with self._lock:
             return self._state.begin(slot, now)
 
+    def release(self, slot: float) -> None:
+        """Give back a booked slot."""
+        with self._lock:
+            self._state.release(slot)
+
     def refused(self, now: float, pause: float) -> float:
         """Record a 429."""
         with self._lock:

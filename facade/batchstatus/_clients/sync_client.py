@@ -254,6 +254,7 @@ class BatchClient(BaseClient):
                     return
                 executor.rest(step.seconds)
         finally:
+            plan.close()
             executor.close()
 
     def close(self) -> None:
@@ -269,6 +270,8 @@ class BatchClient(BaseClient):
         except StopIteration as end:
             value: T = end.value
             return value
+        finally:
+            steps.close()
 
     def _perform(self, step: SendRequest | Sleep) -> StepResult:
         if isinstance(step, SendRequest):

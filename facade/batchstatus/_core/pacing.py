@@ -48,6 +48,8 @@ class PaceState:
     """Seconds that this 429 has asked for."""
     long_ones: int = 0
     """How many 429s in a row have asked for more than a minute: one alone is not believed."""
+    free: tuple[float, ...] = ()
+    """Booked slots that were given back, the earliest first."""
 
     @classmethod
     def of_limit(cls, limit: RateLimit) -> PaceState:
@@ -55,15 +57,27 @@ class PaceState:
         return cls(limit.seconds / (limit.requests * SHARE_OF_LIMIT))
 
     def next_slot(self, now: float) -> float:
-        """Return when the next slot is."""
-        return max(now, self.last + self.spacing * self.slowness, self.closed_until)
+        """Return when the next slot is: the first one that was given back, or the one after the last."""
+        earliest = max(now, self.closed_until)
+        new = max(earliest, self.last + self.spacing * self.slowness)
+        return next((slot for slot in self.free if earliest <= slot < new), new)
+
+    def book(self, slot: float) -> None:
+        """Book the slot that `next_slot` returned."""
+        self.last = max(self.last, slot)
+        if self.free:
+            self.free = tuple(other for other in self.free if other > slot)
+
+    def release(self, slot: float) -> None:
+        """Give back a booked slot that will not be used, as the read was cancelled; another one may take it."""
+        self.free = tuple(sorted((*self.free, slot)))
 
     def reserve(self, now: float, before: float) -> float | None:
         """Book the next slot and return the seconds until it; None, and no booking, if it is not before `before`."""
         slot = self.next_slot(now)
         if slot >= before:
             return None
-        self.last = slot
+        self.book(slot)
         return slot - now
 
     def begin(self, slot: float, now: float) -> bool:
@@ -84,6 +98,7 @@ class PaceState:
         if now >= self.closed_until:
             self.slowness = min(self.slowness * 2.0, MAX_SLOWNESS)
             self.long_ones = self.long_ones + 1 if pause > UNCONFIRMED else 0
+            self.free = ()  # they are as close as before
         if self.long_ones < 2:
             pause = min(pause, UNCONFIRMED)
         if now + pause > self.closed_until:
@@ -104,7 +119,7 @@ class PaceState:
         is_last_wrong = self.last > now + self.MAX_AHEAD + self.DRIFT
         is_closing_wrong = self.closed_until > now + self.closed_for + self.MAX_AHEAD
         if is_last_wrong:
-            self.last = -inf
+            self.last, self.free = -inf, ()
         if is_closing_wrong:
             self.closed_until = now + self.closed_for
         return is_last_wrong or is_closing_wrong
@@ -120,6 +135,9 @@ class NoPace:
     def begin(self, slot: float, now: float) -> bool:  # noqa: ARG002 (the protocol's signature)
         """Every slot is valid."""
         return True
+
+    def release(self, slot: float) -> None:
+        """Change nothing."""
 
     def refused(self, now: float, pause: float) -> float:  # noqa: ARG002 (the protocol's signature)
         """Change nothing."""

@@ -51,7 +51,8 @@ class RateLimit:
 class Pace(Protocol):
     """When an account may be asked; give one instead of a RateLimit to share a pace between processes.
 
-    Every exchange books a slot, uses it, and reports its outcome; retries included. All times are seconds of the
+    Every exchange books a slot, uses it, and reports its outcome; retries included. One that is cancelled before
+    its slot gives it back. All times are seconds of the
     client's monotonic clock. Methods are called in the thread or task that reads, from several threads at once, and
     must not block for long. By default each credential has a pace of its own in each process.
     """
@@ -61,6 +62,9 @@ class Pace(Protocol):
 
     def begin(self, slot: float, now: float) -> bool:
         """Use a booked slot; return False if it is void, and another has to be booked."""
+
+    def release(self, slot: float) -> None:
+        """Give back a booked slot that will not be used, as the read was cancelled."""
 
     def refused(self, now: float, pause: float) -> float:
         """Record a 429, after which nothing is to be sent for so many seconds; return for how many nothing is."""

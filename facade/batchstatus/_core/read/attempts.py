@@ -101,7 +101,11 @@ def _wait_for_slot(pace: Pace, now: float, deadline: float) -> Generator[Sleep, 
             return None
         slot = now + wait
         if wait:
-            now = (yield Sleep(wait)).monotonic
+            try:
+                now = (yield Sleep(wait)).monotonic
+            except GeneratorExit:
+                pace.release(slot)
+                raise
         if pace.begin(slot, now):
             return now
 

@@ -103,6 +103,11 @@ class ManyReads:
         """Begin no more reads; those in flight end by themselves."""
         self._ready.clear()
 
+    def close(self) -> None:
+        """Give back the slots that are booked: no step follows."""
+        for *_, active in self._sleeping:
+            active.read.close()
+
     def take_result(self, step: StartRead, result: StepResult) -> None:
         """Take the result of an exchange in, and add its events."""
         self._room += 1

@@ -80,6 +80,12 @@ class Queue:
         heapq.heappush(self._due, self._booked)
         self.slot = self._booked = None
 
+    def release(self) -> None:
+        """Give the booked slot back to the pace."""
+        if self.slot is not None:
+            self.pace.release(self.slot)
+            self.cancel()
+
     def depart(self) -> tuple[float, BatchProgress]:
         """Return the batch whose slot has come, and when it was due, and forget it."""
         assert self._booked is not None

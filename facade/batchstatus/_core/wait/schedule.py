@@ -369,6 +369,11 @@ class Schedule:
         """End the wait for every batch that is still open, at the next steps."""
         self._stopped = True
 
+    def close(self) -> None:
+        """Give back the slots that are booked: no step follows."""
+        for queue in self._queues:
+            queue.release()
+
     def _end_some(self, kind: type[WaitError], now: float, utc: datetime) -> Sleep | None:
         ended = 0
         for queue in self._queues:

@@ -5,6 +5,7 @@ The rules are those of `PaceState`, on the wall clock, since a monotonic one mea
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import sqlite3
@@ -26,6 +27,8 @@ COLD = 1.0
 """Seconds by which the first request of a process is late, at most."""
 MAX_ASKING = 10_000
 """Callers without a slot at once: of more, the first have given up by now."""
+COLUMNS = "spacing, last, slowness, closed_until, closed_for, long_ones, free"
+"""The fields of `PaceState`, the last one as JSON."""
 
 log = logging.getLogger("batchstatus")
 
@@ -58,7 +61,8 @@ class StorePace:
                 if now + wait >= before:
                     return None
                 if wait <= state.MAX_AHEAD:
-                    state.last, state.spacing = wall + wait, self._new.spacing
+                    state.book(wall + wait)
+                    state.spacing = self._new.spacing
                     self._save(connection, state)
                     return wait
         except sqlite3.OperationalError as error:
@@ -109,6 +113,20 @@ class StorePace:
             self._is_cold = False
         return True
 
+    def release(self, slot: float) -> None:
+        """Give back a booked slot that will not be used."""
+        with suppress(ValueError):
+            self._not_booked.remove(slot)
+            return
+        wall = _wall(slot)
+        try:
+            with self._connection.transaction() as connection:
+                state = self._load(connection, time.time())
+                state.release(wall)
+                self._save(connection, state)
+        except sqlite3.OperationalError as error:
+            log.warning("cannot give a slot of the shared pace back: %s", error)
+
     def refused(self, now: float, pause: float) -> float:
         """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together."""
         wall = _wall(now)
@@ -136,9 +154,12 @@ class StorePace:
 
     def _load(self, connection: sqlite3.Connection, wall: float) -> PaceState:
         """Return the stored state, at the slower of the two spacings if another process has booked last."""
-        query = "SELECT spacing, last, slowness, closed_until, closed_for, long_ones FROM paces WHERE credential = ?"
+        query = f"SELECT {COLUMNS} FROM paces WHERE credential = ?"
         row = connection.execute(query, (self._credential,)).fetchone()
-        state = attrs.evolve(self._new) if row is None else PaceState(*row)
+        state = attrs.evolve(self._new)
+        if row is not None:
+            state = PaceState(*row)
+            state.free = tuple(json.loads(row[-1]))
         if state.repair(wall) and connection.in_transaction:
             self._save(connection, state)
         state.spacing = max(state.spacing, self._new.spacing)
@@ -147,8 +168,8 @@ class StorePace:
 
     def _save(self, connection: sqlite3.Connection, state: PaceState) -> None:
         self._slowness = state.slowness
-        values = (self._credential, *attrs.astuple(state))
-        connection.execute("INSERT OR REPLACE INTO paces VALUES (?, ?, ?, ?, ?, ?, ?)", values)
+        values = (self._credential, *attrs.astuple(state)[:-1], json.dumps(state.free))
+        connection.execute("INSERT OR REPLACE INTO paces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
 
 def _wall(now: float) -> float:

@@ -89,7 +89,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             slowness REAL NOT NULL,
             closed_until REAL NOT NULL,
             closed_for REAL NOT NULL,
-            long_ones INTEGER NOT NULL
+            long_ones INTEGER NOT NULL,
+            free TEXT NOT NULL
         ) STRICT
         """,
         "CREATE TABLE work (version INTEGER NOT NULL) STRICT",

@@ -90,7 +90,7 @@ def test_the_forms_of_no_proxy_are_understood(monkeypatch, no_proxy, url, is_dir
 
 @pytest.fixture
 def change():
-    return Change(ref=BatchRef("believe", "1"), sequence=1, kind="ended", at=datetime.now(UTC))
+    return Change(id="1", store="2", ref=BatchRef("believe", "1"), sequence=1, kind="ended", at=datetime.now(UTC))
 
 
 @pytest.fixture

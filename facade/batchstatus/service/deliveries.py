@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from typing import TextIO, TypeAlias
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 from batchstatus import ConfigurationError, TransportFailure
 from batchstatus._http.post import Poster
@@ -18,7 +18,6 @@ Delivery: TypeAlias = Callable[[Change], object]
 
 RETRYABLE = frozenset({408, 425, 429})
 """The statuses below 500 with which the same request may succeed later."""
-PRINTABLE = "".join(chr(code) for code in range(0x20, 0x7F) if chr(code) != "%")
 
 
 class DeliveryFailed(Exception):
@@ -47,7 +46,7 @@ def to_url(url: str, timeout: float = 30.0) -> Delivery:
     """Return a delivery that POSTs each change as JSON, with its id in the header Idempotency-Key.
 
     Any 2xx means that it has arrived. Redirects are not followed, certificates are checked, proxies of the
-    environment are used. In the header, characters of an id that are not printable ASCII are percent-encoded.
+    environment are used.
 
     Args:
         url: http or https; it may hold a secret, so no message shows it.
@@ -69,7 +68,7 @@ class _ToURL:
         self._poster = Poster()
 
     def __call__(self, change: Change) -> None:
-        headers = {"Content-Type": "application/json", "Idempotency-Key": quote(change.id, safe=PRINTABLE)}
+        headers = {"Content-Type": "application/json", "Idempotency-Key": change.id}
         body = json.dumps(change.to_dict()).encode()
         outcome = self._poster.post(self._url, body, headers, self._timeout)
         if isinstance(outcome, TransportFailure):

@@ -106,7 +106,7 @@ class Dispatcher:
             await retry_until_stored("a failed delivery", self._store.postpone, change.id, until, reason)
         else:
             if self._failures:
-                log.info("%s is delivered: deliveries succeed again", change.id)
+                log.info("%s is delivered: deliveries succeed again", change)
             self._failures, self._quiet_until = 0, 0.0
             await retry_until_stored("a delivery", self._store.delivered, change.id)
 
@@ -121,7 +121,7 @@ class Dispatcher:
         refused = isinstance(error, DeliveryFailed) and error.is_refusal
         loud = not self._failures or (refused and change.attempts == 0)
         level = logging.WARNING if loud else logging.DEBUG
-        log.log(level, "%s is not delivered, and will be tried again: %s: %s", change.id, type(error).__name__, error)
+        log.log(level, "%s is not delivered, and will be tried again: %s: %s", change, type(error).__name__, error)
 
 
 def pause_after(failures: int) -> float:

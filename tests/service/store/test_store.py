@@ -38,7 +38,7 @@ from batchstatus import (
 )
 from batchstatus.service.store import Change, Store, StorePace, Tracked, default_path
 from batchstatus.service.store import tracking as refs_module
-from batchstatus.service.store.schema import APPLICATION_ID, MIGRATIONS
+from batchstatus.service.store.schema import APPLICATION_ID, TABLES, VERSION
 from batchstatus.testing.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -73,8 +73,12 @@ def store(path):
         yield store
 
 
-def ids(changes):
-    return [change.id for change in changes]
+def names(changes):
+    return [f"{change.ref}#{change.sequence}" for change in changes]
+
+
+def id_of(store, name):
+    return next(change.id for change in store.changes() if names([change]) == [name])
 
 
 def python(code, *arguments):
@@ -139,7 +143,7 @@ def test_an_untracked_ref_keeps_its_history(store):
     assert store.record(reading("gameball:1", BatchState.SUCCEEDED)) is None
     assert store.record_refusal("gameball:1", "gone") is None
     assert [found.ref.id for found in store.tracked()] == ["2"]
-    assert ids(store.history("gameball:1")) == ["gameball:1#1"]
+    assert names(store.history("gameball:1")) == ["gameball:1#1"]
 
 
 def test_ids_go_on_where_a_ref_is_tracked_again(store):
@@ -150,7 +154,7 @@ def test_ids_go_on_where_a_ref_is_tracked_again(store):
     assert store.track(["gameball:1"]) == 1
     assert store.tracked()[0].labels == {}
     assert store.record(reading("gameball:1")) is None
-    assert store.record(reading("gameball:1", processed=4)).id == "gameball:1#2"
+    assert names([store.record(reading("gameball:1", processed=4))]) == ["gameball:1#2"]
 
 
 def test_open_are_those_that_have_not_ended(store):
@@ -170,7 +174,7 @@ def test_a_change_is_stored_and_in_the_outbox(store):
     batch = reading("believe/acme:1", processed=2, failures=(ItemFailure(message="no"),), results=({"a": [1, None]},))
     change = store.record(batch)
     assert isinstance(change, Change)
-    assert (change.id, change.ref, change.sequence) == ("believe/acme:1#1", batch.ref, 1)
+    assert (str(change), change.ref, change.sequence) == ("believe/acme:1 #1", batch.ref, 1)
     assert (change.kind, change.error, change.batch) == ("change", None, batch.to_dict() | {"results": None})
     assert store.history("believe/acme:1") == store.changes() == store.undelivered() == [change]
 
@@ -200,7 +204,8 @@ def test_a_change_is_ready_for_json(store):
     assert json.loads(json.dumps(said)) == said
     assert said | {"batch": None} == {
         "schema": 1,
-        "id": "gameball:1#1",
+        "id": change.id,
+        "store": store.id,
         "ref": "gameball:1",
         "sequence": 1,
         "kind": "change",
@@ -233,7 +238,7 @@ def test_an_equal_reading_is_not_a_change(store):
 def test_state_counts_and_word_make_a_change(store, other):
     store.track(["gameball:1"])
     store.record(reading("gameball:1", processed=2))
-    assert store.record(other).id == "gameball:1#2"
+    assert names([store.record(other)]) == ["gameball:1#2"]
 
 
 def test_the_end_comes_once_and_nothing_after_it(store):
@@ -259,14 +264,14 @@ def test_a_clock_set_back_loses_no_change(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1", processed=1, at=3600))
     late = attrs.evolve(reading("gameball:1", processed=2, at=0), asked_at=Moment("test-boot", 3601.0))
-    assert store.record(late).id == "gameball:1#2"
+    assert names([store.record(late)]) == ["gameball:1#2"]
 
 
 def test_a_reading_after_another_start_of_the_machine_is_newer(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1", processed=1, at=3600))
     late = attrs.evolve(reading("gameball:1", processed=2), asked_at=Moment("another-boot", 1.0))
-    assert store.record(late).id == "gameball:1#2"
+    assert names([store.record(late)]) == ["gameball:1#2"]
 
 
 def test_readings_that_come_late_never_take_changes_back(store):
@@ -313,7 +318,8 @@ def test_a_batch_is_lost_after_three_refusals_over_ten_minutes(store, wall, time
 def test_a_lost_batch_is_told_once_with_the_vendors_words(store, wall):
     store.track(["gameball:1"])
     (change,) = denied(store, wall, times=30, over=6000.0)
-    assert (change.id, change.kind, change.batch, change.error) == ("gameball:1#1", "lost", None, "not found \\ud800")
+    assert (change.kind, change.batch, change.error) == ("lost", None, "not found \\ud800")
+    assert names([change]) == ["gameball:1#1"]
     assert store.history("gameball:1") == [change]
     assert store.lost([change.ref, BatchRef("gameball", "2")]) == {change.ref}
     assert store.check()["lost"] == 1
@@ -345,7 +351,7 @@ def test_readings_without_a_known_start_are_stored_as_they_come(store):
     store.track(["gameball:1"])
     store.record(attrs.evolve(reading("gameball:1", processed=1), asked_at=Moment("", 500_000.0)))
     late = attrs.evolve(reading("gameball:1", processed=2), asked_at=Moment("", 120.0))
-    assert store.record(late).id == "gameball:1#2"
+    assert names([store.record(late)]) == ["gameball:1#2"]
 
 
 def test_a_reading_breaks_a_row_of_refusals(store, wall):
@@ -394,7 +400,7 @@ def test_a_lost_batch_can_be_tracked_anew(store, wall):
         (False, None, None),
         (True, None, None),
     ]
-    assert store.record(reading("gameball:1", BatchState.SUCCEEDED)).id == "gameball:1#2"
+    assert names([store.record(reading("gameball:1", BatchState.SUCCEEDED))]) == ["gameball:1#2"]
 
 
 # Ends that their counts contradict
@@ -434,7 +440,7 @@ def test_trouble_is_told_until_the_next_reading(store):
 def test_many_readings_are_stored_at_once(store):
     store.track(f"gameball:{number}" for number in range(100))
     found = store.record_all(reading(f"gameball:{number}") for number in range(0, 200, 2))
-    assert ids(found) == [f"gameball:{number}#1" for number in range(0, 100, 2)]
+    assert names(found) == [f"gameball:{number}#1" for number in range(0, 100, 2)]
 
 
 def test_changes_come_in_stored_order(store, monkeypatch):
@@ -446,12 +452,12 @@ def test_changes_come_in_stored_order(store, monkeypatch):
         for ref in ("gameball:1", "gameball:2#3"):
             store.record(reading(ref, processed=processed))
     everything = ["gameball:1#1", "gameball:2#3#1", "gameball:1#2", "gameball:2#3#2", "gameball:1#3", "gameball:2#3#3"]
-    assert ids(store.changes()) == everything
-    assert ids(store.changes(limit=2)) == everything[:2]
-    assert ids(store.changes(after="gameball:2#3#1", limit=3)) == everything[2:5]
-    assert ids(store.changes(after=everything[-1])) == []
-    assert ids(store.changes(since=store.changes()[4].at)) == everything[4:]
-    assert ids(store.changes(since=store.changes()[1].at, after="gameball:1#2")) == everything[3:]
+    assert names(store.changes()) == everything
+    assert names(store.changes(limit=2)) == everything[:2]
+    assert names(store.changes(after=id_of(store, "gameball:2#3#1"), limit=3)) == everything[2:5]
+    assert names(store.changes(after=id_of(store, everything[-1]))) == []
+    assert names(store.changes(since=store.changes()[4].at)) == everything[4:]
+    assert names(store.changes(since=store.changes()[1].at, after=id_of(store, "gameball:1#2"))) == everything[3:]
 
 
 @pytest.mark.parametrize(
@@ -488,7 +494,7 @@ def test_threads_share_a_store(store):
     store.track(refs)
     with ThreadPoolExecutor(16) as threads:
         found = list(threads.map(lambda ref: store.record(reading(ref)), refs * 5))
-    assert sorted(ids(filter(None, found))) == sorted(f"{ref}#1" for ref in refs)
+    assert sorted(names(filter(None, found))) == sorted(f"{ref}#1" for ref in refs)
 
 
 RACE = """
@@ -662,7 +668,8 @@ def test_a_store_keeps_what_it_has(path):
         assert store.check() | {"path": ""} == {
             "path": "",
             "integrity_check": "ok",
-            "version": len(MIGRATIONS),
+            "version": VERSION,
+            "id": store.id,
             "tracked": 1,
             "open": 1,
             "unclaimed": 1,
@@ -688,22 +695,22 @@ def test_a_closed_store_says_so(path):
 def test_a_store_of_a_newer_version_is_refused(path):
     Store(path).close()
     with sqlite3.connect(path) as connection:
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
     connection.close()
     with pytest.raises(ConfigurationError, match=r"newer batchstatus.*upgrade"):
         Store(path)
 
 
-def test_a_store_is_brought_up_to_date(path, monkeypatch):
+def test_a_store_from_before_the_first_release_is_refused(path):
     with Store(path) as store:
         store.track(["gameball:1"])
-    monkeypatch.setattr(
-        "batchstatus.service.store.schema.MIGRATIONS", (*MIGRATIONS, ("ALTER TABLE refs ADD new TEXT",))
-    )
-    for _ in range(2):
-        with Store(path) as store:
-            assert store.check()["version"] == len(MIGRATIONS) + 1
-            assert store._work.rows("SELECT ref, new FROM refs") == [("gameball:1", None)]
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 1")
+    connection.close()
+    before = path.read_bytes()
+    with pytest.raises(ConfigurationError, match=r"before the first release.*name another file"):
+        Store(path)
+    assert path.read_bytes() == before
 
 
 def test_a_store_upgraded_meanwhile_is_refused(path, monkeypatch):
@@ -711,24 +718,34 @@ def test_a_store_upgraded_meanwhile_is_refused(path, monkeypatch):
 
     def upgraded(connection, _):
         connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS) + 1}")
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
 
     monkeypatch.setattr("batchstatus.service.store.schema._use_wal", upgraded)
     with pytest.raises(ConfigurationError, match="newer batchstatus"):
         Store(path)
 
 
-def test_a_migration_that_fails_changes_nothing(path, monkeypatch):
-    Store(path).close()
-    broken = ("ALTER TABLE refs ADD new TEXT", "NONSENSE")
-    monkeypatch.setattr("batchstatus.service.store.schema.MIGRATIONS", (*MIGRATIONS, broken))
+def test_a_creation_that_fails_leaves_no_table(path, monkeypatch):
+    monkeypatch.setattr("batchstatus.service.store.schema.TABLES", (*TABLES, "NONSENSE"))
     with pytest.raises(ConfigurationError, match=r"cannot be used as a store.*syntax error"):
         Store(path)
     monkeypatch.undo()
     with Store(path) as store:
-        assert store.check()["version"] == len(MIGRATIONS)
-        with pytest.raises(sqlite3.OperationalError, match="no such column"):
-            store._work.rows("SELECT new FROM refs")
+        assert store.check()["version"] == VERSION
+
+
+def test_ids_are_unique_for_ever(tmp_path):
+    """Two stores with the same history have no id in common."""
+    found = []
+    for name in ("one", "other"):
+        with Store(tmp_path / name) as store:
+            store.track(["gameball:1"])
+            store.record_all([reading("gameball:1"), reading("gameball:1", processed=2)])
+            found += [change.id for change in store.changes()] + [store.id]
+            assert {change.store for change in store.changes()} == {store.id}
+        with Store(tmp_path / name) as store:
+            assert store.id == found[-1]
+    assert len(set(found)) == 6
 
 
 def test_another_database_is_left_alone(tmp_path):
@@ -804,7 +821,7 @@ def test_a_deleted_file_is_replaced(path, store):
         successor.track(["gameball:3"])
         assert [found.ref.id for found in store.tracked()] == ["3"]
         store.record(reading("gameball:3"))
-        assert ids(successor.changes()) == ["gameball:3#1"]
+        assert names(successor.changes()) == ["gameball:3#1"]
 
 
 # The outbox
@@ -813,17 +830,17 @@ def test_a_deleted_file_is_replaced(path, store):
 def test_a_delivered_change_is_due_no_more(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    store.delivered("gameball:1#1")
-    store.delivered("gameball:1#1")
+    store.delivered(id_of(store, "gameball:1#1"))
+    store.delivered(id_of(store, "gameball:1#1"))
     assert store.undelivered() == []
     assert store.check()["undelivered"] == 0
-    assert ids(store.changes()) == ["gameball:1#1"]
+    assert names(store.changes()) == ["gameball:1#1"]
 
 
 def test_a_postponed_change_is_due_again_then(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    store.postpone("gameball:1#1", time.time() + 60, "HTTP 503 \ud800")
+    store.postpone(id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503 \ud800")
     assert store.undelivered() == []
     assert store.check()["failed_deliveries"] == 1
     (change,) = store.undelivered(time.time() + 61)
@@ -835,17 +852,17 @@ def test_a_clock_set_back_delays_no_delivery(store, monkeypatch):
     """A clock that was put back puts off no delivery."""
     store.track(["gameball:1", "gameball:2"])
     store.record_all([reading("gameball:1"), reading("gameball:2")])
-    store.postpone("gameball:1#1", time.time() + 60, "HTTP 503")
+    store.postpone(id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503")
     before = time.time() - 86_400
     monkeypatch.setattr(time, "time", lambda: before)
-    assert ids(store.undelivered()) == ["gameball:2#1", "gameball:1#1"]
+    assert names(store.undelivered()) == ["gameball:2#1", "gameball:1#1"]
 
 
 def test_a_later_failure_was_not_due_then(store):
     """Deliveries that are each tried once may take hours."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    store.postpone("gameball:1#1", time.time() + 60, "HTTP 503")
+    store.postpone(id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503")
     assert store.undelivered(time.time() - 7_200) == []
 
 
@@ -856,9 +873,9 @@ def test_changes_of_a_batch_are_due_in_order(store):
         for ref in ("gameball:1", "gameball:2"):
             store.record(reading(ref, processed=processed))
     store.claim("me")
-    assert ids(store.undelivered(owner="me")) == ["gameball:1#1", "gameball:2#1"]
-    store.delivered("gameball:2#1")
-    assert ids(store.undelivered(owner="me")) == ["gameball:2#2"]
+    assert names(store.undelivered(owner="me")) == ["gameball:1#1", "gameball:2#1"]
+    store.delivered(id_of(store, "gameball:2#1"))
+    assert names(store.undelivered(owner="me")) == ["gameball:2#2"]
 
 
 def test_a_stuck_change_does_not_block_the_end(store):
@@ -866,8 +883,8 @@ def test_a_stuck_change_does_not_block_the_end(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
     store.record(reading("gameball:1", BatchState.SUCCEEDED))
-    store.postpone("gameball:1#1", time.time() + 60, "HTTP 400")
-    assert ids(store.undelivered()) == ["gameball:1#2"]
+    store.postpone(id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 400")
+    assert names(store.undelivered()) == ["gameball:1#2"]
 
 
 def test_a_change_is_with_one_watcher_at_a_time(path, store):
@@ -878,9 +895,9 @@ def test_a_change_is_with_one_watcher_at_a_time(path, store):
         other.claim("you")
         mine, yours = store.undelivered(limit=3, owner="me"), other.undelivered(limit=3, owner="you")
         assert [len(mine), len(yours)] == [3, 1]
-        assert not set(ids(mine)) & set(ids(yours))
+        assert not set(names(mine)) & set(names(yours))
         store.release("me")
-        assert ids(other.undelivered(owner="you")) == ids(mine)
+        assert names(other.undelivered(owner="you")) == names(mine)
 
 
 def test_who_has_no_claim_has_nothing_to_deliver(store):
@@ -984,7 +1001,7 @@ def test_a_killed_watchers_refs_are_free(path, store):
     other.communicate(timeout=LONG)
     assert store.renew("me")
     assert len(store.claim("me")) == 5
-    assert ids(store.undelivered(owner="me")) == ["gameball:0#1"]
+    assert names(store.undelivered(owner="me")) == ["gameball:0#1"]
     assert [file.name for file in path.parent.glob("*.lock")] == [f"{path.name}.me.lock"]
 
 

@@ -57,6 +57,10 @@ class Tracked:
 class Change:
     """One change of a batch's state, word or counts, its first reading, or its end; or that it is lost, or found."""
 
+    id: str
+    """Unique for ever, whatever becomes of the store: a consumer drops ids that it knows."""
+    store: str
+    """The id of its store, which is made with the file; `ref` and `sequence` give the order within one store."""
     ref: BatchRef
     sequence: int
     """From 1, without gaps, for each ref."""
@@ -70,16 +74,15 @@ class Change:
     attempts: int = field(default=0, eq=False)
     """How often its delivery has failed."""
 
-    @property
-    def id(self) -> str:
-        """Its name: `vendor/account:id#sequence`, or `vendor:id#sequence`."""
-        return f"{self.ref}#{self.sequence}"
+    def __str__(self) -> str:
+        return f"{self.ref} #{self.sequence}"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the change for a consumer, as JSON-ready values."""
         return {
             "schema": SCHEMA,
             "id": self.id,
+            "store": self.store,
             "ref": str(self.ref),
             "sequence": self.sequence,
             "kind": self.kind,
@@ -91,8 +94,8 @@ class Change:
 
 TRACKED = "ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error, lost_at, resting"
 """The columns of `refs` that `tracked` takes."""
-CHANGE = "refs.ref, changes.sequence, kind, at, batch, changes.error, attempts"
-"""The columns of `changes`, `refs` and `outbox` that `change` takes."""
+CHANGE = "changes.id, store.id, refs.ref, changes.sequence, kind, at, batch, changes.error, attempts"
+"""The columns of `changes`, `store`, `refs` and `outbox` that `change` takes."""
 
 
 def tracked(row: tuple[Any, ...]) -> Tracked:
@@ -118,8 +121,10 @@ def tracked(row: tuple[Any, ...]) -> Tracked:
 
 def change(row: tuple[Any, ...]) -> Change:
     """Return a row of the columns CHANGE."""
-    ref, sequence, kind, at, batch, error, attempts = row
+    id_, store, ref, sequence, kind, at, batch, error, attempts = row
     return Change(
+        id=id_,
+        store=store,
         ref=BatchRef.parse(ref),
         sequence=sequence,
         kind=kind,

@@ -1,8 +1,9 @@
-"""The tables of the store's file; how it is created, upgraded, and recognized."""
+"""The tables of the store's file; how it is created and recognized."""
 
 from __future__ import annotations
 
 import os
+import secrets
 import sqlite3
 import time
 from contextlib import ExitStack, closing, suppress
@@ -17,88 +18,94 @@ OLDEST_SQLITE = (3, 37, 0)
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
-    (
-        """
-        CREATE TABLE watchers (
-            name TEXT PRIMARY KEY,
-            until REAL NOT NULL,
-            seconds REAL NOT NULL,
-            account_refs TEXT NOT NULL,
-            seen INTEGER NOT NULL
-        ) STRICT
-        """,
-        """
-        CREATE TABLE refs (
-            n INTEGER PRIMARY KEY,
-            ref TEXT NOT NULL UNIQUE,
-            account_ref TEXT NOT NULL,
-            labels TEXT NOT NULL,
-            tracked INTEGER NOT NULL DEFAULT 1,
-            ended INTEGER NOT NULL DEFAULT 0,
-            reading TEXT,
-            error TEXT,
-            refusals INTEGER NOT NULL DEFAULT 0,
-            refused_at REAL,
-            refused_for REAL NOT NULL DEFAULT 0,
-            lost_at REAL,
-            resting INTEGER NOT NULL DEFAULT 0,
-            sequence INTEGER NOT NULL DEFAULT 0,
-            added_at REAL NOT NULL,
-            changed_at REAL,
-            read_at REAL,
-            asked_boot TEXT,
-            asked_at REAL,
-            watcher TEXT REFERENCES watchers ON DELETE SET NULL
-        ) STRICT
-        """,
-        "CREATE INDEX open_refs ON refs (watcher, account_ref) WHERE tracked AND NOT ended AND NOT resting",
-        "CREATE INDEX watched_refs ON refs (watcher) WHERE watcher IS NOT NULL",
-        """
-        CREATE TABLE changes (
-            n INTEGER PRIMARY KEY AUTOINCREMENT,
-            ref INTEGER NOT NULL REFERENCES refs,
-            sequence INTEGER NOT NULL,
-            kind TEXT NOT NULL CHECK (kind IN ('change', 'ended', 'lost', 'found')),
-            at REAL NOT NULL,
-            batch TEXT,
-            error TEXT,
-            UNIQUE (ref, sequence)
-        ) STRICT
-        """,
-        "CREATE INDEX changes_by_time ON changes (at)",
-        """
-        CREATE TABLE outbox (
-            change INTEGER PRIMARY KEY REFERENCES changes,
-            ref INTEGER NOT NULL REFERENCES refs,
-            due REAL NOT NULL DEFAULT 0,
-            attempts INTEGER NOT NULL DEFAULT 0,
-            reason TEXT,
-            watcher TEXT REFERENCES watchers ON DELETE SET NULL,
-            sent_at REAL
-        ) STRICT
-        """,
-        "CREATE INDEX unsent ON outbox (due) WHERE sent_at IS NULL",
-        "CREATE INDEX unsent_of_ref ON outbox (ref, change) WHERE sent_at IS NULL",
-        "CREATE INDEX unsent_of_watcher ON outbox (watcher) WHERE watcher IS NOT NULL",
-        """
-        CREATE TABLE paces (
-            credential TEXT PRIMARY KEY,
-            spacing REAL NOT NULL,
-            last REAL NOT NULL,
-            slowness REAL NOT NULL,
-            closed_until REAL NOT NULL,
-            closed_for REAL NOT NULL,
-            long_ones INTEGER NOT NULL,
-            free TEXT NOT NULL
-        ) STRICT
-        """,
-        "CREATE TABLE work (version INTEGER NOT NULL) STRICT",
-        "INSERT INTO work VALUES (1)",
-        f"PRAGMA application_id = {APPLICATION_ID}",
-    ),
+VERSION = 2
+"""The file's `user_version`."""
+
+TABLES = (
+    """
+    CREATE TABLE store (
+        id TEXT NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE watchers (
+        name TEXT PRIMARY KEY,
+        until REAL NOT NULL,
+        seconds REAL NOT NULL,
+        account_refs TEXT NOT NULL,
+        seen INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE refs (
+        n INTEGER PRIMARY KEY,
+        ref TEXT NOT NULL UNIQUE,
+        account_ref TEXT NOT NULL,
+        labels TEXT NOT NULL,
+        tracked INTEGER NOT NULL DEFAULT 1,
+        ended INTEGER NOT NULL DEFAULT 0,
+        reading TEXT,
+        error TEXT,
+        refusals INTEGER NOT NULL DEFAULT 0,
+        refused_at REAL,
+        refused_for REAL NOT NULL DEFAULT 0,
+        lost_at REAL,
+        resting INTEGER NOT NULL DEFAULT 0,
+        sequence INTEGER NOT NULL DEFAULT 0,
+        added_at REAL NOT NULL,
+        changed_at REAL,
+        read_at REAL,
+        asked_boot TEXT,
+        asked_at REAL,
+        watcher TEXT REFERENCES watchers ON DELETE SET NULL
+    ) STRICT
+    """,
+    "CREATE INDEX open_refs ON refs (watcher, account_ref) WHERE tracked AND NOT ended AND NOT resting",
+    "CREATE INDEX watched_refs ON refs (watcher) WHERE watcher IS NOT NULL",
+    """
+    CREATE TABLE changes (
+        n INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        ref INTEGER NOT NULL REFERENCES refs,
+        sequence INTEGER NOT NULL,
+        kind TEXT NOT NULL CHECK (kind IN ('change', 'ended', 'lost', 'found')),
+        at REAL NOT NULL,
+        batch TEXT,
+        error TEXT,
+        UNIQUE (ref, sequence)
+    ) STRICT
+    """,
+    "CREATE INDEX changes_by_time ON changes (at)",
+    """
+    CREATE TABLE outbox (
+        change INTEGER PRIMARY KEY REFERENCES changes,
+        ref INTEGER NOT NULL REFERENCES refs,
+        due REAL NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        reason TEXT,
+        watcher TEXT REFERENCES watchers ON DELETE SET NULL,
+        sent_at REAL
+    ) STRICT
+    """,
+    "CREATE INDEX unsent ON outbox (due) WHERE sent_at IS NULL",
+    "CREATE INDEX unsent_of_ref ON outbox (ref, change) WHERE sent_at IS NULL",
+    "CREATE INDEX unsent_of_watcher ON outbox (watcher) WHERE watcher IS NOT NULL",
+    """
+    CREATE TABLE paces (
+        credential TEXT PRIMARY KEY,
+        spacing REAL NOT NULL,
+        last REAL NOT NULL,
+        slowness REAL NOT NULL,
+        closed_until REAL NOT NULL,
+        closed_for REAL NOT NULL,
+        long_ones INTEGER NOT NULL,
+        free TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE TABLE work (version INTEGER NOT NULL) STRICT",
+    "INSERT INTO work VALUES (1)",
+    f"PRAGMA application_id = {APPLICATION_ID}",
 )
-"""The steps from each `user_version` to the next; one that was released is never edited."""
 
 
 def connect(path: Path, *, synchronous: str = "FULL", busy_timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
@@ -114,10 +121,10 @@ def connect(path: Path, *, synchronous: str = "FULL", busy_timeout: float = BUSY
 
 
 def prepare(path: Path) -> None:
-    """Make the store if there is none, readable by its owner alone, and bring it up to date.
+    """Make the store if there is none, readable by its owner alone.
 
     Raises:
-        ConfigurationError: The file cannot be opened, is something else, or was written by a newer version.
+        ConfigurationError: The file cannot be opened, is something else, or was written by another version.
     """
     if sqlite3.sqlite_version_info < OLDEST_SQLITE:
         raise ConfigurationError(f"a store needs SQLite 3.37 or newer, and this Python has {sqlite3.sqlite_version}")
@@ -131,7 +138,7 @@ def prepare(path: Path) -> None:
         with closing(connect(path)) as connection:
             _check(connection, path)
             _use_wal(connection, path)
-            _migrate(connection, path)
+            _create(connection, path)
     except OSError as error:
         raise ConfigurationError(f"the store {path} cannot be opened: {error.strerror or error}") from error
     except sqlite3.DatabaseError as error:
@@ -147,7 +154,7 @@ def is_system_error(error: sqlite3.Error) -> bool:
 
 
 def version_of(connection: sqlite3.Connection) -> int:
-    """Return the number of migrations that the file has been through."""
+    """Return the version of the file's tables; 0 if it has none yet."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return version
 
@@ -158,10 +165,15 @@ def _check(connection: sqlite3.Connection, path: Path) -> None:
     version = version_of(connection)
     if application != APPLICATION_ID and (application or tables or version):
         raise ConfigurationError(f"{path} is another program's database, not a store: name another file")
-    if version > len(MIGRATIONS):
+    if version > VERSION:
         raise ConfigurationError(
-            f"{path} was written by a newer batchstatus (its version is {version}, this one knows {len(MIGRATIONS)}): "
+            f"{path} was written by a newer batchstatus (its version is {version}, this one knows {VERSION}): "
             "upgrade batchstatus, or name another file"
+        )
+    if 0 < version < VERSION:
+        raise ConfigurationError(
+            f"{path} was written by a batchstatus from before the first release (its version is {version}, now it is "
+            f"{VERSION}): name another file, and track the batches there"
         )
 
 
@@ -181,13 +193,19 @@ def _use_wal(connection: sqlite3.Connection, path: Path) -> None:
         return
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
-    if version_of(connection) == len(MIGRATIONS):
+def _create(connection: sqlite3.Connection, path: Path) -> None:
+    if version_of(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     _check(connection, path)
-    for version in range(version_of(connection), len(MIGRATIONS)):
-        for statement in MIGRATIONS[version]:
+    if not version_of(connection):  # else another process was faster
+        for statement in TABLES:
             connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("INSERT INTO store VALUES (?)", (new_id(),))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
+
+
+def new_id() -> str:
+    """Return an id that no store and no change has had, or will have."""
+    return secrets.token_hex(16)

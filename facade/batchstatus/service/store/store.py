@@ -79,6 +79,12 @@ class Store:
         self._paces = Connection(self.path, synchronous="NORMAL", busy_timeout=PACE_BUSY_TIMEOUT)
         self._locks = leases.Locks(self.path)
 
+    @property
+    def id(self) -> str:
+        """Its id, which every change names: it is made with the file."""
+        ((found,),) = self._work.rows("SELECT id FROM store")
+        return str(found)
+
     def track(self, refs: Iterable[str | BatchRef], labels: Mapping[str, str] | None = None) -> int:
         """Follow the batches from now on; return how many were not followed before.
 
@@ -248,7 +254,7 @@ class Store:
                 faults.append(f"{table}: row {row} has no {parent}")
             version = version_of(connection)
         sound = "; ".join(faults) or "ok"
-        return {"path": str(self.path), "integrity_check": sound, "version": version, **self.counts()}
+        return {"path": str(self.path), "integrity_check": sound, "version": version, "id": self.id, **self.counts()}
 
     def close(self) -> None:
         """Close the file and release the claims of this process; a second time does nothing."""

@@ -11,6 +11,7 @@ from datetime import datetime
 from batchstatus import Batch, BatchRef, ConfigurationError, Moment, printable
 
 from .records import CHANGE, MAX_TEXT, Change, change, reading
+from .schema import new_id
 
 LEAST_REFUSALS = 3
 LOST_AFTER = 600.0
@@ -21,7 +22,9 @@ REST_AFTER = 86_400.0
 """Seconds for which a lost batch is read, ever more seldom."""
 SETTLE = 10.0
 """Seconds after which two equal readings stand, although the counts contradict that the batch has succeeded."""
-FROM_CHANGES = f"SELECT {CHANGE} FROM changes JOIN refs ON refs.n = changes.ref JOIN outbox ON change = changes.n"
+FROM_CHANGES = (
+    f"SELECT {CHANGE} FROM changes JOIN refs ON refs.n = changes.ref JOIN outbox ON change = changes.n, store"
+)
 
 
 def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapping[str, str]) -> int:
@@ -159,10 +162,12 @@ def _add(
         WHERE n = ? RETURNING ref, sequence
     """
     ref, sequence = connection.execute(update, (reading, at, ended, ended, number)).fetchone()
-    insert = "INSERT INTO changes (ref, sequence, kind, at, batch, error) VALUES (?, ?, ?, ?, ?, ?)"
-    row = connection.execute(insert, (number, sequence, kind, at, batch, error)).lastrowid
+    insert = "INSERT INTO changes (id, ref, sequence, kind, at, batch, error) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    id_ = new_id()
+    row = connection.execute(insert, (id_, number, sequence, kind, at, batch, error)).lastrowid
     connection.execute("INSERT INTO outbox (change, ref) VALUES (?, ?)", (row, number))
-    return change((ref, sequence, kind, at, batch, error, 0))
+    (store,) = connection.execute("SELECT id FROM store").fetchone()
+    return change((id_, store, ref, sequence, kind, at, batch, error, 0))
 
 
 def is_change(connection: sqlite3.Connection, batch: Batch) -> bool:
@@ -194,12 +199,12 @@ def changes(connection: sqlite3.Connection, since: datetime | None, after: str |
     return [*map(change, connection.execute(query, (start, moment, limit)))]
 
 
-def number_of(connection: sqlite3.Connection, name: str) -> int:
+def number_of(connection: sqlite3.Connection, id_: str) -> int:
     """Return the row number of the change with an id; raise ConfigurationError if there is none."""
-    ref, _, sequence = printable(name)[:MAX_TEXT].rpartition("#")
-    query = "SELECT n FROM changes WHERE ref = (SELECT n FROM refs WHERE refs.ref = ?) AND sequence = ?"
-    found = connection.execute(query, (ref, sequence)).fetchone()
+    found = connection.execute("SELECT n FROM changes WHERE id = ?", (printable(id_)[:MAX_TEXT],)).fetchone()
     if found is None:
-        raise ConfigurationError(f"the store has no change {name!r:.300}; ids are written vendor:id#sequence")
+        raise ConfigurationError(
+            f"the store has no change with the id {id_!r:.80}: it may be another store's, or pruned"
+        )
     number: int = found[0]
     return number

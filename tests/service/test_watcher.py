@@ -410,11 +410,11 @@ def test_a_batch_tracked_again_is_read_again(store, simulator, monkeypatch):
     store.track([ref])
     observe_all, asked = store.record_all, []
 
-    def observed(batches):
+    def observed(batches, **options):
         if asked:
-            return observe_all(batches)
+            return observe_all(batches, **options)
         store.untrack([ref])
-        changes = observe_all(batches)
+        changes = observe_all(batches, **options)
         store.track([ref])
         version = store._work.rows("SELECT version FROM work")
         wait_until(lambda: store._work.rows("SELECT seen FROM watchers") == version)
@@ -430,6 +430,27 @@ def test_a_batch_tracked_again_is_read_again(store, simulator, monkeypatch):
 
     asyncio.run(main())
     assert asked == [[]]
+
+
+def test_a_delivery_that_others_make_is_not_made(store, simulator, monkeypatch, caplog):
+    """The process stood still between taking it and making it: it is neither made nor recorded as made."""
+    caplog.set_level("INFO", "batchstatus")
+    store.track([simulator.add("gameball", status="completed")])
+    holds, asked = store.holds, []
+
+    def held(*arguments):
+        asked.append(arguments)
+        return len(asked) > 1 and holds(*arguments)
+
+    monkeypatch.setattr(store, "holds", held)
+    got = []
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts(), deliver=got.append)):
+            await until(lambda: "is left to another watcher" in caplog.text)
+            assert (got, store.counts()["undelivered"]) == ([], 1)
+
+    asyncio.run(main())
 
 
 def test_a_watcher_survives_a_lack_of_files(store, simulator, monkeypatch, caplog):

@@ -24,6 +24,10 @@ MAX_DELIVERY_SECONDS = 120.0
 log = logging.getLogger("batchstatus")
 
 
+class NotHeld(Exception):
+    """The change is not this watcher's any more."""
+
+
 class Dispatcher:
     """The deliveries of one watcher."""
 
@@ -96,8 +100,9 @@ class Dispatcher:
     async def _attempt(self, change: Change) -> None:
         try:
             async with asyncio.timeout(MAX_DELIVERY_SECONDS):
-                assert self._deliver is not None
-                await call_in_daemon_thread(self._deliver, change)
+                await call_in_daemon_thread(self._deliver_if_held, change)
+        except NotHeld:
+            log.info("%s is left to another watcher: this one stood still for longer than its lease", change)
         except Exception as error:  # noqa: BLE001 (a delivery is the caller's: whatever it raises, it is tried again)
             self._log_failure(change, error)
             self._count_failure(time.monotonic())
@@ -109,6 +114,13 @@ class Dispatcher:
                 log.info("%s is delivered: deliveries succeed again", change)
             self._failures, self._quiet_until = 0, 0.0
             await retry_until_stored("a delivery", self._store.delivered, change.id)
+
+    def _deliver_if_held(self, change: Change) -> object:
+        """Deliver a change; raise NotHeld if this process stood still meanwhile, and others deliver it."""
+        if not self._store.holds(self._owner, change.id):
+            raise NotHeld
+        assert self._deliver is not None
+        return self._deliver(change)
 
     def _count_failure(self, now: float) -> None:
         """Count a failure: as many as may be in flight show that the receiver is down; pauses follow from there."""

@@ -209,13 +209,14 @@ class Watcher:
         return [change for outcome in outcomes for change in self._store_outcomes([outcome])]
 
     def _store_all(self, outcomes: list[Outcome]) -> list[Change]:
-        changes = self._store.record_all(outcome.batch for outcome in outcomes if outcome.batch is not None)
+        batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
+        changes = self._store.record_all(batches, owner=self.name)
         for outcome in outcomes:
             if outcome.error is None:
                 continue
             if not denies_batch(outcome.error):
-                self._store.record_error(outcome.ref, outcome.error)
-            elif (change := self._store.record_refusal(outcome.ref, outcome.error)) is not None:
+                self._store.record_error(outcome.ref, outcome.error, owner=self.name)
+            elif change := self._store.record_refusal(outcome.ref, outcome.error, owner=self.name):
                 changes.append(change)
         return changes
 

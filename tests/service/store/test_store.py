@@ -480,6 +480,33 @@ def test_an_id_that_there_is_not_is_refused(store, unknown):
             ask()
 
 
+def test_a_watcher_stores_what_it_still_has_alone(store):
+    """One that stood still for longer than its lease has lost its batches; its late answers change nothing."""
+    store.track(["gameball:1", "gameball:2"])
+    store.claim("late", seconds=-1.0)
+    assert len(store.claim("other")) == 2
+    assert store.record_all([reading("gameball:1"), reading("gameball:2")], owner="late") == []
+    store.record_error("gameball:1", "late", owner="late")
+    assert store.record_refusal("gameball:2", "late", owner="late") is None
+    assert [(found.state, found.error) for found in store.tracked()] == [(None, None)] * 2
+    assert names(store.record_all([reading("gameball:1")], owner="other")) == ["gameball:1#1"]
+    assert names([store.record(reading("gameball:1", processed=2, at=1))]) == ["gameball:1#2"]
+
+
+def test_a_watcher_delivers_what_it_still_has_alone(store):
+    store.track(["gameball:1"])
+    store.claim("late", seconds=30.0)
+    change = store.record(reading("gameball:1"))
+    assert store.undelivered(owner="late") == [change]
+    assert store.holds("late", change.id)
+    store.claim("late", seconds=-1.0)
+    store.claim("other")
+    assert not store.holds("late", change.id)
+    assert store.undelivered(owner="other") == [change]
+    store.delivered(change.id)
+    assert not store.holds("other", change.id)
+
+
 def test_a_change_is_stored_once(store, monkeypatch):
     """Between the look at what is stored and the transaction."""
     store.track(["gameball:1"])

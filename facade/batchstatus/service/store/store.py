@@ -107,33 +107,42 @@ class Store:
         wanted = _checked(labels).items()
         return [found for found in map(tracked, rows) if wanted <= found.labels.items()]
 
-    def record(self, batch: Batch) -> Change | None:
+    def record(self, batch: Batch, *, owner: str | None = None) -> Change | None:
         """Store a reading; return the change, which is in the outbox now, or None if nothing has changed."""
-        return next(iter(self.record_all([batch])), None)
+        return next(iter(self.record_all([batch], owner=owner)), None)
 
-    def record_all(self, batches: Iterable[Batch]) -> list[Change]:
-        """Store readings, all or none; return the changes among them."""
+    def record_all(self, batches: Iterable[Batch], *, owner: str | None = None) -> list[Change]:
+        """Store readings, all or none; return the changes among them.
+
+        One that was asked for before the stored one changes nothing.
+
+        Args:
+            batches: The readings.
+            owner: The watcher that has read them: only those of refs that it still has are stored.
+        """
         with self._work.transaction() as connection:
-            new = [batch for batch in batches if tracking.is_change(connection, batch)]
+            new = [batch for batch in batches if tracking.is_change(connection, batch, owner)]
         if not new:
             return []
         with self._changes.transaction() as connection:
-            found = [tracking.record(connection, batch) for batch in new]
+            found = [tracking.record(connection, batch, owner) for batch in new]
         return [change for change in found if change is not None]
 
-    def record_refusal(self, ref: str | BatchRef, error: BaseException | str) -> Change | None:
+    def record_refusal(
+        self, ref: str | BatchRef, error: BaseException | str, *, owner: str | None = None
+    ) -> Change | None:
         """Store that the vendor denies a batch, which ends nothing.
 
         Three times in a row over 10 minutes it counts as lost: the change of the kind "lost" is returned, once. A
         reading makes it found. One that has been lost for a day is given to no watcher any more: see `retry`.
         """
         with self._changes.transaction() as connection:
-            return tracking.record_refusal(connection, BatchRef.parse(ref), _detail(error))
+            return tracking.record_refusal(connection, BatchRef.parse(ref), _detail(error), owner)
 
-    def record_error(self, ref: str | BatchRef, error: BaseException | str) -> None:
+    def record_error(self, ref: str | BatchRef, error: BaseException | str, *, owner: str | None = None) -> None:
         """Store why a batch cannot be read, for `Tracked.error`; the next reading clears it."""
         with self._work.transaction() as connection:
-            tracking.record_error(connection, BatchRef.parse(ref), _detail(error))
+            tracking.record_error(connection, BatchRef.parse(ref), _detail(error), owner)
 
     def lost(self, refs: Iterable[BatchRef]) -> set[BatchRef]:
         """Return which of the refs are lost."""
@@ -183,6 +192,11 @@ class Store:
             return found
         with self._work.transaction() as connection:
             return outbox.take(connection, now, limit, owner)
+
+    def holds(self, owner: str, id: str) -> bool:  # noqa: A002 (the field's name)
+        """Return whether a change is still a watcher's to deliver."""
+        query = "SELECT 1 FROM outbox JOIN changes ON n = change WHERE id = ? AND watcher = ? AND sent_at IS NULL"
+        return bool(self._work.rows(query, [id, owner]))
 
     def delivered(self, id: str) -> None:  # noqa: A002 (the field's name)
         """Record that a change has arrived."""

@@ -77,15 +77,20 @@ def retry(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
     return found
 
 
-def record(connection: sqlite3.Connection, batch: Batch) -> Change | None:
+OWNED = "(:owner IS NULL OR watcher = :owner)"
+"""A watcher that stood still for longer than its lease has lost its batches: it stores no answer for them."""
+
+
+def record(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> Change | None:
     """Store a reading and its change.
 
-    None if it changes nothing, was asked for before the stored one, or the batch is not open.
+    None if it changes nothing, was asked for before the stored one, or the batch is not open, or not the owner's.
     """
-    query = """
-        SELECT n, reading, changed_at, lost_at, asked_boot, asked_at FROM refs WHERE ref = ? AND tracked AND NOT ended
+    query = f"""
+        SELECT n, reading, changed_at, lost_at, asked_boot, asked_at FROM refs
+        WHERE ref = :ref AND tracked AND NOT ended AND {OWNED}
     """
-    found = connection.execute(query, (str(batch.ref),)).fetchone()
+    found = connection.execute(query, {"ref": str(batch.ref), "owner": owner}).fetchone()
     if found is None:
         return None
     number, before, changed_at, lost_at, boot, asked_at = found
@@ -114,18 +119,19 @@ def _asked(batch: Batch) -> tuple[str | None, float | None]:
     return (None, None) if batch.asked_at is None else (batch.asked_at.boot, batch.asked_at.seconds)
 
 
-def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) -> Change | None:
+def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str, owner: str | None) -> Change | None:
     """Store that the vendor denies a batch; return the change if it counts as lost from now on.
 
     One that has been lost for a day rests.
     """
     now, text = time.time(), printable(error)[:MAX_TEXT]
-    query = """
-        UPDATE refs SET error = ?, refusals = refusals + 1, refused_at = ?,
-            refused_for = refused_for + coalesce(max(0, min(? - refused_at, ?)), 0)
-        WHERE ref = ? AND tracked AND NOT ended RETURNING n, reading, refusals, refused_for, lost_at
+    query = f"""
+        UPDATE refs SET error = :error, refusals = refusals + 1, refused_at = :now,
+            refused_for = refused_for + coalesce(max(0, min(:now - refused_at, :longest)), 0)
+        WHERE ref = :ref AND tracked AND NOT ended AND {OWNED} RETURNING n, reading, refusals, refused_for, lost_at
     """
-    found = connection.execute(query, (text, now, now, LONGEST_GAP, str(ref))).fetchone()
+    values = {"error": text, "now": now, "longest": LONGEST_GAP, "ref": str(ref), "owner": owner}
+    found = connection.execute(query, values).fetchone()
     if found is None:
         return None
     number, before, refusals, refused_for, lost_at = found
@@ -140,10 +146,10 @@ def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str) ->
     return _add(connection, number, "lost", reading=before, error=text)
 
 
-def record_error(connection: sqlite3.Connection, ref: BatchRef, error: str) -> None:
+def record_error(connection: sqlite3.Connection, ref: BatchRef, error: str, owner: str | None) -> None:
     """Store why a batch cannot be read; the time of an outage proves nothing about the batch."""
-    query = "UPDATE refs SET error = ?, refused_at = NULL WHERE ref = ? AND tracked AND NOT ended"
-    connection.execute(query, (printable(error)[:MAX_TEXT], str(ref)))
+    query = f"UPDATE refs SET error = :error, refused_at = NULL WHERE ref = :ref AND tracked AND NOT ended AND {OWNED}"
+    connection.execute(query, {"error": printable(error)[:MAX_TEXT], "ref": str(ref), "owner": owner})
 
 
 def _add(
@@ -170,18 +176,25 @@ def _add(
     return change((id_, store, ref, sequence, kind, at, batch, error, 0))
 
 
-def is_change(connection: sqlite3.Connection, batch: Batch) -> bool:
+def is_change(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> bool:
     """Return whether a reading may be a change; if it is not, store its time."""
     if batch.is_terminal:
         return True
-    query = """
-        UPDATE refs SET read_at = ?, asked_boot = ?, asked_at = ?,
+    query = f"""
+        UPDATE refs SET read_at = :read_at, asked_boot = :boot, asked_at = :asked_at,
             error = NULL, refusals = 0, refused_at = NULL, refused_for = 0
-        WHERE ref = ? AND reading = ? AND tracked AND NOT ended AND lost_at IS NULL
-            AND NOT (asked_boot IS NOT NULL AND asked_boot != '' AND asked_boot = ? AND asked_at > ?)
+        WHERE ref = :ref AND reading = :reading AND tracked AND NOT ended AND lost_at IS NULL AND {OWNED}
+            AND NOT (asked_boot IS NOT NULL AND asked_boot != '' AND asked_boot = :boot AND asked_at > :asked_at)
     """
     boot, asked_at = _asked(batch)
-    values = (batch.read_at.timestamp(), boot, asked_at, str(batch.ref), reading(batch), boot, asked_at)
+    values = {
+        "read_at": batch.read_at.timestamp(),
+        "boot": boot,
+        "asked_at": asked_at,
+        "ref": str(batch.ref),
+        "reading": reading(batch),
+        "owner": owner,
+    }
     return not connection.execute(query, values).rowcount
 
 

@@ -213,6 +213,42 @@ def test_changes_are_posted_until_they_arrive(user, simulator, store):
     assert "test-secret-path" not in said
 
 
+def test_a_damaged_store_does_not_stop_the_service(user, simulator, store):
+    """Rows that cannot be decoded are left out; the others are read and delivered."""
+    damaged, good = (simulator.add("believe", status="EXECUTED") for _ in range(2))
+    store.track([damaged, good])
+    with store._work.transaction() as connection:
+        connection.execute("UPDATE refs SET ref = 'nonsense' WHERE ref = ?", [str(damaged)])
+    with running(user, "run") as service:
+        until(lambda: store.history(good))
+        service.send_signal(signal.SIGTERM)
+        _, said = service.communicate(timeout=20)
+    assert service.returncode == 143
+    assert said.count("a row of the store is damaged") == 1
+
+
+@pytest.mark.parametrize("how", ["replaced", "newer"])
+def test_another_file_ends_the_service(user, simulator, store, tmp_path, how):
+    """One that was laid over it, or tables of a newer program."""
+    store.track([simulator.add("believe", seconds=600)])
+    with running(user, "run") as service:
+        until(lambda: store.tracked()[0].read_at)
+        if how == "replaced":
+            with (
+                contextlib.closing(sqlite3.connect(store.path)) as source,
+                contextlib.closing(sqlite3.connect(tmp_path / "copy")) as copy,
+            ):
+                source.backup(copy)
+            (tmp_path / "copy").rename(store.path)
+        else:
+            with contextlib.closing(sqlite3.connect(store.path)) as connection:
+                connection.execute("PRAGMA user_version = 99")
+        _, said = service.communicate(timeout=20)
+    assert service.returncode == 2
+    assert ("was replaced by another file" if how == "replaced" else "written by a newer batchstatus") in said
+    assert "Traceback" not in said
+
+
 def test_run_once_reads_delivers_and_ends(user, simulator, store):
     refs = [simulator.add("believe", status="EXECUTED"), simulator.add("gameball", status="processing", seconds=600)]
     store.track(refs)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import sqlite3
 import time
+
+from batchstatus import ConfigurationError
 
 from .deliveries import Delivery, DeliveryFailed
 from .store import Change, Store
@@ -84,7 +85,9 @@ class Dispatcher:
             return False
         try:
             due = await asyncio.to_thread(self._store.undelivered, now, room, owner=self._owner)
-        except (sqlite3.Error, OSError) as error:
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)
             log.warning("cannot read from the store what to deliver: %s", error)
             return False
         for change in due:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import sqlite3
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, TypeVar
+
+from batchstatus import ConfigurationError
 
 from .store import Change
 
@@ -31,11 +32,17 @@ async def wait_first(*waits: Any, seconds: float) -> None:
 
 
 async def retry_until_stored(name: str, call: Callable[..., T], *arguments: Any) -> T:
-    """Call a function that writes to the store in a thread, again and again until the store takes it."""
+    """Call a function that writes to the store in a thread, again and again until the store takes it.
+
+    Raises:
+        ConfigurationError: The store's file was replaced, or is of a newer version.
+    """
     while True:
         try:
             return await asyncio.to_thread(call, *arguments)
-        except sqlite3.OperationalError as error:
+        except ConfigurationError:
+            raise
+        except Exception as error:  # noqa: BLE001 (whatever it is, nothing may be lost)
             log.warning("the store does not take %s, and is asked again: %s", name, error)
             await asyncio.sleep(LOOK_INTERVAL)
 

@@ -91,6 +91,10 @@ class Watcher:
         """Read, store and deliver until `stop` is set; then let deliveries in flight end, for 5 s at most.
 
         Batches that are tracked meanwhile are picked up, and untracked ones dropped, within about a second.
+
+        Raises:
+            ConfigurationError: The store's file was replaced by another one, or is of a newer version. Nothing else
+                ends it: an outage, a full disk or a damaged row is logged.
         """
         try:
             readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
@@ -109,6 +113,8 @@ class Watcher:
                     await asyncio.wait_for(readings.join(), SHUTDOWN_SECONDS)
                 await delivering
                 writing.cancel()
+        except BaseExceptionGroup as group:  # the first one has ended the other tasks
+            raise group.exceptions[0] from None
         finally:
             await self._release()
 
@@ -154,7 +160,9 @@ class Watcher:
                     self._is_unsure = False
                     watch_set.set_refs(await self._claim(LEASE, self._account_refs))
                     watch_set.resume(await asyncio.to_thread(self._store.retried, self.name))
-            except (sqlite3.Error, OSError) as error:
+            except ConfigurationError:
+                raise
+            except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)
                 self._is_unsure = True
                 log.warning("cannot read from the store what to watch: %s", error)
             watch_set.resume_rested()
@@ -172,7 +180,7 @@ class Watcher:
         """Give up the claims of this watcher: in a thread, as the store may be busy for long."""
         try:
             await asyncio.to_thread(self._store.release, self.name)
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, ConfigurationError) as error:
             log.warning("cannot give up the claims of this watcher; others take them all the same: %s", error)
 
     def _dispatcher(self) -> Dispatcher:
@@ -200,7 +208,7 @@ class Watcher:
         """Store outcomes, but for those that cannot be stored; return the changes."""
         try:
             return self._store_all(outcomes)
-        except sqlite3.OperationalError:
+        except (sqlite3.OperationalError, ConfigurationError):
             raise
         except Exception:
             if len(outcomes) == 1:

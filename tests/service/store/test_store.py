@@ -834,8 +834,8 @@ def test_a_second_store_takes_no_lock(path, store):
     assert sorted(found.ref.id for found in store.tracked()) == ["1", "2", "20", "3", "30"]
 
 
-def test_a_deleted_file_is_replaced(path, store):
-    """A store whose file is deleted says so and goes on in its successor."""
+def test_a_deleted_file_is_told_of(path, store):
+    """What is written to it would be lost; a new one in its place is another store."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
     for file in path.parent.iterdir():
@@ -845,10 +845,44 @@ def test_a_deleted_file_is_replaced(path, store):
             use()
     assert not path.exists()
     with Store(path) as successor:
-        successor.track(["gameball:3"])
-        assert [found.ref.id for found in store.tracked()] == ["3"]
-        store.record(reading("gameball:3"))
-        assert names(successor.changes()) == ["gameball:3#1"]
+        for use in (store.tracked, lambda: store.track(["gameball:2"])):
+            with pytest.raises(ConfigurationError, match="was replaced by another file while it was in use"):
+                use()
+        assert successor.tracked() == []
+
+
+def test_a_newer_program_ends_the_work_of_an_older_one(path, store):
+    store.track(["gameball:1"])
+    with sqlite3.connect(path) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    connection.close()
+    with pytest.raises(ConfigurationError, match="written by a newer batchstatus"):
+        store.record(reading("gameball:1"))
+
+
+def test_a_damaged_row_costs_no_other(store, caplog):
+    """It is left out, and told of once."""
+    store.track([f"gameball:{number}" for number in range(6)], labels={"a": "b"})
+    store.record_all(reading(f"gameball:{number}") for number in range(6))
+    store.claim("me")
+    damage = (
+        "UPDATE refs SET ref = 'nonsense' WHERE ref = 'gameball:1'",
+        "UPDATE refs SET reading = '[\"no state\", \"\", {}]' WHERE ref = 'gameball:2'",
+        "UPDATE refs SET labels = '{' WHERE ref = 'gameball:3'",
+        "UPDATE changes SET batch = '{' WHERE ref = (SELECT n FROM refs WHERE ref = 'gameball:4')",
+    )
+    with store._work.transaction() as connection:
+        for statement in damage:
+            assert connection.execute(statement).rowcount == 1
+    for _ in range(3):
+        assert [found.ref.id for found in store.tracked()] == ["0", "4", "5"]
+        assert [ref.id for ref in store.claim("me")] == ["0", "2", "3", "4", "5"]
+        assert [change.ref.id for change in store.changes()] == ["0", "2", "3", "5"]
+        assert store.history("gameball:4") == []
+    assert [change.ref.id for change in store.undelivered(limit=1_000)] == ["0", "2", "3", "5"]
+    assert caplog.text.count("a row of the store is damaged") == 6
+    assert store.track(["gameball:3"], labels={"c": "d"}) == 0
+    assert [found.labels for found in store.tracked() if found.ref.id == "3"] == [{"c": "d"}]
 
 
 # The outbox

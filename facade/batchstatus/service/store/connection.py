@@ -10,7 +10,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .schema import BUSY_TIMEOUT, connect
+from batchstatus import ConfigurationError
+
+from .schema import BUSY_TIMEOUT, check_version, connect
+
+
+class StoreReplaced(ConfigurationError):
+    """The store's file is another one than was opened."""
 
 
 class Connection:
@@ -22,7 +28,8 @@ class Connection:
         self._busy_timeout = busy_timeout
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
-        self._file: os.stat_result
+        self._file: os.stat_result | None = None
+        self._id: str | None = None
         self._closed = False
 
     @contextmanager
@@ -31,15 +38,11 @@ class Connection:
         with self._lock:
             if self._closed:
                 raise sqlite3.ProgrammingError("this store is closed")
-            if self._connection is not None and not self._is_there():
-                self._disconnect()
+            self._check_file()
             if self._connection is None:
-                connection = connect(self._path, synchronous=self._synchronous, busy_timeout=self._busy_timeout)
-                try:
-                    self._file, self._connection = self._path.stat(), connection
-                except OSError:  # it was deleted just now
-                    connection.close()
-                    raise
+                self._connection = connect(self._path, synchronous=self._synchronous, busy_timeout=self._busy_timeout)
+                self._check_file()
+                self._check_id(self._connection)
             yield self._connection
 
     @contextmanager
@@ -48,6 +51,7 @@ class Connection:
         with self.exclusive() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
+                check_version(connection, self._path)  # a newer program may have changed the tables meanwhile
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -66,12 +70,29 @@ class Connection:
             self._closed = True
             self._disconnect()
 
-    def _is_there(self) -> bool:
-        """Return whether the path leads to the file that is open still: it may be deleted, or come from a backup."""
+    def _check_file(self) -> None:
+        """Raise StoreReplaced if the path leads to another file than at first: a backup that was laid over it, say.
+
+        If it was deleted, the connection is given up: what is written to it would be lost.
+        """
         try:
-            return os.path.samestat(self._path.stat(), self._file)
+            file = self._path.stat()
         except OSError:
-            return False
+            self._disconnect()
+            return
+        if self._file is None:
+            self._file = file
+        elif not os.path.samestat(file, self._file):
+            self._disconnect()
+            raise StoreReplaced(f"{self._path} was replaced by another file while it was in use: start anew")
+
+    def _check_id(self, connection: sqlite3.Connection) -> None:
+        """Raise StoreReplaced if the file has another id: where one was deleted, the next may get its inode."""
+        (id_,) = connection.execute("SELECT id FROM store").fetchone()
+        if self._id not in (None, id_):
+            self._disconnect()
+            raise StoreReplaced(f"{self._path} was replaced by another file while it was in use: start anew")
+        self._id = id_
 
     def _disconnect(self) -> None:
         if self._connection is not None:

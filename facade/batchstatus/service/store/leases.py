@@ -31,6 +31,7 @@ SLACK = 4
 """A watcher gives refs up once it has a quarter more than its share, since each that moves is read once more."""
 OPEN = "tracked AND NOT ended AND NOT resting"
 CLAIMED = f"SELECT ref FROM refs WHERE watcher = ? AND {OPEN} ORDER BY coalesce(read_at, 0), n"
+NEW_WATCHER = "(name, until, seconds, account_refs, seen) VALUES (:name, :until, :seconds, :account_refs, 0)"
 OF_ACCOUNTS = "(:account_refs = 'null' OR account_ref IN (SELECT value FROM json_each(:account_refs)))"
 
 
@@ -115,7 +116,7 @@ def claim(
     locks.acquire(name)
     renewal = "UPDATE watchers SET until = :until, seconds = :seconds, account_refs = :account_refs WHERE name = :name"
     if not connection.execute(renewal, values).rowcount:
-        connection.execute("INSERT INTO watchers VALUES (:name, :until, :seconds, :account_refs, 0)", values)
+        connection.execute(f"INSERT INTO watchers {NEW_WATCHER}", values)
         notify_watchers(connection)
     evict_expired(connection, locks, name, now)
     (sharing,) = connection.execute(

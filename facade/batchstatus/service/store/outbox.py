@@ -7,7 +7,7 @@ import time
 
 from batchstatus import printable
 
-from .records import MAX_TEXT, Change, change
+from .records import MAX_TEXT, Change, change, decoded
 from .tracking import FROM_CHANGES, number_of
 
 MAX_PAUSE = 3600.0
@@ -28,7 +28,7 @@ def undelivered(connection: sqlite3.Connection, now: float, limit: int) -> list[
     """Return the changes that are due."""
     query = f"{FROM_CHANGES} WHERE change IN ({DUE}) ORDER BY due, change"
     values = {"now": now, "latest": time.time() + MAX_PAUSE, "limit": limit}
-    return [*map(change, connection.execute(query, values))]
+    return [*decoded(connection.execute(query, values), change)]
 
 
 def take(connection: sqlite3.Connection, now: float, limit: int, owner: str) -> list[Change]:

@@ -169,7 +169,8 @@ class StorePace:
     def _save(self, connection: sqlite3.Connection, state: PaceState) -> None:
         self._slowness = state.slowness
         values = (self._credential, *attrs.astuple(state)[:-1], json.dumps(state.free))
-        connection.execute("INSERT OR REPLACE INTO paces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+        query = f"INSERT OR REPLACE INTO paces (credential, {COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+        connection.execute(query, values)
 
 
 def _wall(now: float) -> float:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import attrs
 from attrs import field, frozen
 
-from batchstatus import Batch, BatchRef, BatchState, Counts
+from batchstatus import Batch, BatchRef, BatchState, ConfigurationError, Counts
+
+T = TypeVar("T")
+log = logging.getLogger("batchstatus")
 
 MAX_TEXT = 2_000
 """Characters of an error's text that are stored."""
@@ -96,6 +101,25 @@ TRACKED = "ref, labels, reading, sequence, added_at, changed_at, read_at, ended,
 """The columns of `refs` that `tracked` takes."""
 CHANGE = "changes.id, store.id, refs.ref, changes.sequence, kind, at, batch, changes.error, attempts"
 """The columns of `changes`, `store`, `refs` and `outbox` that `change` takes."""
+
+
+def decoded(rows: Iterable[tuple[Any, ...]], decode: Callable[[tuple[Any, ...]], T]) -> Iterator[T]:
+    """Yield rows decoded; one that cannot be is left out, and told of once: it stops nobody from reading the others."""
+    for row in rows:
+        try:
+            yield decode(row)
+        except (ValueError, TypeError, KeyError, AttributeError, ConfigurationError) as error:
+            _tell(f"{row[:3]!r:.200}", type(error).__name__)
+
+
+@functools.lru_cache(1_000)
+def _tell(row: str, error: str) -> None:
+    log.warning("a row of the store is damaged, and left out: %s (%s)", row, error)
+
+
+def ref(row: tuple[Any, ...]) -> BatchRef:
+    """Return the ref that opens a row."""
+    return BatchRef.parse(row[0])
 
 
 def tracked(row: tuple[Any, ...]) -> Tracked:

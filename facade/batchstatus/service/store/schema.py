@@ -103,7 +103,7 @@ TABLES = (
     ) STRICT
     """,
     "CREATE TABLE work (version INTEGER NOT NULL) STRICT",
-    "INSERT INTO work VALUES (1)",
+    "INSERT INTO work (version) VALUES (1)",
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 
@@ -162,9 +162,14 @@ def version_of(connection: sqlite3.Connection) -> int:
 def _check(connection: sqlite3.Connection, path: Path) -> None:
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    version = version_of(connection)
-    if application != APPLICATION_ID and (application or tables or version):
+    if application != APPLICATION_ID and (application or tables or version_of(connection)):
         raise ConfigurationError(f"{path} is another program's database, not a store: name another file")
+    check_version(connection, path)
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raise ConfigurationError if another version of this package made the file."""
+    version = version_of(connection)
     if version > VERSION:
         raise ConfigurationError(
             f"{path} was written by a newer batchstatus (its version is {version}, this one knows {VERSION}): "
@@ -201,7 +206,7 @@ def _create(connection: sqlite3.Connection, path: Path) -> None:
     if not version_of(connection):  # else another process was faster
         for statement in TABLES:
             connection.execute(statement)
-        connection.execute("INSERT INTO store VALUES (?)", (new_id(),))
+        connection.execute("INSERT INTO store (id) VALUES (?)", (new_id(),))
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
 

@@ -23,7 +23,8 @@ from . import leases, outbox, tracking
 from .connection import Connection
 from .folders import xdg_folder
 from .pace import StorePace
-from .records import TRACKED, Change, Tracked, tracked
+from .records import TRACKED, Change, Tracked, decoded, tracked
+from .records import ref as ref_of
 from .schema import prepare, version_of
 
 __all__ = ["Change", "Store", "StorePace", "Tracked", "default_path"]
@@ -105,7 +106,7 @@ class Store:
         only = " AND NOT ended" if open_only else ""
         rows = self._work.rows(f"SELECT {TRACKED} FROM refs WHERE tracked{only} ORDER BY added_at, n")
         wanted = _checked(labels).items()
-        return [found for found in map(tracked, rows) if wanted <= found.labels.items()]
+        return [found for found in decoded(rows, tracked) if wanted <= found.labels.items()]
 
     def record(self, batch: Batch, *, owner: str | None = None) -> Change | None:
         """Store a reading; return the change, which is in the outbox now, or None if nothing has changed."""
@@ -148,12 +149,12 @@ class Store:
         """Return which of the refs are lost."""
         query = "SELECT ref FROM refs WHERE lost_at IS NOT NULL AND ref IN (SELECT value FROM json_each(?))"
         rows = self._work.rows(query, [json.dumps([str(ref) for ref in refs])])
-        return {BatchRef.parse(ref) for (ref,) in rows}
+        return {*decoded(rows, ref_of)}
 
     def retried(self, owner: str) -> list[BatchRef]:
         """Return the lost refs of a watcher that were retried, and not read since."""
         query = f"SELECT ref FROM refs WHERE watcher = ? AND {leases.OPEN} AND lost_at IS NOT NULL AND refusals = 0"
-        return [BatchRef.parse(ref) for (ref,) in self._work.rows(query, [owner])]
+        return [*decoded(self._work.rows(query, [owner]), ref_of)]
 
     def retry(self, refs: Iterable[str | BatchRef]) -> int:
         """Read lost batches at once, and then for another day ever more seldom; return how many were lost."""
@@ -226,7 +227,7 @@ class Store:
         """
         with self._work.transaction() as connection:
             leases.claim(connection, self._locks, owner, account_refs=account_refs, seconds=seconds)
-        return [BatchRef.parse(ref) for (ref,) in self._work.rows(leases.CLAIMED, [owner])]
+        return [*decoded(self._work.rows(leases.CLAIMED, [owner]), ref_of)]
 
     def renew(self, owner: str, seconds: float = 30.0) -> bool:
         """Renew a lease; return whether to `claim` again, since refs or watchers have come or gone."""

@@ -6,11 +6,12 @@ import json
 import sqlite3
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 
 from batchstatus import Batch, BatchRef, ConfigurationError, Moment, printable
 
-from .records import CHANGE, MAX_TEXT, Change, change, reading
+from .records import CHANGE, MAX_TEXT, Change, change, decoded, reading
 from .schema import new_id
 
 LEAST_REFUSALS = 3
@@ -44,7 +45,9 @@ def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapp
             connection.execute(f"UPDATE refs SET {again} WHERE n = ?", (time.time(), number))
             new, before = new + 1, "{}"
         if labels:
-            merged = json.dumps(json.loads(before) | dict(labels))
+            merged = labels_json  # damaged ones are replaced
+            with suppress(ValueError, TypeError):
+                merged = json.dumps(json.loads(before) | dict(labels))
             connection.execute("UPDATE refs SET labels = ? WHERE n = ?", (merged, number))
     if new:
         notify_watchers(connection)
@@ -201,7 +204,7 @@ def is_change(connection: sqlite3.Connection, batch: Batch, owner: str | None) -
 def history(connection: sqlite3.Connection, ref: BatchRef) -> list[Change]:
     """Return all changes of a ref, oldest first."""
     query = f"{FROM_CHANGES} WHERE refs.ref = ? ORDER BY changes.sequence"
-    return [*map(change, connection.execute(query, (str(ref),)))]
+    return [*decoded(connection.execute(query, (str(ref),)), change)]
 
 
 def changes(connection: sqlite3.Connection, since: datetime | None, after: str | None, limit: int) -> list[Change]:
@@ -209,7 +212,7 @@ def changes(connection: sqlite3.Connection, since: datetime | None, after: str |
     start = 0 if after is None else number_of(connection, after)
     moment = float("-inf") if since is None else since.timestamp()
     query = f"{FROM_CHANGES} WHERE changes.n > ? AND at >= ? ORDER BY changes.n LIMIT ?"
-    return [*map(change, connection.execute(query, (start, moment, limit)))]
+    return [*decoded(connection.execute(query, (start, moment, limit)), change)]
 
 
 def number_of(connection: sqlite3.Connection, id_: str) -> int:

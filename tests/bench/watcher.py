@@ -136,7 +136,7 @@ def faults(store: Store) -> list[str]:
     """Return what is wrong with a store: the file, or a change that is not whole."""
     checked = store.check()
     found = [] if checked["integrity_check"] == "ok" else [checked["integrity_check"]]
-    if checked["outbox"] != checked["changes"]:
+    if checked["outbox"] != checked["changes"] * checked["destinations"]:
         found.append(f"{checked['changes']} changes and {checked['outbox']} rows in the outbox")
     for tracked in store.tracked():
         history = store.history(tracked.ref)

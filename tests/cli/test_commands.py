@@ -15,7 +15,8 @@ from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
 from commandline import COMMAND, config, keys, lines, run, terminal
 from waiting import HANG, LONG, until
 
-COMMANDS = ("status", "wait", "watch", "track", "run", "history", "events", "doctor", "simulate", "completion")
+COMMANDS = ["status", "wait", "watch", "track", "run", "deliveries", "history", "events", "doctor", "simulate"]
+COMMANDS += ["completion"]
 
 
 def test_help_names_commands_and_exit_codes(environ):

@@ -177,8 +177,8 @@ def test_run_prints_changes_until_a_signal(user, simulator, store):
     """Run prints each change until a signal and goes on later."""
     refs = [simulator.add("believe", seconds=1.5), simulator.add("gameball", status="processing", seconds=600)]
     store.track(refs)
-    with running(user, "run") as service:
-        until(lambda: store.tracked(open_only=True)[0].ref == refs[1] and not store.undelivered(time.time() + 3_600))
+    with running(user, "run", "--deliver", "-") as service:
+        until(lambda: store.tracked(open_only=True)[0].ref == refs[1] and not store.counts()["undelivered"])
         service.send_signal(signal.SIGTERM)
         out, said = service.communicate(timeout=20)
     assert service.returncode == 143
@@ -202,7 +202,7 @@ def test_changes_are_posted_until_they_arrive(user, simulator, store):
         running(user, "run", "--deliver", url) as service,
     ):
         until(lambda: len(posts) == 2)
-        until(lambda: not store.undelivered(time.time() + 3_600))
+        until(lambda: not store.counts()["undelivered"])
         service.send_signal(signal.SIGINT)
         out, said = service.communicate(timeout=20)
     assert (service.returncode, out) == (130, "")
@@ -211,6 +211,51 @@ def test_changes_are_posted_until_they_arrive(user, simulator, store):
     assert posts[1][1]["batch"]["state"] == "succeeded"
     assert f"{ref} #1 is not delivered, and will be tried again: DeliveryFailed: HTTP 503" in said
     assert "test-secret-path" not in said
+
+
+def test_each_destination_gets_every_change(user, simulator, store):
+    """Two of one service; a second service without any, to look, takes nothing away from them."""
+    refs = [simulator.add("believe", seconds=1 + number / 4) for number in range(8)]
+    store.track(refs)
+    with (
+        receiver(lambda _: 204) as (one, first),
+        receiver(lambda count: 503 if count < 4 else 204) as (other, second),
+        running(user, "run", "--deliver", first, "--deliver", second) as service,
+        running(user, "run") as looking,
+    ):
+        until(lambda: not store.tracked(open_only=True) and not store.counts()["undelivered"])
+        for process in (service, looking):
+            process.send_signal(signal.SIGTERM)
+        out, said = looking.communicate(timeout=20)
+        service.communicate(timeout=20)
+    changes = {change.id for change in store.changes()}
+    assert {post["id"] for _, post in one} == {post["id"] for _, post in other} == changes
+    assert out == ""
+    assert "batchstatus events --follow" in said
+    listed = lines(run(user, "deliveries", "list"))
+    assert [(line["waiting"], line["failed"]) for line in listed] == [(0, 0)] * 2
+    assert "secret" not in str(listed)
+
+
+def test_a_destination_that_nobody_serves_is_told_of(user, simulator, store):
+    """It keeps what is stored from its first run on, until it is dropped."""
+    old, new = (simulator.add("believe", status="EXECUTED") for _ in range(2))
+    store.track([old])
+    run(user, "run", "--once")
+    store.serve("gone")
+    store.track([new])
+    run(user, "run", "--once")
+    assert [change.ref for change in store.undelivered("gone")] == [new]
+    assert "wait" not in run(user, "run", "--once").stderr
+    with store._work.transaction() as connection:
+        connection.execute("UPDATE destinations SET served_at = served_at - 1000")
+    assert "1 change for the destination gone wait" in run(user, "run", "--once").stderr
+    assert "1 to deliver" in run(user, "deliveries", "list", "-o", "table").stdout
+    assert run(user, "deliveries", "list", "-o", "id").stdout == "gone\n"
+    assert "1 change had not arrived" in run(user, "deliveries", "drop", "gone").stderr
+    assert store.destinations() == []
+    again = run(user, "deliveries", "drop", "gone")
+    assert (again.returncode, "no destination 'gone'" in again.stderr) == (2, True)
 
 
 def test_a_damaged_store_does_not_stop_the_service(user, simulator, store):
@@ -337,18 +382,19 @@ def test_two_services_share_the_work(user, simulator, store):
     """Two services share the work and tell nothing twice."""
     refs = [simulator.add("believe", seconds=1 + number / 4) for number in range(12)]
     store.track(refs)
-    with running(user, "run", "-o", "id") as one, running(user, "run", "-o", "id") as other:
-        until(lambda: not store.tracked(open_only=True) and not store.undelivered(time.time() + 3_600))
+    with running(user, "run", "--deliver", "-") as one, running(user, "run", "--deliver", "-") as other:
+        until(lambda: not store.tracked(open_only=True) and not store.counts()["undelivered"])
         for service in (one, other):
             service.send_signal(signal.SIGINT)
-        told = [service.communicate(timeout=20)[0].split() for service in (one, other)]
+        said = [service.communicate(timeout=20)[0].splitlines() for service in (one, other)]
+    told = [[json.loads(line)["id"] for line in lines] for lines in said]
     assert all(told), "each had some"
     assert sorted(told[0] + told[1]) == sorted(change.id for change in store.changes())
 
 
 def test_the_reader_of_a_service_may_leave(user, simulator, store):
     store.track([simulator.add("believe", status="EXECUTED") for _ in range(3)])
-    command = f"{' '.join(COMMAND)} run -o id | head -n 1"
+    command = f"{' '.join(COMMAND)} run --deliver - | head -n 1"
     said = subprocess.run(command, shell=True, env=user, capture_output=True, text=True, timeout=60, check=False)
     assert len(said.stdout.splitlines()) == 1
     assert "Traceback" not in said.stderr

@@ -10,6 +10,7 @@ import json
 import logging
 import socket
 import ssl
+import subprocess
 import sys
 import threading
 import time
@@ -585,6 +586,7 @@ def test_once_takes_nothing_from_others(store, simulator):
     mine, held = set(accounts_by_ref(simulator.accounts())), []
     store.track(refs)
     store.claim("stays", account_refs=mine)
+    store.serve("default")
     store.record(unchanging(refs[0]))
 
     def deliver(change):
@@ -949,6 +951,47 @@ def test_a_stream_gets_one_line_for_each_change(store, simulator):
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert sorted(line["id"] for line in lines) == sorted(change.id for change in store.changes())
     assert lines[0] in [change.to_dict() for change in store.changes()]
+
+
+FULL_DISK = """if True:
+    import resource, signal, sys
+    from datetime import UTC, datetime
+    from batchstatus import BatchRef
+    from batchstatus.service import to_stream
+    from batchstatus.service.store import Change
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    deliver, failed = to_stream(sys.stdout), 0
+    for number in range(40):
+        ref = BatchRef("gameball", "1")
+        change = Change(id=str(number), store="s", ref=ref, sequence=number, kind="change", at=datetime.now(UTC))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (number * 100 if number % 3 else limit[1], limit[1]))
+        try:
+            deliver(change)
+        except OSError:
+            failed += 1
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+            deliver(change)
+    print(failed, file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize("before", ["", "half a li"])
+@pytest.mark.parametrize("mode", ["a", "w"])
+def test_a_full_disk_leaves_no_torn_line(tmp_path, before, mode):
+    """Of 40 changes many meet a limit in the middle of their line; a line that was cut before is ended."""
+    path = tmp_path / "changes.jsonl"
+    if mode == "a":
+        path.write_text(before)
+    with path.open(mode) as file:
+        command = [sys.executable, "-c", FULL_DISK]
+        run = subprocess.run(command, stdout=file, stderr=subprocess.PIPE, text=True, timeout=LONG, check=True)
+    assert int(run.stderr) > 10
+    said = path.read_text().splitlines()
+    if mode == "a" and before:
+        assert said.pop(0) == before
+    assert [json.loads(line)["id"] for line in said] == [str(number) for number in range(40)]
 
 
 @contextlib.contextmanager

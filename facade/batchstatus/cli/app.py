@@ -24,6 +24,7 @@ COMMANDS = {
     "watch": "Show batches as they change.",
     "track": "Add batches to follow, remove and list them.",
     "run": "Follow tracked batches, and deliver each change.",
+    "deliveries": "List and drop the destinations of changes.",
     "history": "Show the changes of a batch.",
     "events": "Show the changes of all batches.",
     "doctor": "Check keys, endpoints, clock, versions and the store.",

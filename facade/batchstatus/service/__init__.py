@@ -12,12 +12,13 @@ from batchstatus._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .deliveries import Delivery, to_stream, to_url
-    from .store import Change, Store, StorePace, Tracked, default_path
+    from .store import Change, Destination, Store, StorePace, Tracked, default_path
     from .watcher import Watcher, paced
 
 __all__ = [
     "Change",
     "Delivery",
+    "Destination",
     "Store",
     "StorePace",
     "Tracked",
@@ -33,7 +34,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "deliveries": ("Delivery", "to_stream", "to_url"),
-        "store": ("Change", "Store", "StorePace", "Tracked", "default_path"),
+        "store": ("Change", "Destination", "Store", "StorePace", "Tracked", "default_path"),
         "watcher": ("Watcher", "paced"),
     },
 )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import stat
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO, TypeAlias
 from urllib.parse import urlsplit
 
@@ -30,16 +33,75 @@ class DeliveryFailed(Exception):
 
 
 def to_stream(file: TextIO) -> Delivery:
-    """Return a delivery that writes each change to a file as one line of JSON, and flushes it."""
-    lock = threading.Lock()
+    """Return a delivery that writes each change to a file as one line of JSON.
 
-    def deliver(change: Change) -> None:
+    A line that a full disk has cut short is taken back or, where that is impossible, ended before the next one; so is
+    a cut one that the file ends with at first. A change counts as delivered when all of its line is written.
+    """
+    return _ToStream(file)
+
+
+class _ToStream:
+    """The delivery that `to_stream` returns."""
+
+    in_flight = 1
+    """Lines come in the order in which their changes were stored."""
+
+    def __init__(self, file: TextIO) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        try:
+            self._descriptor: int | None = file.fileno()
+        except (OSError, AttributeError):  # text in memory
+            self._descriptor = None
+        self._is_torn = self._descriptor is not None and _ends_torn(self._descriptor)
+
+    def __call__(self, change: Change) -> None:
         line = json.dumps(change.to_dict()) + "\n"
-        with lock:
-            file.write(line)
-            file.flush()
+        with self._lock:
+            self._file.flush()
+            if self._descriptor is None:
+                self._file.write(line)
+            else:
+                self._write(self._descriptor, line.encode())
 
-    return deliver
+    def _write(self, descriptor: int, line: bytes) -> None:
+        """Write all of a line, without a buffer, which would write what is left of it at any later time."""
+        data, written = (b"\n" + line if self._is_torn else line), 0
+        try:
+            while written < len(data):
+                written += os.write(descriptor, data[written:])
+        except OSError:
+            if written:
+                self._is_torn = not _take_back(descriptor, written)
+            raise
+        self._is_torn = False
+
+
+def _ends_torn(descriptor: int) -> bool:
+    """Return whether a regular file ends within a line."""
+    try:
+        size = os.fstat(descriptor).st_size
+        if not size or not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return False
+        with Path(f"/proc/self/fd/{descriptor}").open("rb") as file:  # the shell has opened it for writing only
+            file.seek(size - 1)
+            return file.read(1) != b"\n"
+    except OSError:
+        return False
+
+
+def _take_back(descriptor: int, written: int) -> bool:
+    """Cut what was just written off the end of a regular file; return whether that could be done."""
+    try:
+        end = os.lseek(descriptor, 0, os.SEEK_CUR)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode) or os.fstat(descriptor).st_size != end:
+            return False
+        os.ftruncate(descriptor, end - written)
+        os.lseek(descriptor, end - written, os.SEEK_SET)
+    except OSError:
+        return False
+    return True
 
 
 def to_url(url: str, timeout: float = 30.0) -> Delivery:

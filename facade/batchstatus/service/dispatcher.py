@@ -30,11 +30,12 @@ class NotHeld(Exception):
 
 
 class Dispatcher:
-    """The deliveries of one watcher."""
+    """The deliveries of one watcher to one destination."""
 
-    def __init__(self, store: Store, owner: str, deliver: Delivery | None, in_flight: int) -> None:
+    def __init__(self, store: Store, owner: str, destination: str, deliver: Delivery, in_flight: int) -> None:
         self._store = store
         self._owner = owner
+        self.destination = destination
         self._deliver = deliver
         self._in_flight = in_flight
         self._tasks: set[asyncio.Task[None]] = set()
@@ -50,8 +51,6 @@ class Dispatcher:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set, then let the deliveries in flight end."""
-        if self._deliver is None:
-            return
         try:
             while not stop.is_set():
                 self._wake.clear()
@@ -65,9 +64,7 @@ class Dispatcher:
 
     async def try_all_once(self) -> None:
         """Try every undelivered change once."""
-        if self._deliver is None:
-            return
-        await retry_until_stored("new due times", self._store.retry_now)
+        await retry_until_stored("new due times", self._store.retry_now, self.destination)
         now = time.time()
         while await self._begin(now, self._in_flight) or self._tasks:
             await asyncio.wait([*self._tasks], return_when=asyncio.FIRST_COMPLETED)
@@ -84,7 +81,7 @@ class Dispatcher:
         if room <= 0:
             return False
         try:
-            due = await asyncio.to_thread(self._store.undelivered, now, room, owner=self._owner)
+            due = await asyncio.to_thread(self._store.undelivered, self.destination, now, room, owner=self._owner)
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)
@@ -111,18 +108,19 @@ class Dispatcher:
             self._count_failure(time.monotonic())
             until = time.time() + pause_after(change.attempts)
             reason = f"{type(error).__name__}: {error}"
-            await retry_until_stored("a failed delivery", self._store.postpone, change.id, until, reason)
+            await retry_until_stored(
+                "a failed delivery", self._store.postpone, self.destination, change.id, until, reason
+            )
         else:
             if self._failures:
                 log.info("%s is delivered: deliveries succeed again", change)
             self._failures, self._quiet_until = 0, 0.0
-            await retry_until_stored("a delivery", self._store.delivered, change.id)
+            await retry_until_stored("a delivery", self._store.delivered, self.destination, change.id)
 
     def _deliver_if_held(self, change: Change) -> object:
         """Deliver a change; raise NotHeld if this process stood still meanwhile, and others deliver it."""
-        if not self._store.holds(self._owner, change.id):
+        if not self._store.holds(self._owner, self.destination, change.id):
             raise NotHeld
-        assert self._deliver is not None
         return self._deliver(change)
 
     def _count_failure(self, now: float) -> None:

@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -41,6 +41,8 @@ IN_FLIGHT = 8
 """Deliveries in flight at once."""
 LEASE = 30.0
 """Seconds after which the others take over from a watcher that hangs; from one that has died they do so at once."""
+DEFAULT = "default"
+"""The name of a destination that has none of its own."""
 NEVER = 10.0**9
 """Seconds."""
 MAX_STORED_AT_ONCE = 256
@@ -56,8 +58,9 @@ class Watcher:
     Args:
         store: It has the tracked batches, and takes their changes.
         accounts: Their pace is kept in the store, and shared with the other processes that use it.
-        deliver: Gets every change once it is stored; default: no deliveries.
-        in_flight: Deliveries in flight at once.
+        deliver: Gets every change that is stored from now on. Several, by names of their own, each have an outbox: what
+            one has taken is kept for the others. One alone is named "default".
+        in_flight: Deliveries in flight at once, of each destination; a delivery's own attribute `in_flight` wins.
         **options: Keyword arguments of `AsyncBatchClient`, such as `poll` and `on_event`.
 
     Raises:
@@ -69,7 +72,7 @@ class Watcher:
         store: Store,
         accounts: Iterable[Account],
         *,
-        deliver: Delivery | None = None,
+        deliver: Delivery | Mapping[str, Delivery] | None = None,
         in_flight: int = IN_FLIGHT,
         **options: Any,
     ) -> None:
@@ -80,8 +83,10 @@ class Watcher:
         self._accounts = paced(store, accounts)
         self._account_refs = set(accounts_by_ref(self._accounts))
         self._options = options
-        self._deliver = deliver
-        self._in_flight = in_flight
+        self._dispatchers = [
+            Dispatcher(store, self.name, destination, delivery, getattr(delivery, "in_flight", in_flight))
+            for destination, delivery in destinations(deliver).items()
+        ]
         self._missing: set[str] = set()
         """Accounts of tracked batches that this watcher does not have, as the log has said."""
         self._is_unsure = False
@@ -100,10 +105,11 @@ class Watcher:
             readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
             options = self._options_of_run(readings)
             async with AsyncBatchClient(*self._accounts, **options) as client, asyncio.TaskGroup() as tasks:
-                watch_set, dispatcher = WatchSet(client, readings.put), self._dispatcher()
+                watch_set = WatchSet(client, readings.put)
+                await self._serve_destinations()
                 reading = tasks.create_task(watch_set.run())
-                writing = tasks.create_task(self._write(readings, watch_set, dispatcher))
-                delivering = tasks.create_task(dispatcher.run(stop))
+                writing = tasks.create_task(self._write(readings, watch_set))
+                delivering = [tasks.create_task(dispatcher.run(stop)) for dispatcher in self._dispatchers]
                 try:
                     await self._claim_while_running(watch_set, stop)
                 finally:
@@ -111,7 +117,7 @@ class Watcher:
                     await asyncio.wait([reading])
                 with suppress(TimeoutError):
                     await asyncio.wait_for(readings.join(), SHUTDOWN_SECONDS)
-                await delivering
+                await asyncio.gather(*delivering)
                 writing.cancel()
         except BaseExceptionGroup as group:  # the first one has ended the other tasks
             raise group.exceptions[0] from None
@@ -125,13 +131,14 @@ class Watcher:
         """
         try:
             # With an account of its own it has no share: the others give up nothing for it.
+            await self._serve_destinations()
             refs = await self._claim(timeout + LEASE, {*self._account_refs, self.name})
             found: dict[BatchRef, Outcome] = {}
             if refs:
                 async with AsyncBatchClient(*self._accounts, **self._options) as client:
                     found = await client.get_many(refs, timeout=timeout)
             changes = await asyncio.to_thread(self._store_outcomes, [*found.values()])
-            await self._dispatcher().try_all_once()
+            await asyncio.gather(*(dispatcher.try_all_once() for dispatcher in self._dispatchers))
             return changes
         finally:
             await self._release()
@@ -166,6 +173,7 @@ class Watcher:
                 self._is_unsure = True
                 log.warning("cannot read from the store what to watch: %s", error)
             watch_set.resume_rested()
+            await self._serve_destinations()
             await wait_first(stop.wait(), seconds=LOOK_INTERVAL)
 
     async def _claim(self, seconds: float, account_refs: set[str]) -> list[BatchRef]:
@@ -183,10 +191,12 @@ class Watcher:
         except (sqlite3.Error, OSError, ConfigurationError) as error:
             log.warning("cannot give up the claims of this watcher; others take them all the same: %s", error)
 
-    def _dispatcher(self) -> Dispatcher:
-        return Dispatcher(self._store, self.name, self._deliver, self._in_flight)
+    async def _serve_destinations(self) -> None:
+        """Say that the destinations are served."""
+        for dispatcher in self._dispatchers:
+            await retry_until_stored("a destination", self._store.serve, dispatcher.destination)
 
-    async def _write(self, readings: asyncio.Queue[Outcome], watch_set: WatchSet, dispatcher: Dispatcher) -> None:
+    async def _write(self, readings: asyncio.Queue[Outcome], watch_set: WatchSet) -> None:
         """Store readings, many at a time."""
         while True:
             outcomes = [await readings.get()]
@@ -202,7 +212,8 @@ class Watcher:
                     self._is_unsure |= outcome.ref not in stored
                 readings.task_done()
             if changes:
-                dispatcher.wake()
+                for dispatcher in self._dispatchers:
+                    dispatcher.wake()
 
     def _store_outcomes(self, outcomes: list[Outcome]) -> list[Change]:
         """Store outcomes, but for those that cannot be stored; return the changes."""
@@ -227,6 +238,13 @@ class Watcher:
             elif change := self._store.record_refusal(outcome.ref, outcome.error, owner=self.name):
                 changes.append(change)
         return changes
+
+
+def destinations(deliver: Delivery | Mapping[str, Delivery] | None) -> Mapping[str, Delivery]:
+    """Return the deliveries by the name of their destination."""
+    if deliver is None:
+        return {}
+    return deliver if isinstance(deliver, Mapping) else {DEFAULT: deliver}
 
 
 def denies_batch(error: BatchStatusError | None) -> bool:

@@ -70,6 +70,7 @@ def path(tmp_path):
 @pytest.fixture
 def store(path):
     with Store(path) as store:
+        store.serve("hook")
         yield store
 
 
@@ -176,7 +177,7 @@ def test_a_change_is_stored_and_in_the_outbox(store):
     assert isinstance(change, Change)
     assert (str(change), change.ref, change.sequence) == ("believe/acme:1 #1", batch.ref, 1)
     assert (change.kind, change.error, change.batch) == ("change", None, batch.to_dict() | {"results": None})
-    assert store.history("believe/acme:1") == store.changes() == store.undelivered() == [change]
+    assert store.history("believe/acme:1") == store.changes() == store.undelivered("hook") == [change]
 
 
 def test_results_are_kept_with_the_end_alone(store):
@@ -191,10 +192,10 @@ def test_retry_now_makes_all_due(store):
     """What was put off is due at once where somebody asks."""
     store.track(["gameball:1"])
     change = store.record(reading("gameball:1"))
-    store.postpone(change.id, time.time() + 60, "no")
-    assert store.undelivered() == []
-    store.retry_now()
-    assert store.undelivered() == [change]
+    store.postpone("hook", change.id, time.time() + 60, "no")
+    assert store.undelivered("hook") == []
+    store.retry_now("hook")
+    assert store.undelivered("hook") == [change]
 
 
 def test_a_change_is_ready_for_json(store):
@@ -475,9 +476,10 @@ def test_changes_come_in_stored_order(store, monkeypatch):
 def test_an_id_that_there_is_not_is_refused(store, unknown):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    for ask in (lambda: store.changes(after=unknown), lambda: store.delivered(unknown)):
-        with pytest.raises(ConfigurationError, match="the store has no change"):
-            ask()
+    with pytest.raises(ConfigurationError, match="the store has no change"):
+        store.changes(after=unknown)
+    with pytest.raises(ConfigurationError, match=r"no change with the id .* waits for the destination 'hook'"):
+        store.delivered("hook", unknown)
 
 
 def test_a_watcher_stores_what_it_still_has_alone(store):
@@ -497,14 +499,14 @@ def test_a_watcher_delivers_what_it_still_has_alone(store):
     store.track(["gameball:1"])
     store.claim("late", seconds=30.0)
     change = store.record(reading("gameball:1"))
-    assert store.undelivered(owner="late") == [change]
-    assert store.holds("late", change.id)
+    assert store.undelivered("hook", owner="late") == [change]
+    assert store.holds("late", "hook", change.id)
     store.claim("late", seconds=-1.0)
     store.claim("other")
-    assert not store.holds("late", change.id)
-    assert store.undelivered(owner="other") == [change]
-    store.delivered(change.id)
-    assert not store.holds("other", change.id)
+    assert not store.holds("late", "hook", change.id)
+    assert store.undelivered("hook", owner="other") == [change]
+    store.delivered("hook", change.id)
+    assert not store.holds("other", "hook", change.id)
 
 
 def test_a_change_is_stored_once(store, monkeypatch):
@@ -575,13 +577,14 @@ KILLED = """
         state = {"running": BatchState.RUNNING, "completed": BatchState.SUCCEEDED}
         with Store(path) as store:
             store.track(["gameball:1", "gameball:2"])
+            store.serve("hook")
             store.claim("victim")
             for word, at in (("running", 0.0), ("running", 1.0), ("completed", 2.0)):
                 at = datetime.fromtimestamp(at, UTC)
                 ref = BatchRef("gameball", "1")
                 store.record(Batch(ref=ref, state=state[word], vendor_status=word, read_at=at, raw=0, payload=0))
-                for change in store.undelivered(owner="victim"):
-                    store.delivered(change.id)
+                for change in store.undelivered("hook", owner="victim"):
+                    store.delivered("hook", change.id)
             store.record_refusal("gameball:2", "not found")
             store.renew("victim")
             store.untrack(["gameball:1"])
@@ -704,8 +707,9 @@ def test_a_store_keeps_what_it_has(path):
             "resting": 0,
             "troubled": 0,
             "changes": 1,
-            "outbox": 1,
-            "undelivered": 1,
+            "outbox": 0,
+            "destinations": 0,
+            "undelivered": 0,
             "failed_deliveries": 0,
             "watchers": 0,
         }
@@ -879,7 +883,7 @@ def test_a_damaged_row_costs_no_other(store, caplog):
         assert [ref.id for ref in store.claim("me")] == ["0", "2", "3", "4", "5"]
         assert [change.ref.id for change in store.changes()] == ["0", "2", "3", "5"]
         assert store.history("gameball:4") == []
-    assert [change.ref.id for change in store.undelivered(limit=1_000)] == ["0", "2", "3", "5"]
+    assert [change.ref.id for change in store.undelivered("hook", limit=1_000)] == ["0", "2", "3", "5"]
     assert caplog.text.count("a row of the store is damaged") == 6
     assert store.track(["gameball:3"], labels={"c": "d"}) == 0
     assert [found.labels for found in store.tracked() if found.ref.id == "3"] == [{"c": "d"}]
@@ -891,9 +895,9 @@ def test_a_damaged_row_costs_no_other(store, caplog):
 def test_a_delivered_change_is_due_no_more(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    store.delivered(id_of(store, "gameball:1#1"))
-    store.delivered(id_of(store, "gameball:1#1"))
-    assert store.undelivered() == []
+    store.delivered("hook", id_of(store, "gameball:1#1"))
+    store.delivered("hook", id_of(store, "gameball:1#1"))
+    assert store.undelivered("hook") == []
     assert store.check()["undelivered"] == 0
     assert names(store.changes()) == ["gameball:1#1"]
 
@@ -901,10 +905,10 @@ def test_a_delivered_change_is_due_no_more(store):
 def test_a_postponed_change_is_due_again_then(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    store.postpone(id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503 \ud800")
-    assert store.undelivered() == []
+    store.postpone("hook", id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503 \ud800")
+    assert store.undelivered("hook") == []
     assert store.check()["failed_deliveries"] == 1
-    (change,) = store.undelivered(time.time() + 61)
+    (change,) = store.undelivered("hook", time.time() + 61)
     assert change.attempts == 1
     assert store._work.rows("SELECT reason FROM outbox") == [("HTTP 503 \\ud800",)]
 
@@ -913,18 +917,18 @@ def test_a_clock_set_back_delays_no_delivery(store, monkeypatch):
     """A clock that was put back puts off no delivery."""
     store.track(["gameball:1", "gameball:2"])
     store.record_all([reading("gameball:1"), reading("gameball:2")])
-    store.postpone(id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503")
+    store.postpone("hook", id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503")
     before = time.time() - 86_400
     monkeypatch.setattr(time, "time", lambda: before)
-    assert names(store.undelivered()) == ["gameball:2#1", "gameball:1#1"]
+    assert names(store.undelivered("hook")) == ["gameball:2#1", "gameball:1#1"]
 
 
 def test_a_later_failure_was_not_due_then(store):
     """Deliveries that are each tried once may take hours."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    store.postpone(id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503")
-    assert store.undelivered(time.time() - 7_200) == []
+    store.postpone("hook", id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503")
+    assert store.undelivered("hook", time.time() - 7_200) == []
 
 
 def test_changes_of_a_batch_are_due_in_order(store):
@@ -934,9 +938,9 @@ def test_changes_of_a_batch_are_due_in_order(store):
         for ref in ("gameball:1", "gameball:2"):
             store.record(reading(ref, processed=processed))
     store.claim("me")
-    assert names(store.undelivered(owner="me")) == ["gameball:1#1", "gameball:2#1"]
-    store.delivered(id_of(store, "gameball:2#1"))
-    assert names(store.undelivered(owner="me")) == ["gameball:2#2"]
+    assert names(store.undelivered("hook", owner="me")) == ["gameball:1#1", "gameball:2#1"]
+    store.delivered("hook", id_of(store, "gameball:2#1"))
+    assert names(store.undelivered("hook", owner="me")) == ["gameball:2#2"]
 
 
 def test_a_stuck_change_does_not_block_the_end(store):
@@ -944,8 +948,8 @@ def test_a_stuck_change_does_not_block_the_end(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
     store.record(reading("gameball:1", BatchState.SUCCEEDED))
-    store.postpone(id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 400")
-    assert names(store.undelivered()) == ["gameball:1#2"]
+    store.postpone("hook", id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 400")
+    assert names(store.undelivered("hook")) == ["gameball:1#2"]
 
 
 def test_a_change_is_with_one_watcher_at_a_time(path, store):
@@ -954,17 +958,17 @@ def test_a_change_is_with_one_watcher_at_a_time(path, store):
     with Store(path) as other:
         store.claim("me")
         other.claim("you")
-        mine, yours = store.undelivered(limit=3, owner="me"), other.undelivered(limit=3, owner="you")
+        mine, yours = store.undelivered("hook", limit=3, owner="me"), other.undelivered("hook", limit=3, owner="you")
         assert [len(mine), len(yours)] == [3, 1]
         assert not set(names(mine)) & set(names(yours))
         store.release("me")
-        assert names(other.undelivered(owner="you")) == names(mine)
+        assert names(other.undelivered("hook", owner="you")) == names(mine)
 
 
 def test_who_has_no_claim_has_nothing_to_deliver(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    assert store.undelivered(owner="nobody") == []
+    assert store.undelivered("hook", owner="nobody") == []
 
 
 # Watchers
@@ -1045,7 +1049,7 @@ HOLDS = """
 
     store = Store(sys.argv[1])
     print(len(store.claim(sys.argv[2], seconds=float(sys.argv[3]))), flush=True)
-    print(len(store.undelivered(owner=sys.argv[2])), flush=True)
+    print(len(store.undelivered("hook", owner=sys.argv[2])), flush=True)
     sys.stdin.readline()
 """
 
@@ -1057,12 +1061,12 @@ def test_a_killed_watchers_refs_are_free(path, store):
     other = python(HOLDS, path, "other", 3600)
     assert (other.stdout.readline(), other.stdout.readline()) == ("5\n", "1\n")
     assert store.claim("me") == []
-    assert store.undelivered(owner="me") == []
+    assert store.undelivered("hook", owner="me") == []
     other.kill()
     other.communicate(timeout=LONG)
     assert store.renew("me")
     assert len(store.claim("me")) == 5
-    assert names(store.undelivered(owner="me")) == ["gameball:0#1"]
+    assert names(store.undelivered("hook", owner="me")) == ["gameball:0#1"]
     assert [file.name for file in path.parent.glob("*.lock")] == [f"{path.name}.me.lock"]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 
 import click
 
@@ -14,57 +16,75 @@ from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, max_body, option
 from batchstatus.cli.params import Duration, batches, changes
 from batchstatus.cli.signals import on_signal
-from batchstatus.service import Change, Delivery, Store, Watcher, to_url
+from batchstatus.service import Change, Delivery, Store, Watcher, to_stream, to_url
+
+STDOUT = "stdout"
+"""The name of the destination -."""
+UNSERVED = timedelta(minutes=5)
+"""After which a destination that no run has is told of."""
 
 
 @click.command("run")
 @option("--once", is_flag=True, help="Read each open batch once, deliver the changes, and exit.")
 @option(
     "--deliver",
+    "urls",
     metavar="URL",
-    help="POST each change there instead of printing it. BATCHSTATUS_RUN_DELIVER keeps it from ps.",
+    multiple=True,
+    help="POST each change there; - writes it to stdout. May be given several times: each has an outbox of its own. "
+    "BATCHSTATUS_RUN_DELIVER keeps URLs from ps.",
 )
 @option("--timeout", type=Duration(), default="10m", show_default=True, help="With --once, for reading all of them.")
 @max_body
 @global_options
 @click.pass_obj
-def command(context: Context, *, once: bool, deliver: str | None, timeout: float) -> int:
+def command(context: Context, *, once: bool, urls: tuple[str, ...], timeout: float) -> int:
     """Follow tracked batches, and deliver each change, until a signal comes.
 
-    Any number of these may run on one store: they share the work. Each change is delivered at least once, and again
-    until it has arrived; its id, in the header Idempotency-Key too, identifies repeats.
+    Any number of these may run on one store: they share the work. Each change is delivered to each destination at
+    least once, and again until it has arrived; its id, in the header Idempotency-Key too, identifies repeats. Without
+    --deliver, changes are kept in the store alone: batchstatus events --follow shows them.
     """
     accounts = context.accounts()
     show_log(context.output)
     with context.store() as store:
+        deliver = {STDOUT if url == "-" else store.destination_name(url): _delivery(url) for url in urls}
+        _tell_unserved(context, store, deliver)
         if once:
-            deliver_to = to_url(deliver) if deliver else context.output.print_change
-            return asyncio.run(_once(context, store, accounts, deliver_to, timeout))
+            return asyncio.run(_once(context, store, accounts, deliver, timeout))
         return asyncio.run(_serve(context, store, accounts, deliver))
 
 
-async def _serve(context: Context, store: Store, accounts: Sequence[Account], url: str | None) -> int:
+def _delivery(url: str) -> Delivery:
+    return to_stream(sys.stdout) if url == "-" else to_url(url)
+
+
+def _tell_unserved(context: Context, store: Store, served: Mapping[str, Delivery]) -> None:
+    """Tell of destinations for which changes pile up."""
+    long_ago = datetime.now(UTC) - UNSERVED
+    for found in store.destinations():
+        if found.waiting and found.name not in served and found.served_at < long_ago:
+            context.output.info(
+                f"{changes(found.waiting)} for the destination {found.name} wait, and no run has had it since "
+                f"{found.served_at:%Y-%m-%d %H:%M} UTC; if it is no more: batchstatus deliveries drop {found.name}"
+            )
+
+
+async def _serve(context: Context, store: Store, accounts: Sequence[Account], deliver: Mapping[str, Delivery]) -> int:
     """Run until a signal comes, or the reader of stdout leaves; a second signal ends it at once."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     broken: list[BrokenPipeError] = []
 
-    def to_stdout(change: Change) -> None:
-        try:
-            context.output.print_change(change)
-        except BrokenPipeError as error:
-            broken.append(error)
-            loop.call_soon_threadsafe(stop.set)
-            raise
+    def note(error: BrokenPipeError) -> None:
+        broken.append(error)
+        loop.call_soon_threadsafe(stop.set)
 
-    policies = context.policies()
-    watcher = (
-        Watcher(store, accounts, deliver=to_url(url), **policies)
-        if url
-        else Watcher(store, accounts, deliver=to_stdout, in_flight=1, **policies)  # one at a time: in their order
-    )
+    watcher = Watcher(store, accounts, deliver=_noting_broken_pipes(deliver, note), **context.policies())
     service = asyncio.ensure_future(watcher.run(stop))
     came = on_signal(lambda: service.cancel() if stop.is_set() else stop.set())
     context.output.info(f"following the batches tracked in {store.path}, {_left(store)}; Ctrl-C ends it")
+    if not deliver:
+        context.output.info("no --deliver is given: batchstatus events --follow shows the changes")
     try:
         await service
     except asyncio.CancelledError:
@@ -76,7 +96,36 @@ async def _serve(context: Context, store: Store, accounts: Sequence[Account], ur
     return came[0]
 
 
-async def _once(context: Context, store: Store, accounts: Sequence[Account], deliver: Delivery, timeout: float) -> int:
+def _noting_broken_pipes(
+    deliver: Mapping[str, Delivery], note: Callable[[BrokenPipeError], None]
+) -> dict[str, Delivery]:
+    """Return deliveries that tell if the reader of stdout has left."""
+    found = dict(deliver)
+    if (to_stdout := found.get(STDOUT)) is not None:
+        found[STDOUT] = _Noting(to_stdout, note)
+    return found
+
+
+class _Noting:
+    """A delivery to stdout, one line at a time."""
+
+    in_flight = 1
+
+    def __init__(self, deliver: Delivery, note: Callable[[BrokenPipeError], None]) -> None:
+        self._deliver = deliver
+        self._note = note
+
+    def __call__(self, change: Change) -> None:
+        try:
+            self._deliver(change)
+        except BrokenPipeError as error:
+            self._note(error)
+            raise
+
+
+async def _once(
+    context: Context, store: Store, accounts: Sequence[Account], deliver: Mapping[str, Delivery], timeout: float
+) -> int:
     codes = [OK]
     try:
         check_keys([str(tracked.ref) for tracked in store.tracked(open_only=True)], accounts)
@@ -89,11 +138,16 @@ async def _once(context: Context, store: Store, accounts: Sequence[Account], del
         if event.kind is EventKind.DONE and event.error is not None:
             errors[event.ref] = event.error
 
-    await Watcher(store, accounts, deliver=deliver, on_event=keep, **context.policies()).once(timeout=timeout)
+    watcher = Watcher(store, accounts, deliver=deliver, on_event=keep, **context.policies())
+    found = await watcher.once(timeout=timeout)
+    if not deliver:
+        for change in found:
+            context.output.print_change(change)
     unread = [errors[tracked.ref] for tracked in store.tracked(open_only=True) if tracked.ref in errors]
     context.output.errors(unread, "batches could not be read")
     codes += map(code_of, unread)
-    if late := store.counts()["undelivered"]:
+    late = sum(found.waiting for found in store.destinations() if found.name in deliver)
+    if late:
         context.output.error(f"{changes(late)} could not be delivered; the next run tries again")
         codes.append(VENDOR)
     return combine(codes)

@@ -97,10 +97,30 @@ class Change:
         }
 
 
+@frozen(kw_only=True)
+class Destination:
+    """Where changes are delivered to, by name."""
+
+    name: str
+    added_at: datetime
+    """Changes that were stored before are not delivered there."""
+    served_at: datetime
+    """When a service last had it among its destinations."""
+    waiting: int
+    """Changes that have not arrived."""
+    failed: int
+    """Those of them that were tried."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON-ready values."""
+        times = {"added_at": self.added_at.isoformat(), "served_at": self.served_at.isoformat()}
+        return {"name": self.name, **times, "waiting": self.waiting, "failed": self.failed}
+
+
 TRACKED = "ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error, lost_at, resting"
 """The columns of `refs` that `tracked` takes."""
-CHANGE = "changes.id, store.id, refs.ref, changes.sequence, kind, at, batch, changes.error, attempts"
-"""The columns of `changes`, `store`, `refs` and `outbox` that `change` takes."""
+CHANGE = "changes.id, store.id, refs.ref, changes.sequence, kind, at, batch, changes.error"
+"""The columns of `changes`, `store` and `refs` that `change` takes, before the number of failed deliveries."""
 
 
 def decoded(rows: Iterable[tuple[Any, ...]], decode: Callable[[tuple[Any, ...]], T]) -> Iterator[T]:
@@ -144,7 +164,7 @@ def tracked(row: tuple[Any, ...]) -> Tracked:
 
 
 def change(row: tuple[Any, ...]) -> Change:
-    """Return a row of the columns CHANGE."""
+    """Return a row of the columns CHANGE and a number of failed deliveries."""
     id_, store, ref, sequence, kind, at, batch, error, attempts = row
     return Change(
         id=id_,

@@ -24,7 +24,8 @@ VERSION = 2
 TABLES = (
     """
     CREATE TABLE store (
-        id TEXT NOT NULL
+        id TEXT NOT NULL,
+        salt TEXT NOT NULL
     ) STRICT
     """,
     """
@@ -77,18 +78,28 @@ TABLES = (
     """,
     "CREATE INDEX changes_by_time ON changes (at)",
     """
+    CREATE TABLE destinations (
+        n INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        added_at REAL NOT NULL,
+        served_at REAL NOT NULL
+    ) STRICT
+    """,
+    """
     CREATE TABLE outbox (
-        change INTEGER PRIMARY KEY REFERENCES changes,
+        destination INTEGER NOT NULL REFERENCES destinations ON DELETE CASCADE,
+        change INTEGER NOT NULL REFERENCES changes,
         ref INTEGER NOT NULL REFERENCES refs,
         due REAL NOT NULL DEFAULT 0,
         attempts INTEGER NOT NULL DEFAULT 0,
         reason TEXT,
         watcher TEXT REFERENCES watchers ON DELETE SET NULL,
-        sent_at REAL
-    ) STRICT
+        sent_at REAL,
+        PRIMARY KEY (destination, change)
+    ) STRICT, WITHOUT ROWID
     """,
-    "CREATE INDEX unsent ON outbox (due) WHERE sent_at IS NULL",
-    "CREATE INDEX unsent_of_ref ON outbox (ref, change) WHERE sent_at IS NULL",
+    "CREATE INDEX unsent ON outbox (destination, due) WHERE sent_at IS NULL",
+    "CREATE INDEX unsent_of_ref ON outbox (destination, ref, change) WHERE sent_at IS NULL",
     "CREATE INDEX unsent_of_watcher ON outbox (watcher) WHERE watcher IS NOT NULL",
     """
     CREATE TABLE paces (
@@ -206,7 +217,7 @@ def _create(connection: sqlite3.Connection, path: Path) -> None:
     if not version_of(connection):  # else another process was faster
         for statement in TABLES:
             connection.execute(statement)
-        connection.execute("INSERT INTO store (id) VALUES (?)", (new_id(),))
+        connection.execute("INSERT INTO store (id, salt) VALUES (?, ?)", (new_id(), new_id()))
         connection.execute(f"PRAGMA user_version = {VERSION}")
     connection.execute("COMMIT")
 

@@ -8,6 +8,7 @@ A `Watcher` reads the tracked batches. No key is ever written to the file.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import time
@@ -23,11 +24,11 @@ from . import leases, outbox, tracking
 from .connection import Connection
 from .folders import xdg_folder
 from .pace import StorePace
-from .records import TRACKED, Change, Tracked, decoded, tracked
+from .records import TRACKED, Change, Destination, Tracked, decoded, tracked
 from .records import ref as ref_of
 from .schema import prepare, version_of
 
-__all__ = ["Change", "Store", "StorePace", "Tracked", "default_path"]
+__all__ = ["Change", "Destination", "Store", "StorePace", "Tracked", "default_path"]
 
 PACE_BUSY_TIMEOUT = 0.25
 """Seconds that the event loop of a watcher waits at most for another process that writes."""
@@ -42,6 +43,7 @@ COUNTS = {
     "changes": "SELECT count(*) FROM changes",
     "outbox": "SELECT count(*) FROM outbox",
     "undelivered": "SELECT count(*) FROM outbox WHERE sent_at IS NULL",
+    "destinations": "SELECT count(*) FROM destinations",
     "failed_deliveries": "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND attempts",
     "watchers": "SELECT count(*) FROM watchers",
 }
@@ -178,44 +180,75 @@ class Store:
         with self._work.exclusive() as connection:
             return tracking.changes(connection, since, after, limit)
 
-    def undelivered(self, now: float | None = None, limit: int = 100, *, owner: str | None = None) -> list[Change]:
+    def serve(self, destination: str) -> None:
+        """Keep the changes that are stored from now on for a destination, until each has arrived there.
+
+        A service says so again and again while it runs, which `Destination.served_at` shows.
+
+        Args:
+            destination: A name of the caller's choice; see `destination_name` for a URL.
+        """
+        with self._work.transaction() as connection:
+            outbox.serve(connection, destination)
+
+    def destination_name(self, url: str) -> str:
+        """Return the name of the destination at a URL, which tells nothing about it: a keyed hash."""
+        ((salt,),) = self._work.rows("SELECT salt FROM store")
+        return hashlib.blake2b(url.encode(), key=salt.encode(), digest_size=6).hexdigest()
+
+    def destinations(self) -> list[Destination]:
+        """Return the destinations for which changes are kept."""
+        with self._work.exclusive() as connection:
+            return outbox.destinations(connection)
+
+    def drop_destination(self, destination: str) -> int:
+        """Keep nothing for a destination any more; return how many changes had not arrived there."""
+        with self._changes.transaction() as connection:
+            return outbox.drop(connection, destination)
+
+    def undelivered(
+        self, destination: str, now: float | None = None, limit: int = 100, *, owner: str | None = None
+    ) -> list[Change]:
         """Return the changes that are due for delivery by now (seconds since 1970), of each batch the oldest.
 
         Args:
+            destination: Where they are to go.
             now: Default: the present.
             limit: The first so many.
             owner: A watcher that has a claim; the changes are then its own until `delivered` or `postpone`.
         """
         now = time.time() if now is None else now
         with self._work.exclusive() as connection:
-            found = outbox.undelivered(connection, now, limit)
+            found = outbox.undelivered(connection, destination, now, limit)
         if owner is None or not found:
             return found
         with self._work.transaction() as connection:
-            return outbox.take(connection, now, limit, owner)
+            return outbox.take(connection, destination, now, limit, owner)
 
-    def holds(self, owner: str, id: str) -> bool:  # noqa: A002 (the field's name)
+    def holds(self, owner: str, destination: str, id: str) -> bool:  # noqa: A002 (the field's name)
         """Return whether a change is still a watcher's to deliver."""
-        query = "SELECT 1 FROM outbox JOIN changes ON n = change WHERE id = ? AND watcher = ? AND sent_at IS NULL"
-        return bool(self._work.rows(query, [id, owner]))
+        with self._work.exclusive() as connection:
+            return outbox.is_held(connection, destination, id, owner)
 
-    def delivered(self, id: str) -> None:  # noqa: A002 (the field's name)
+    def delivered(self, destination: str, id: str) -> None:  # noqa: A002 (the field's name)
         """Record that a change has arrived."""
         with self._work.transaction() as connection:
-            outbox.delivered(connection, id)
+            outbox.delivered(connection, destination, id)
 
-    def postpone(self, id: str, until: float, reason: str) -> None:  # noqa: A002 (the field's name)
+    def postpone(self, destination: str, id: str, until: float, reason: str) -> None:  # noqa: A002 (the field's name)
         """Record that a delivery has failed, and why; it is due again at `until` (seconds since 1970).
 
         The time is at most an hour ahead: a later one counts as due, since the clock may have been set back.
         """
         with self._work.transaction() as connection:
-            outbox.postpone(connection, id, until, reason)
+            outbox.postpone(connection, destination, id, until, reason)
 
-    def retry_now(self) -> None:
-        """Make all undelivered changes due now."""
+    def retry_now(self, destination: str) -> None:
+        """Make all undelivered changes of a destination due now."""
         with self._work.transaction() as connection:
-            connection.execute("UPDATE outbox SET due = 0 WHERE sent_at IS NULL AND due != 0")
+            number = outbox.number_of(connection, destination)
+            query = "UPDATE outbox SET due = 0 WHERE destination = ? AND sent_at IS NULL AND due != 0"
+            connection.execute(query, [number])
 
     def claim(self, owner: str, seconds: float = 30.0, account_refs: Iterable[str] | None = None) -> list[BatchRef]:
         """Take a fair share of the open refs for a watcher; return all of its refs, longest unread first.

@@ -23,9 +23,7 @@ REST_AFTER = 86_400.0
 """Seconds for which a lost batch is read, ever more seldom."""
 SETTLE = 10.0
 """Seconds after which two equal readings stand, although the counts contradict that the batch has succeeded."""
-FROM_CHANGES = (
-    f"SELECT {CHANGE} FROM changes JOIN refs ON refs.n = changes.ref JOIN outbox ON change = changes.n, store"
-)
+FROM_CHANGES = f"SELECT {CHANGE}, 0 FROM changes JOIN refs ON refs.n = changes.ref, store"
 
 
 def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapping[str, str]) -> int:
@@ -174,7 +172,7 @@ def _add(
     insert = "INSERT INTO changes (id, ref, sequence, kind, at, batch, error) VALUES (?, ?, ?, ?, ?, ?, ?)"
     id_ = new_id()
     row = connection.execute(insert, (id_, number, sequence, kind, at, batch, error)).lastrowid
-    connection.execute("INSERT INTO outbox (change, ref) VALUES (?, ?)", (row, number))
+    connection.execute("INSERT INTO outbox (destination, change, ref) SELECT n, ?, ? FROM destinations", (row, number))
     (store,) = connection.execute("SELECT id FROM store").fetchone()
     return change((id_, store, ref, sequence, kind, at, batch, error, 0))
 

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo quick test check bench regen pull-specs record lock clean
+.PHONY: help demo quick test check bench regen pull-specs drills record lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -36,8 +36,11 @@ bench: $(READY)  ## Measure costs and lateness against peers; ONLY="jobs pace" f
 regen: $(READY)  ## Regenerate generated/ from specs/
 	$(BIN)/python specs/regen.py
 
-pull-specs: $(READY)  ## Take the specs out of the vendors' pages; PAGE=file for a saved one, VENDOR=name for one
-	$(BIN)/python specs/pull.py $(if $(PAGE),--page "$(PAGE)") $(VENDOR)
+pull-specs: $(READY)  ## Take the specs out of the vendors' pages; PAGE=file, VENDOR=name; CHECK=1 writes nothing
+	@$(BIN)/python specs/pull.py $(if $(CHECK),--check) $(if $(PAGE),--page "$(PAGE)") $(VENDOR)
+
+drills: $(READY)  ## Change the vendors' pages in every way that was thought of, and see that each ends as it should
+	$(BIN)/pytest -q -n $(WORKERS) -m "" tests/specs/test_drills.py
 
 record: $(READY)  ## Record the cassettes again, from the simulator; LIVE=1 from the vendors, with real keys
 	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/vendors/test_recorded.py

@@ -61,4 +61,5 @@ def pytest_configure(config: pytest.Config) -> None:
     # A run in the background of a shell ignores SIGINT, and so would every process that it starts.
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "drill: a change of a vendor's page that only `make drills` tries")
     config.addinivalue_line("markers", "quirk(*numbers): the quirks of specs/QUIRKS.md that this test holds")

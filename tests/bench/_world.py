@@ -21,6 +21,7 @@ REQUEST = Request(url="https://127.0.0.1/", keys={})
 class World:
     """A vendor (as `Schedule` sees one) whose bodies say `r`unning or `e`nded, and counts where they are given."""
 
+    STATUSES = (200,)
     ERRORS: dict[str, Any] = {}
     ADVICE: dict[Any, str] = {}
 

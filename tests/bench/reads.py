@@ -15,12 +15,13 @@ import tracemalloc
 from collections.abc import Awaitable, Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from _report import Figure
 from batchstatus import AsyncBatchClient, BatchClient, Believe, PollPolicy
 from batchstatus_raw.believe import AuthenticatedClient
-from batchstatus_raw.believe.api.flywheel import get_batch_status
+from batchstatus_raw.believe.api.default import get_batch_status
 
 KEY = "test-believe-key"
 ROUNDS = 7
@@ -38,6 +39,7 @@ BODY = {
     "dateCreated": "2025-01-27T12:00:00.000Z",
     "dateUpdated": "2025-01-27T12:05:00.000Z",
 }
+PATH = urlsplit(Believe(KEY).request(BODY["id"]).url).path
 
 
 def serve(pipe: Connection) -> None:
@@ -81,7 +83,7 @@ def figures() -> Iterator[Figure]:
 def blocking(url: str) -> Iterator[Figure]:
     """Compare medians of rounds that take turns."""
     account = Believe(KEY, base_url=url, rate_limit=None)
-    generated = AuthenticatedClient(base_url=url, token=KEY, prefix="", auth_header_name="x-believe-api-key")
+    generated = AuthenticatedClient(base_url=url, token=KEY, prefix="", auth_header_name=Believe.KEY_HEADERS["api_key"])
     with BatchClient(account, poll=PollPolicy(floor=1e-6, ceiling=1e-6)) as client, generated:
         benches = {
             "generated": lambda: many(lambda: get_batch_status.sync_detailed(BODY["id"], client=generated)),
@@ -141,14 +143,14 @@ async def ours(url: str, number: int) -> float:
 async def own_pool(url: str, number: int) -> float:
     limits = httpx.Limits(max_connections=256, max_keepalive_connections=256)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=60) as client:
-        return await together(number, lambda: client.get(f"/v1/flywheel/batch/{BODY['id']}"))
+        return await together(number, lambda: client.get(PATH))
 
 
 async def over_aiohttp(url: str, number: int) -> float:
     from httpx_aiohttp import AiohttpTransport
 
     async with httpx.AsyncClient(base_url=url, transport=AiohttpTransport(), timeout=60) as client:
-        return await together(number, lambda: client.get(f"/v1/flywheel/batch/{BODY['id']}"))
+        return await together(number, lambda: client.get(PATH))
 
 
 async def together(number: int, read: Callable[[], Awaitable[object]]) -> float:

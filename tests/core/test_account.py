@@ -106,6 +106,33 @@ def test_a_third_partys_vendor_is_read():
 
 
 @pytest.mark.parametrize(
+    ("part", "named"),
+    [
+        pytest.param({"cookies": {"version": "2"}}, r"cookies \(version\)", id="cookie"),
+        pytest.param({"json": {}}, "json", id="json"),
+        pytest.param({"data": {"a": 1}}, r"data \(a\)", id="data"),
+        pytest.param({"content": b"x"}, "content", id="content"),
+        pytest.param({"files": {"a": b""}}, "files", id="files"),
+        pytest.param({"params": {"filter": {"a": 1}}}, "query parameter filter", id="object in the query"),
+        pytest.param({"headers": {"Host": "example.com"}}, "header 'Host'", id="header of the connection"),
+        pytest.param({"headers": {"X-Believe-Api-Key": "a"}}, "header 'X-Believe-Api-Key'", id="header of a key"),
+        pytest.param({"headers": {"a b": "1"}}, "header 'a b'", id="name of no header"),
+        pytest.param({"headers": {"x-a": "1\r\nx-b: 2"}}, "header x-a", id="line end in a header"),
+        pytest.param({"headers": {"x-a": 1}}, "header x-a", id="header that is not text"),
+    ],
+)
+def test_a_request_refuses_by_name(part, named):
+    """A part of the raw client's request that cannot be carried is refused, never dropped."""
+    with pytest.raises(ConfigurationError, match=named):
+        ACME.authenticate({"method": "get", "url": "/1", **part})
+
+
+def test_an_empty_part_is_no_part():
+    request = ACME.authenticate({"method": "get", "url": "/1", "cookies": {}, "params": {}, "headers": {}})
+    assert (request.method, request.url, request.headers) == ("GET", "https://public.believe.app/1", {})
+
+
+@pytest.mark.parametrize(
     ("word", "state"),
     [
         pytest.param("in_progress", BatchState.RUNNING, id="underscore"),

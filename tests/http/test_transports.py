@@ -10,6 +10,7 @@ import time
 import tracemalloc
 import zlib
 from contextlib import suppress
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
@@ -30,6 +31,8 @@ from raw_server import HANG_UP, drip, elapsed, response, serving
 from waiting import HANG
 
 KEY = "test-believe-key"
+PATH = urlsplit(Believe(KEY).request("1").url).path
+HEADER = Believe.KEY_HEADERS["api_key"]
 ONCE = RetryPolicy(attempts=1)
 SILENCE = 30.0
 GOOD = json.dumps({"id": "1", "status": "EXECUTED"}).encode()
@@ -47,15 +50,34 @@ def test_a_request_carries_known_headers_only(reader):
         read(reader, server)
     line, *headers = server.heads[0].decode().strip().split("\r\n")
     sent = dict(header.lower().split(": ", 1) for header in headers)
-    assert line == "GET /v1/flywheel/batch/1 HTTP/1.1"
+    assert line == f"GET {PATH} HTTP/1.1"
     assert sent.pop("user-agent").startswith("batchstatus/")
     assert sent.pop("host") == server.url.removeprefix("http://")
     assert sent == {
         "accept": "application/json",
         "accept-encoding": "gzip",
         "cache-control": "no-cache",
-        "x-believe-api-key": KEY,
+        HEADER: KEY,
     }
+
+
+class Dated(Believe):
+    """Believe, as if its spec had more required parameters, each with a default."""
+
+    def raw_request(self, batch_id):
+        params = {"api-version": "2026-01 b&c", "expand": ["a", "b"], "dry": False, "page": 1}
+        raw = {"method": "post", "url": f"/v2/{batch_id}", "params": params, "headers": {"X-Dated": "2026-01-27"}}
+        return self.authenticate(raw)
+
+
+def test_all_of_the_raw_request_is_sent(reader):
+    """The method, the query and the headers that the raw client's builder gives go out."""
+    with serving(lambda _: [response(GOOD)]) as server:
+        reader(Dated(KEY, rate_limit=None, base_url=server.url), retry=ONCE).get("believe:1", timeout=5)
+    line, *headers = server.heads[0].decode().strip().split("\r\n")
+    sent = dict(header.lower().split(": ", 1) for header in headers)
+    assert line == "POST /v2/1?api-version=2026-01%20b%26c&expand=a&expand=b&dry=false&page=1 HTTP/1.1"
+    assert (sent["x-dated"], sent[HEADER]) == ("2026-01-27", KEY)
 
 
 SLOW = {
@@ -118,7 +140,7 @@ def test_a_redirect_is_not_followed(reader, status):
     """A redirect is not followed and no key reaches its target."""
 
     def script(_):
-        return [response(status=status, location=f"{other.url}/v1/flywheel/batch/1")]
+        return [response(status=status, location=f"{other.url}{PATH}")]
 
     with serving(lambda _: [response(GOOD)]) as other, serving(script) as server:
         with pytest.raises(InvalidResponse, match=f"HTTP {status[:3]} instead of a batch"):
@@ -226,7 +248,7 @@ def test_plain_http_instead_of_tls_is_explained(reader):
 
 
 def proxy(head):
-    return [response(GOOD) if head.startswith(b"GET http://vendor.invalid/v1/flywheel/batch/1 ") else HANG_UP]
+    return [response(GOOD) if head.startswith(f"GET http://vendor.invalid{PATH} ".encode()) else HANG_UP]
 
 
 def test_a_proxy_given_is_used(reader):

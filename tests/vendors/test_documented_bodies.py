@@ -5,22 +5,32 @@ from __future__ import annotations
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 from batchstatus import BatchNotFound, BatchRef, Believe, Gameball
 from documented import BODIES, ERROR, UUID
 
 
+def path_of(name: str) -> str:
+    """Return the path at which a body's vendor is asked for the batch that has the body's name."""
+    accounts = {"gameball": Gameball("test-gameball-key", "test-gameball-secret"), "believe": Believe("test-key")}
+    return urlsplit(accounts[name.partition("-")[0]].request(name).url).path
+
+
+PATHS = {path_of(name): name for name in BODIES}
+
+
 class Bodies(BaseHTTPRequestHandler):
-    """Answers with the body whose name is the batch's id, under the routes that both pages document."""
+    """Answers with the body whose name is the batch's id, at the path that its vendor's raw client asks."""
 
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        name = self.path.removeprefix("/v1/flywheel/batch/").removeprefix("/api/v4.0/integrations/batches/")
-        body = BODIES.get(name.removesuffix("/status"), (ERROR, None))[0]
+        name = PATHS.get(self.path, "")
+        body = BODIES.get(name, (ERROR, None))[0]
         if "id" in body or "batchId" in body:
-            body = {**body, "id" if "id" in body else "batchId": name.removesuffix("/status")}
+            body = {**body, "id" if "id" in body else "batchId": name}
         raw = json.dumps(body).encode()
         self.send_response(404 if body is ERROR else 200)
         self.send_header("content-length", str(len(raw)))

@@ -11,9 +11,10 @@ import copyreg
 import functools
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self
+from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
@@ -26,11 +27,14 @@ from .values import BatchRef, BatchState, Counts, ItemFailure, check_account_nam
 
 @frozen(kw_only=True)
 class Request:
-    """A GET to send."""
+    """A request without a body to send."""
 
     url: str
     keys: Mapping[str, str] = field(repr=False)
     """The headers that authenticate, by name."""
+    method: str = "GET"
+    headers: Mapping[str, str] = field(factory=dict)
+    """What else the vendor wants in headers, such as a version of its API; names in lower case."""
 
 
 @frozen(kw_only=True)
@@ -89,6 +93,17 @@ class Account(ABC):
     """The error that each of the vendor's codes means, if that is more than its HTTP status says."""
     ADVICE: ClassVar[Mapping[type[APIError], str]]
     """What to do about an error."""
+    PARAMETERS: ClassVar[Collection[str]] = ()
+    """The parameters that the vendor's spec requires, without a default, and that `raw_request` gives."""
+    STATUSES: ClassVar[Collection[int]] = (200,)
+    """The HTTP statuses that come with a reading."""
+    FIELDS: ClassVar[Mapping[str, str]] = {}
+    """The fields of a status body that are read, with their types in the vendor's spec; `a.b` is inside the object `a`.
+
+    The types are JSON Schema's, and `date-time` for text in that format. `make regen` holds them against the spec.
+    """
+    ERROR_FIELDS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """The fields of an error body that are read, the first that is there, by the field of ErrorFields."""
     EXAMPLE_ID: ClassVar[str]
     """An id in the vendor's form, for messages and help."""
     PROBE_ID: ClassVar[str]
@@ -177,9 +192,57 @@ class Account(ABC):
             key.expire()
 
     def authenticate(self, raw: Mapping[str, Any]) -> Request:
-        """Return the request that the raw client's builder describes, with this account's origin and keys."""
+        """Return the request that the raw client's builder describes, with this account's origin and keys.
+
+        Raises:
+            ConfigurationError: The builder describes something that no request carries: a cookie, a body, a header
+                that belongs to the connection or to a key, a value that is not plain.
+        """
         keys = {header: key.reveal() for header, key in zip(self.KEY_HEADERS.values(), self._keys, strict=True)}
-        return Request(url=self.base_url + raw["url"], keys=keys)
+        method, target, headers = carried(raw, taken=keys)
+        return Request(url=self.base_url + target, keys=keys, method=method, headers=headers)
+
+
+CONNECTION_HEADERS = frozenset({"accept-encoding", "connection", "content-length", "cookie", "expect", "host", "te"})
+CONNECTION_HEADERS |= {"trailer", "transfer-encoding", "upgrade"}
+"""Headers that are the transport's: a value of the vendor's spec would break the exchange."""
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+
+
+def carried(raw: Mapping[str, Any], taken: Iterable[str] = ()) -> tuple[str, str, dict[str, str]]:
+    """Return the method, the path with its query, and the headers of a raw client's request.
+
+    Args:
+        raw: The keyword arguments that its builder made for httpx.
+        taken: The names of headers that carry keys.
+
+    Raises:
+        ConfigurationError: It has a part that no request carries.
+    """
+    for name, value in raw.items():
+        if name not in {"method", "url", "params", "headers"} and (name, value) != ("cookies", {}):
+            inner = f" ({', '.join(map(str, value))})" if isinstance(value, Mapping) else ""
+            raise ConfigurationError(f"the raw client's request has {name}{inner}, which a request does not carry")
+    query = urlencode([pair for item in raw.get("params", {}).items() for pair in _pairs(*item)], quote_via=quote)
+    reserved = CONNECTION_HEADERS | {name.lower() for name in taken}
+    headers = {name.lower(): _header(name, value, reserved) for name, value in raw.get("headers", {}).items()}
+    return raw.get("method", "GET").upper(), raw["url"] + (f"?{query}" if query else ""), headers
+
+
+def _pairs(name: str, value: object) -> list[tuple[str, str]]:
+    """Return a query parameter as it is sent, as httpx does; a list has one pair for each item."""
+    values = value if isinstance(value, list) else [value]
+    if not all(isinstance(item, (str, int, float)) for item in values):
+        raise ConfigurationError(f"the raw client's query parameter {name} is {value!r:.80}, not text or numbers")
+    return [(name, str(item).lower() if isinstance(item, bool) else str(item)) for item in values]
+
+
+def _header(name: str, value: object, reserved: Collection[str]) -> str:
+    if not HEADER_NAME.fullmatch(name) or name.lower() in reserved:
+        raise ConfigurationError(f"the raw client's header {name!r:.80} is not one that a request can set")
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
+        raise ConfigurationError(f"the raw client's header {name} is {value!r:.80}, not printable ASCII text")
+    return value
 
 
 def _check_rate_limit(rate_limit: object) -> RateLimit | Pace | None:

@@ -47,5 +47,5 @@ class Message:
 
 
 def get_message(request: Request) -> Message:
-    """Return the GET of an account's request, with its keys."""
-    return Message(method="GET", url=request.url, headers=HEADERS | dict(request.keys))
+    """Return the message of an account's request, with its keys."""
+    return Message(method=request.method, url=request.url, headers={**HEADERS, **request.headers, **request.keys})

@@ -1,4 +1,4 @@
-"""Believe: flywheel batches, `GET /v1/flywheel/batch/{batchId}`.
+"""Believe: flywheel batches.
 
 Sources: the vendor's page (P-B) and copies of docs.believe.app; numbers in brackets are the quirks of
 specs/QUIRKS.md.
@@ -7,7 +7,7 @@ specs/QUIRKS.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from batchstatus._core import errors
 from batchstatus._core.account import Account, ErrorFields, Request, StatusFields, keep_unset
@@ -16,11 +16,11 @@ from batchstatus._core.policies import Pace, RateLimit
 from batchstatus._core.read import fields
 from batchstatus._core.values import BatchState, Counts, ItemFailure
 
-if TYPE_CHECKING:
-    from batchstatus_raw.believe.models import ExecutionResult, InitResult
+Result = Any
+"""A raw model inside of the answer's: its name is the vendor's, and may change; `FIELDS` has what is read of it."""
 
-COUNTS = ("total", "totalSuccessful", "totalFailed", "failedOnTransactionIndex")
-"""The counts of the execution."""
+EXECUTION_COUNTS = ("total", "totalSuccessful", "totalFailed", "failedOnTransactionIndex")
+TIMES = ("dateCreated", "dateUpdated")
 
 
 class Believe(Account):
@@ -61,6 +61,22 @@ class Believe(Account):
         errors.AuthenticationError: "check api_key",
         errors.PermissionDenied: "the key needs the scope burn or airdrop",
     }
+    FIELDS: ClassVar[Mapping[str, str]] = {
+        "id": "string",
+        "status": "string",
+        "initResult": "object",
+        "initResult.failedTxMsg": "string",
+        "executeResult": "object",
+        "executeResult.successfulExecutions": "array",
+        "executeResult.failedTxMsg": "string",
+        **{f"executeResult.{name}": "number" for name in EXECUTION_COUNTS},
+        **dict.fromkeys(TIMES, "date-time"),
+    }
+    ERROR_FIELDS: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "code": ("error",),  # the spec says int32, it is a text (B4)
+        "message": ("message",),
+        "request_id": ("requestId",),  # not on the vendor's page; Gameball has it
+    }
     EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
     PROBE_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -83,13 +99,13 @@ class Believe(Account):
     @classmethod
     def load(cls) -> None:
         """Import the raw client."""
-        import batchstatus_raw.believe.api.flywheel.get_batch_status  # noqa: PLC0415
+        import batchstatus_raw.believe.api.default.get_batch_status  # noqa: PLC0415
         import batchstatus_raw.believe.models  # noqa: F401, PLC0415
 
     def raw_request(self, batch_id: str) -> Request:
         """Return the raw client's request for a batch's status."""
         # Here, not at the top: importing the raw client imports httpx.
-        from batchstatus_raw.believe.api.flywheel import get_batch_status  # noqa: PLC0415
+        from batchstatus_raw.believe.api.default import get_batch_status  # noqa: PLC0415
 
         return self.authenticate(get_batch_status._get_kwargs(batch_id))
 
@@ -102,7 +118,7 @@ class Believe(Account):
 
         def make(part: dict[str, Any]) -> BatchStatusResponse:
             _check_results(part)
-            return BatchStatusResponse.from_dict({"id": "", **part})
+            return BatchStatusResponse.from_dict(part)
 
         problems = ["id: the vendor sends none"] if body.get("id", "") == "" else []
         model = fields.accepted(make, body, "status", problems)
@@ -112,11 +128,11 @@ class Believe(Account):
             )
         execution, setup = model.execute_result or None, model.init_result or None
         if execution is not None:
-            problems += fields.odd(body["executeResult"], "a count", fields.count, *COUNTS)
-        problems += fields.odd(body, "a time with an offset", fields.timestamp, "dateCreated", "dateUpdated")
+            problems += fields.odd(body["executeResult"], "a count", fields.count, *EXECUTION_COUNTS)
+        problems += fields.odd(body, "a time with an offset", fields.timestamp, *TIMES)
         failures = _failures(setup, execution)
         return StatusFields(
-            id=None if model.id == "" else model.id,
+            id=None if isinstance(model.id, Unset) or model.id == "" else model.id,
             status=model.status,
             counts=_counts(execution),
             failures=failures,
@@ -129,11 +145,9 @@ class Believe(Account):
         )
 
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
-        """Return the fields of an error body; the spec says that `error` is an int32, it is a string (B4)."""
+        """Return the fields of an error body."""
         return ErrorFields(
-            code=fields.text(body.get("error")),
-            message=fields.text(body.get("message")),
-            request_id=fields.text(body.get("requestId")),  # not on the vendor's page; Gameball has it
+            **{name: fields.text(fields.first(body, *names)) for name, names in self.ERROR_FIELDS.items()}
         )
 
 
@@ -146,7 +160,7 @@ def _check_results(body: Mapping[str, Any]) -> None:
             raise TypeError(f"{name} has another shape")
 
 
-def _counts(execution: ExecutionResult | None) -> Counts:
+def _counts(execution: Result | None) -> Counts:
     """Return the counts of the execution, absent before its end (P-B L83-85); it may stop before the total."""
     if execution is None:
         return Counts()
@@ -155,7 +169,7 @@ def _counts(execution: ExecutionResult | None) -> Counts:
     return Counts(total=fields.count(execution.total), processed=processed, succeeded=succeeded, failed=failed)
 
 
-def _failures(setup: InitResult | None, execution: ExecutionResult | None) -> tuple[ItemFailure, ...]:
+def _failures(setup: Result | None, execution: Result | None) -> tuple[ItemFailure, ...]:
     """Return the failed step of each phase: a message and, of the execution, the index it stopped at."""
     found = []
     if setup is not None and setup.failed_tx_msg:
@@ -168,6 +182,6 @@ def _failures(setup: InitResult | None, execution: ExecutionResult | None) -> tu
     return tuple(found)
 
 
-def _results(execution: ExecutionResult | None) -> tuple[Any, ...]:
+def _results(execution: Result | None) -> tuple[Any, ...]:
     """Return the successful bundles of the execution, each with its id and transaction hashes."""
-    return tuple(bundle.to_dict() for bundle in (execution.successful_executions or ())) if execution else ()
+    return tuple(fields.plain(bundle) for bundle in (execution.successful_executions or ())) if execution else ()

@@ -1,4 +1,4 @@
-"""Gameball: loyalty batches, `GET /api/v4.0/integrations/batches/{batchId}/status`.
+"""Gameball: loyalty batches.
 
 Sources: the vendor's page (P-G), its tutorials and its error and rate pages; numbers in brackets are the quirks of
 specs/QUIRKS.md.
@@ -19,8 +19,9 @@ from batchstatus._core.values import BatchState, Counts, ItemFailure
 if TYPE_CHECKING:
     from batchstatus_raw.gameball.models import BatchStatusResponse
 
-COUNTS = ("totalItems", "processedItems", "failedItems", "totalCount", "finishedCount", "errorCount")
-"""The counts, in the spec's shape and in the tutorials'."""
+COUNTS = ("totalItems", "processedItems", "failedItems")
+LISTS = ("results", "errors")
+TUTORIAL_COUNTS = ("totalCount", "finishedCount", "errorCount")
 
 
 class Gameball(Account):
@@ -70,6 +71,18 @@ class Gameball(Account):
         errors.AuthenticationError: "check api_key and secret_key: Gameball wants both, of the same account",
         errors.PermissionDenied: "the account's plan or key does not cover batches",
     }
+    FIELDS: ClassVar[Mapping[str, str]] = {
+        "batchId": "string",
+        "status": "string",
+        "progress": "number",
+        **dict.fromkeys(COUNTS, "number"),
+        **dict.fromkeys(LISTS, "array"),
+    }
+    ERROR_FIELDS: ClassVar[Mapping[str, tuple[str, ...]]] = {  # vendor docs, status-error-codes
+        "code": ("code", "error"),  # some endpoints call it `error` (G4)
+        "message": ("message",),
+        "request_id": ("requestId",),
+    }
     EXAMPLE_ID = "1748392"
     PROBE_ID = "0"
 
@@ -98,13 +111,13 @@ class Gameball(Account):
     @classmethod
     def load(cls) -> None:
         """Import the raw client."""
-        import batchstatus_raw.gameball.api.batches.get_batch_status  # noqa: PLC0415
+        import batchstatus_raw.gameball.api.default.get_batch_status  # noqa: PLC0415
         import batchstatus_raw.gameball.models  # noqa: F401, PLC0415
 
     def raw_request(self, batch_id: str) -> Request:
         """Return the raw client's request for a batch's status."""
         # Here, not at the top: importing the raw client imports httpx.
-        from batchstatus_raw.gameball.api.batches import get_batch_status  # noqa: PLC0415
+        from batchstatus_raw.gameball.api.default import get_batch_status  # noqa: PLC0415
 
         return self.authenticate(get_batch_status._get_kwargs(batch_id))
 
@@ -126,13 +139,13 @@ class Gameball(Account):
             problems.append("response: not an object")
             lists = {}
         pending = self.state_of(str(model.status)) is BatchState.PENDING
-        problems += fields.odd(body, "a count", fields.count, *COUNTS)
+        problems += fields.odd(body, "a count", fields.count, *COUNTS, *TUTORIAL_COUNTS)
         problems += fields.odd(body, "a number", fields.number, "progress")
         problems += fields.odd(body, "a time with an offset", fields.timestamp, "createdAt")
         return StatusFields(
             id=None if isinstance(model.batch_id, Unset) or model.batch_id == "" else model.batch_id,
             status=model.status,
-            counts=_tutorial_counts(model, pending) if tutorial else _counts(model),
+            counts=_tutorial_counts(body, pending) if tutorial else _counts(model),
             fraction=_fraction(model.progress),
             failures=_failures(lists, "failed" if tutorial else "errors", problems),
             results=_results(lists, "successful" if tutorial else "results", problems),
@@ -142,19 +155,15 @@ class Gameball(Account):
         )
 
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
-        """Return the fields of an error body; some endpoints call the code `error` (G4)."""
+        """Return the fields of an error body."""
         return ErrorFields(
-            code=fields.text(fields.first(body, "code", "error")),
-            message=fields.text(body.get("message")),
-            request_id=fields.text(body.get("requestId")),
+            **{name: fields.text(fields.first(body, *names)) for name, names in self.ERROR_FIELDS.items()}
         )
 
 
 def _is_tutorial(body: Mapping[str, Any]) -> bool:
     """Return whether the body has the tutorials' shape; the spec's fields decide if both are there."""
-    spec = {"totalItems", "processedItems", "failedItems", "results", "errors"}
-    tutorials = {"totalCount", "finishedCount", "errorCount", "response"}
-    return spec.isdisjoint(body) and not tutorials.isdisjoint(body)
+    return {*COUNTS, *LISTS}.isdisjoint(body) and not {*TUTORIAL_COUNTS, "response"}.isdisjoint(body)
 
 
 def _counts(model: BatchStatusResponse) -> Counts:
@@ -164,11 +173,9 @@ def _counts(model: BatchStatusResponse) -> Counts:
     return Counts(total=fields.count(model.total_items), processed=processed, succeeded=succeeded, failed=failed)
 
 
-def _tutorial_counts(model: BatchStatusResponse, pending: bool) -> Counts:
+def _tutorial_counts(body: Mapping[str, Any], pending: bool) -> Counts:
     """Return the counts of the tutorials' shape: finishedCount counts successes; a total of 0 is none while pending."""
-    total, succeeded, failed = (
-        fields.count(model.additional_properties.get(name)) for name in ("totalCount", "finishedCount", "errorCount")
-    )
+    total, succeeded, failed = (fields.count(body.get(name)) for name in TUTORIAL_COUNTS)
     processed = succeeded + failed if succeeded is not None and failed is not None else None
     return Counts(
         total=None if pending and total == 0 else total, processed=processed, succeeded=succeeded, failed=failed

@@ -230,6 +230,11 @@ def rendering(value: object) -> str:
     return text(value) or printable(json.dumps(value, ensure_ascii=False)[:MAX_TEXT_LENGTH])[:MAX_TEXT_LENGTH]
 
 
+def plain(item: Any) -> Any:
+    """Return an item of a raw model as JSON has it: an object is a model only where the vendor's spec types it."""
+    return item.to_dict() if hasattr(item, "to_dict") else item
+
+
 def first(mapping: Mapping[str, Any], *names: str) -> Any:
     """Return the first of the named values that is neither null nor empty, or None."""
     return next((mapping[name] for name in names if mapping.get(name) not in (None, "")), None)

@@ -67,7 +67,7 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
     response = outcome if headers is outcome.headers else attrs.evolve(outcome, headers=headers)
     if response.status == 401:
         account.expire_keys()
-    if response.status != 200:
+    if response.status not in account.STATUSES:
         raise error_from_response(account, ref, request, response, result.utc)
     problem: ValueError | None = None
     try:
@@ -78,10 +78,13 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
     if problem is not None:  # raised outside the except block, so that nothing that holds the body stays behind it
         cut_short = isinstance(problem, fields.NotJSON) and problem.cut_short
         is_page = isinstance(problem, fields.NotJSON) and not cut_short
-        text, number = f"HTTP 200, but {problem}" + (f"; {LOOK_BETWEEN}" if is_page else ""), request_id(response)
+        text, number = (
+            f"HTTP {response.status}, but {problem}" + (f"; {LOOK_BETWEEN}" if is_page else ""),
+            request_id(response),
+        )
         del problem
         raise InvalidResponse(
-            text, ref=ref, status_code=200, request_id=number, cut_short=cut_short, is_lasting=is_page
+            text, ref=ref, status_code=response.status, request_id=number, cut_short=cut_short, is_lasting=is_page
         )
     state = account.state_of(found.status)
     contradiction = contradicts(found) if state is BatchState.SUCCEEDED else None
@@ -201,7 +204,7 @@ def error_from_failure(ref: BatchRef, request: Request, failure: TransportFailur
 def error_from_response(
     account: Account, ref: BatchRef, request: Request, response: Response, now: datetime
 ) -> APIError | InvalidResponse:
-    """Return the error for any status but 200."""
+    """Return the error for any status that brings no reading."""
     if not 400 <= response.status <= 599:
         text = f"HTTP {response.status} instead of a batch; {LOOK_BETWEEN}"
         return InvalidResponse(

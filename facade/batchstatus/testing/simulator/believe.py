@@ -7,13 +7,16 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from .model import PENDING_SHARE, Query, Quirk, SimulatedBatch, SimulatedVendor, Words, spell, timestamp
+from batchstatus import BatchState
+
+from .model import PENDING_SHARE, Query, Quirk, SimulatedBatch, SimulatedVendor, spell, timestamp, word_for
 
 BELIEVE_KEY = "test-believe-key"
 BELIEVE_KEY_WITHOUT_SCOPE = "test-believe-key-without-scope"
 
 FIRST_UUID = uuid.UUID("be11e7e0-ba7c-4000-8000-000000000000").int
 """Ids count from here; they have letters, so that Quirk.UPPER_CASE_ID shows in them."""
+FAILED = word_for("believe", BatchState.FAILED)
 ERROR_CODES = {401: "ERR_UNAUTHORIZED", 403: "ERR_KEY_SCOPES_UNAUTHORIZED", 404: "ERR_BATCH_NOT_FOUND"}
 """The vendor's codes by HTTP status (copies of docs.believe.app)."""
 
@@ -22,12 +25,11 @@ class SimulatedBelieve(SimulatedVendor):
     """Believe."""
 
     name = "believe"
-    PATH = "/v1/flywheel/batch/{batch_id:path}"
     KEYS: ClassVar = {"api_key": BELIEVE_KEY}
     LIMITS = ((10, 1.0),)  # per key (P-B L27)
-    WORDS = Words(pending="AVAILABLE_TO_QUEUE", running="FINALIZED", succeeded="EXECUTED")
+    RUNNING = BatchState.REQUIRES_ACTION
     OPTIONAL = ("initResult", "executeResult")
-    SAMPLES = ({}, {"ends": "FAILED", "failed": 3})
+    SAMPLES = ({}, {"ends": FAILED, "failed": 3})
 
     def new_id(self, number: int) -> str:
         """Return a UUID."""
@@ -37,7 +39,7 @@ class SimulatedBelieve(SimulatedVendor):
         """Return the status word and the share done; a batch whose set-up fails is never executed."""
         word, share = super().phase(batch, now)
         if batch.status is None and share >= PENDING_SHARE and Quirk.SETUP_FAILED in batch.quirks:
-            return batch.ends or "FAILED", 1.0
+            return batch.ends or FAILED, 1.0
         return word, share
 
     def body(self, batch: SimulatedBatch, status: str, share: float, epoch: datetime) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class SimulatedBelieve(SimulatedVendor):
             "dateCreated": timestamp(epoch),
             "dateUpdated": timestamp(epoch + timedelta(seconds=batch.seconds * share)),
         }
+        body = self.completed(body)
         if share == 0:
             return body
         if Quirk.SETUP_FAILED in batch.quirks:
@@ -71,7 +74,7 @@ class SimulatedBelieve(SimulatedVendor):
 
     def refuse(self, query: Query) -> tuple[int, dict[str, Any]] | None:
         """Return the refusal of a request without a key, without the scope, over the limit, or for an unknown batch."""
-        key = query.headers.get("x-believe-api-key")
+        key = self.key(query, "api_key")
         fault: tuple[int, str, str] | None = None
         if key is None:
             fault = 401, "ERR_UNAUTHORIZED", "API key is missing"
@@ -92,11 +95,11 @@ class SimulatedBelieve(SimulatedVendor):
             return None
         status, code, message = fault
         # As the page shows it (P-B L191), or as its spec has it (P-B L333).
-        return status, {"error": status if Quirk.INTEGER_CODE in query.quirks else code, "message": message}
+        return status, self.error(status if Quirk.INTEGER_CODE in query.quirks else code, message)
 
     def error_body(self, status: int) -> dict[str, Any]:
         """Return an error body with the vendor's code for the status."""
-        return {"error": ERROR_CODES.get(status, "ERR_SIMULATED"), "message": f"Simulated {status}"}
+        return self.error(ERROR_CODES.get(status, "ERR_SIMULATED"), f"Simulated {status}")
 
 
 def pipeline(*, total: int, failed: int, quirks: Collection[Quirk]) -> dict[str, Any]:

@@ -9,7 +9,9 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Any, ClassVar
 
-from .model import Query, Quirk, SimulatedBatch, SimulatedVendor, Words, spell, timestamp
+from batchstatus import BatchState
+
+from .model import Query, Quirk, SimulatedBatch, SimulatedVendor, Words, spell, timestamp, word_for
 
 GAMEBALL_KEY = "test-gameball-key"
 GAMEBALL_SECRET = "test-gameball-secret"  # noqa: S105 (a placeholder that opens nothing)
@@ -24,16 +26,14 @@ class SimulatedGameball(SimulatedVendor):
     """Gameball."""
 
     name = "gameball"
-    PATH = "/api/v4.0/integrations/batches/{batch_id:path}/status"
     KEYS: ClassVar = {"api_key": GAMEBALL_KEY, "secret_key": GAMEBALL_SECRET}
     LIMITS = ((30, 1.0), (360, 30.0))  # vendor docs, rate-limiting: "Others"
-    WORDS = Words(pending="pending", running="processing", succeeded="completed")
     OPTIONAL = ("progress", "totalItems", "processedItems", "failedItems", "results", "errors")
     SAMPLES = (
         {"total": 200},
         {"total": 1_000, "failed": 12},
-        {"total": 60, "failed": 60, "ends": "failed"},
-        {"total": 480, "ends": "stopped"},
+        {"total": 60, "failed": 60, "ends": word_for("gameball", BatchState.FAILED)},
+        {"total": 480, "ends": word_for("gameball", BatchState.CANCELLED)},
     )
 
     def new_id(self, number: int) -> str:
@@ -42,7 +42,7 @@ class SimulatedGameball(SimulatedVendor):
 
     def words(self, quirks: Collection[Quirk]) -> Words:
         """Return the page's words, or the tutorials'."""
-        return TUTORIAL_WORDS if Quirk.TUTORIAL_SHAPE in quirks else self.WORDS
+        return TUTORIAL_WORDS if Quirk.TUTORIAL_SHAPE in quirks else super().words(quirks)
 
     def body(self, batch: SimulatedBatch, status: str, share: float, epoch: datetime) -> dict[str, Any]:
         """Return the page's body, or the tutorials'."""
@@ -65,7 +65,7 @@ class SimulatedGameball(SimulatedVendor):
                 "response": {"successful": done, "failed": bad} if known else None,
             }
         numeric = Quirk.NUMERIC_ID in batch.quirks and batch.id.isascii() and batch.id.isdecimal()
-        body: dict[str, Any] = {"batchId": int(batch.id) if numeric else batch.id, "status": status}
+        body = self.completed({"batchId": int(batch.id) if numeric else batch.id, "status": status})
         if not {Quirk.PROGRESS_FRACTION, Quirk.PROGRESS_PERCENT}.isdisjoint(batch.quirks):
             return body | {"progress": share if Quirk.PROGRESS_FRACTION in batch.quirks else share * 100}
         if Quirk.CONTRADICTION in batch.quirks:
@@ -77,7 +77,7 @@ class SimulatedGameball(SimulatedVendor):
 
     def refuse(self, query: Query) -> tuple[int, dict[str, Any]] | None:
         """Return the refusal of a request without both keys, over the limit, or for an unknown batch."""
-        key, secret = query.headers.get("apikey"), query.headers.get("secretkey")
+        key, secret = self.key(query, "api_key"), self.key(query, "secret_key")
         fault: tuple[int, int | None, str, str] | None = None
         if key != GAMEBALL_KEY:
             fault = 401, 1000, "AUTHENTICATION_ERROR", "The API key is missing or wrong"
@@ -94,18 +94,13 @@ class SimulatedGameball(SimulatedVendor):
         status, code, kind, message = fault
         if Quirk.OTHER_ERROR_SHAPE in query.quirks:
             return status, {"error": status, "message": message}
-        return status, error(code, kind, message, f"sim-{query.number}", as_text=Quirk.TEXT_CODE in query.quirks)
+        written = str(code) if code is not None and Quirk.TEXT_CODE in query.quirks else code
+        return status, self.error(written, message) | {"type": kind, "requestId": f"sim-{query.number}"}
 
     def error_body(self, status: int) -> dict[str, Any]:
         """Return an error body with the vendor's code for the status, or a made-up one if its pages have none."""
         code = ERROR_CODES.get(status, MADE_UP + status if status != 429 else None)
-        return error(code, "SIMULATED", f"Simulated {status}", "simulated")
-
-
-def error(code: int | None, kind: str, message: str, request_id: str, *, as_text: bool = False) -> dict[str, Any]:
-    """Return an error body as Gameball's pages on errors show it; a 429 has no code of its own there."""
-    body: dict[str, Any] = {"type": kind, "message": message, "requestId": request_id}
-    return body if code is None else {"code": str(code) if as_text else code} | body
+        return self.error(code, f"Simulated {status}") | {"type": "SIMULATED", "requestId": "simulated"}
 
 
 VENDOR = SimulatedGameball()

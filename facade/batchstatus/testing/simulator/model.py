@@ -12,14 +12,18 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar
+from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import fields, frozen, has
 
 from batchstatus import Account, BatchState
 from batchstatus.vendors import VENDORS
 
 PENDING_SHARE = 0.2
 """Of a batch's time it is pending for this share."""
+MARK = "the-batch"
+PLACEHOLDERS: Mapping[str, Any] = {"str": "simulated", "float": 0.0, "int": 0, "bool": False}
+"""A value of each plain type of a raw model."""
 
 
 class Quirk(Enum):
@@ -93,13 +97,12 @@ class SimulatedVendor(ABC):
     """The responses of a simulated vendor."""
 
     name: ClassVar[str]
-    PATH: ClassVar[str]
-    """The route of a batch's status, with `{batch_id:path}` for the id."""
     KEYS: ClassVar[Mapping[str, str]]
     """The keys that it accepts, by the parameter of the account's class."""
     LIMITS: ClassVar[tuple[tuple[int, float], ...]]
     """Requests, and the seconds in which a key may send so many."""
-    WORDS: ClassVar[Words]
+    RUNNING: ClassVar = BatchState.RUNNING
+    """The state of a batch that is neither pending nor at its end."""
     OPTIONAL: ClassVar[tuple[str, ...]]
     """The fields that Quirk.NULLS sends as null, unless they are there."""
     SAMPLES: ClassVar[tuple[dict[str, Any], ...]]
@@ -123,7 +126,44 @@ class SimulatedVendor(ABC):
 
     def words(self, quirks: Collection[Quirk]) -> Words:  # noqa: ARG002 (a vendor may have others for a quirk)
         """Return the words of a batch that goes well."""
-        return self.WORDS
+        return self._words
+
+    @functools.cached_property
+    def _words(self) -> Words:
+        states = BatchState.PENDING, self.RUNNING, BatchState.SUCCEEDED
+        pending, running, succeeded = (word_for(self.name, state) for state in states)
+        return Words(pending=pending, running=running, succeeded=succeeded)
+
+    @functools.cached_property
+    def route(self) -> tuple[str, str]:
+        """The method and the path of a batch's status, with `{batch_id:path}` for the id: those of the raw client."""
+        request = self._any_account.request(MARK)
+        return request.method, urlsplit(request.url).path.replace(MARK, "{batch_id:path}")
+
+    def key(self, query: Query, name: str) -> str | None:
+        """Return the key that a request has for a parameter of the account's class."""
+        return query.headers.get(VENDORS[self.name].KEY_HEADERS[name].lower())
+
+    def error(self, code: str | int | None, message: str) -> dict[str, Any]:
+        """Return the part of an error body that the account's class reads."""
+        names = VENDORS[self.name].ERROR_FIELDS
+        body: dict[str, Any] = {} if code is None else {names["code"][0]: code}
+        return body | {names["message"][0]: message}
+
+    def completed(self, body: dict[str, Any]) -> dict[str, Any]:
+        """Return a body of the spec's shape with a value for each plain field that the spec has got since."""
+        return body | {name: self.added[name] for name in self.added.keys() - {*body, *self.OPTIONAL}}
+
+    @functools.cached_property
+    def added(self) -> dict[str, Any]:
+        """A value for each plain field of the raw model, by its name in JSON; `completed` uses those it needs."""
+        model: Any = self._any_account.status_fields({"status": self._words.pending}).raw
+        if not has(type(model)):
+            return {}
+        kinds = {attribute.name: str(attribute.type).partition(" |")[0] for attribute in fields(type(model))}
+        plain = {name: kind for name, kind in kinds.items() if kind in PLACEHOLDERS}
+        named: dict[str, Any] = type(model)(**{name: name for name in plain}).to_dict()
+        return {name: PLACEHOLDERS[plain[attribute]] for name, attribute in named.items()}
 
     def phase(self, batch: SimulatedBatch, now: float) -> tuple[str, float]:
         """Return the status word of a batch and the share that is done, 0.0 to 1.0."""
@@ -160,6 +200,11 @@ class SimulatedVendor(ABC):
         variables = VENDORS[self.name].environment_variables()
         keys = {variables[key]: value for key, value in self.KEYS.items()}
         return keys | {f"{self.name}_BASE_URL".upper(): url}
+
+
+def word_for(vendor: str, state: BatchState) -> str:
+    """Return the first of a vendor's words that mean a state."""
+    return next(word for word, meant in VENDORS[vendor].WORDS.items() if meant is state)
 
 
 @functools.cache

@@ -53,7 +53,13 @@ class Simulator:
     ) -> None:
         self.quirks = frozenset(quirks)
         self._vendors = simulated_vendors()
-        self.app = Starlette(routes=[Route(vendor.PATH, self._serve(vendor)) for vendor in self._vendors.values()])
+        self.app = Starlette(
+            routes=[
+                Route(path, self._serve(vendor), methods=[method])
+                for vendor in self._vendors.values()
+                for method, path in [vendor.route]
+            ]
+        )
         self.url = ""
         self.reads: list[str] = []
         self._clock = clock

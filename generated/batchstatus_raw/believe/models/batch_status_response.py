@@ -20,8 +20,8 @@ T = TypeVar("T", bound="BatchStatusResponse")
 class BatchStatusResponse:
     """
     Attributes:
-        id (str): The unique batch identifier (UUID).
         status (str): Current batch status.
+        id (str | Unset): The unique batch identifier (UUID).
         flywheel_id (str | Unset): The flywheel this batch belongs to.
         token_id (str | Unset): The token ID associated with this batch.
         mint_address (str | Unset): The Solana mint address for the token.
@@ -35,8 +35,8 @@ class BatchStatusResponse:
         date_updated (str | Unset): ISO 8601 timestamp when the batch was last updated.
     """
 
-    id: str
     status: str
+    id: str | Unset = UNSET
     flywheel_id: str | Unset = UNSET
     token_id: str | Unset = UNSET
     mint_address: str | Unset = UNSET
@@ -51,9 +51,9 @@ class BatchStatusResponse:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        id = self.id
-
         status = self.status
+
+        id = self.id
 
         flywheel_id = self.flywheel_id
 
@@ -85,10 +85,11 @@ class BatchStatusResponse:
         field_dict.update(self.additional_properties)
         field_dict.update(
             {
-                "id": id,
                 "status": status,
             }
         )
+        if id is not UNSET:
+            field_dict["id"] = id
         if flywheel_id is not UNSET:
             field_dict["flywheelId"] = flywheel_id
         if token_id is not UNSET:
@@ -120,9 +121,9 @@ class BatchStatusResponse:
         from ..models.init_result import InitResult  # noqa: PLC0415
 
         d = dict(src_dict)
-        id = d.pop("id")
-
         status = d.pop("status")
+
+        id = d.pop("id", UNSET)
 
         flywheel_id = d.pop("flywheelId", UNSET)
 
@@ -157,8 +158,8 @@ class BatchStatusResponse:
         date_updated = d.pop("dateUpdated", UNSET)
 
         batch_status_response = cls(
-            id=id,
             status=status,
+            id=id,
             flywheel_id=flywheel_id,
             token_id=token_id,
             mint_address=mint_address,

@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 import signal
+import socket
 import sqlite3
 import subprocess
 import threading
@@ -18,9 +19,9 @@ from pathlib import Path
 
 import pytest
 from batchstatus.service.store import Store
-from batchstatus.testing.simulator import BELIEVE_KEY
+from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
 from commandline import COMMAND, config, lines, run, terminal
-from waiting import LONG, until
+from waiting import HANG, LONG, until
 
 
 @pytest.fixture
@@ -307,6 +308,42 @@ def test_run_once_tries_what_was_put_off_too(user, simulator, store):
         assert run(user, "run", "--once", "--deliver", url).returncode == 5
         assert run(user, "run", "--once", "--deliver", url).returncode == 0
     assert len(posts) == 2
+
+
+def test_a_killed_pass_keeps_what_it_has_read(user, simulator, store):
+    """Readings are stored as they come: 60 at Believe take seven seconds."""
+    store.track([simulator.add("believe", status="EXECUTED") for _ in range(60)])
+    with running(user, "run", "--once") as service:
+        until(lambda: store.counts()["changes"] >= 5)
+        service.kill()
+    assert 5 <= store.counts()["changes"] < 60
+    assert len(store.tracked(open_only=True)) == 60 - store.counts()["changes"]
+
+
+def test_a_failing_batch_holds_up_no_delivery(user, simulator, store):
+    """One that answers 500, again and again, is left to the next pass."""
+    good = simulator.add("gameball", status="completed")
+    bad = simulator.add("gameball", status="completed", quirks=[Quirk.OUTAGE])
+    store.track([bad, good])
+    with receiver(lambda _: 204) as (posts, url), running(user, "run", "--once", "--deliver", url) as service:
+        until(lambda: posts)
+        assert service.poll() is None, "the failing one is still tried"
+        _, said = service.communicate(timeout=LONG)
+    assert service.returncode == 5
+    assert [post["ref"] for _, post in posts] == [str(good)]
+    assert f"{bad}: HTTP 503" in said
+
+
+def test_a_pass_keeps_its_time(user, simulator, store):
+    """A receiver that does not answer holds it up no longer than the timeout."""
+    store.track([simulator.add("gameball", status="completed") for _ in range(30)])
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        started = time.monotonic()
+        said = run(user, "run", "--once", "--deliver", url, "--timeout", "4s")
+        assert time.monotonic() - started < 4 + HANG + HANG
+    assert said.returncode == 5
+    assert "30 changes could not be delivered" in said.stderr
 
 
 def test_a_batch_without_a_key_exits_with_4(user, simulator, store):

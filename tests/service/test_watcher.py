@@ -602,7 +602,7 @@ def test_events_come_as_from_a_client(store, simulator):
     store.track([simulator.add("gameball", status="completed")])
     events = []
     asyncio.run(Watcher(store, simulator.accounts(), on_event=events.append).once())
-    assert [event.kind for event in events] == ["attempt", "done"]
+    assert [event.kind for event in events] == ["attempt", "change", "done"]
 
 
 def test_a_watcher_needs_an_account(store):

@@ -62,12 +62,23 @@ class Dispatcher:
             for task in self._tasks:
                 task.cancel()
 
-    async def try_all_once(self) -> None:
-        """Try every undelivered change once."""
+    async def try_all_once(self, last: asyncio.Event) -> None:
+        """Try every undelivered change once, those that come until `last` is set, too."""
         await retry_until_stored("new due times", self._store.retry_now, self.destination)
-        now = time.time()
-        while await self._begin(now, self._in_flight) or self._tasks:
-            await asyncio.wait([*self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        now = time.time()  # what has failed is due later than that
+        try:
+            while True:
+                self._wake.clear()
+                is_last = last.is_set()
+                if await self._begin(now, self._in_flight):
+                    continue
+                if is_last and not self._tasks:
+                    return
+                waits = [self._wake.wait()] if is_last else [self._wake.wait(), last.wait()]
+                await wait_first(*waits, seconds=LOOK_INTERVAL)
+        finally:
+            for task in self._tasks:
+                task.cancel()
 
     def _room(self) -> int:
         """Return how many deliveries may be in flight now: one as a probe, or none, if nothing arrives any more."""

@@ -8,7 +8,7 @@ import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -33,6 +33,7 @@ from batchstatus import (
 
 from .deliveries import Delivery
 from .dispatcher import SHUTDOWN_SECONDS, Dispatcher
+from .one_pass import OnePass
 from .store import Change, Store
 from .tasks import LOOK_INTERVAL, retry_until_stored, to_thread_shielded, wait_first
 from .watch_set import WatchSet
@@ -89,6 +90,8 @@ class Watcher:
         ]
         self._missing: set[str] = set()
         """Accounts of tracked batches that this watcher does not have, as the log has said."""
+        self.unread: dict[BatchRef, BatchStatusError | None] = {}
+        """The batches that `once` could not read, and why, as far as that is known."""
         self._is_unsure = False
         """Whether to claim again although the store reports nothing new."""
 
@@ -108,7 +111,7 @@ class Watcher:
                 watch_set = WatchSet(client, readings.put)
                 await self._serve_destinations()
                 reading = tasks.create_task(watch_set.run())
-                writing = tasks.create_task(self._write(readings, watch_set))
+                writing = tasks.create_task(self._write(readings, watch_set=watch_set))
                 delivering = [tasks.create_task(dispatcher.run(stop)) for dispatcher in self._dispatchers]
                 try:
                     await self._claim_while_running(watch_set, stop)
@@ -125,25 +128,62 @@ class Watcher:
             await self._release()
 
     async def once(self, *, timeout: float = 600.0) -> list[Change]:
-        """Read once each open batch that no other watcher has, store and deliver the changes, and return them.
+        """Make one pass: read each open batch that no other watcher has, store and deliver the changes, return them.
 
-        Batches that could not be read within `timeout` seconds stay open. Deliveries are tried once.
+        Readings are stored as they come, and each change is tried once at each destination meanwhile. Batches that
+        fail three times, or whose account is in trouble, are left to the next pass; `unread` has them afterwards.
+
+        Args:
+            timeout: Seconds for all of it, deliveries included.
         """
+        loop, changes = asyncio.get_running_loop(), list[Change]()
+        end, read = loop.time() + timeout, asyncio.Event()
+        readings: asyncio.Queue[Outcome] = asyncio.Queue()
         try:
-            # With an account of its own it has no share: the others give up nothing for it.
             await self._serve_destinations()
-            refs = await self._claim(timeout + LEASE, {*self._account_refs, self.name})
-            found: dict[BatchRef, Outcome] = {}
-            if refs:
-                async with AsyncBatchClient(*self._accounts, **self._options) as client:
-                    found = await client.get_many(refs, timeout=timeout)
-            changes = await asyncio.to_thread(self._store_outcomes, [*found.values()])
-            await asyncio.gather(*(dispatcher.try_all_once() for dispatcher in self._dispatchers))
-            return changes
+            # With an account of its own it has no share: the others give up nothing for it.
+            one = OnePass(await self._claim(timeout + LEASE, {*self._account_refs, self.name}))
+            self.unread = one.unread
+            async with asyncio.TaskGroup() as tasks:
+                writing = tasks.create_task(self._write(readings, changes=changes))
+                delivering = [tasks.create_task(dispatcher.try_all_once(read)) for dispatcher in self._dispatchers]
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(end):
+                        await self._read_once(one, readings)
+                await readings.join()
+                writing.cancel()
+                read.set()
+                if delivering:
+                    await asyncio.wait(delivering, timeout=max(end - loop.time(), 0.0))
+                for task in delivering:
+                    task.cancel()
+        except BaseExceptionGroup as group:  # the first one has ended the other tasks
+            raise group.exceptions[0] from None
         finally:
             await self._release()
+        return changes
 
-    def _options_of_run(self, readings: asyncio.Queue[Outcome]) -> dict[str, Any]:
+    async def _read_once(self, one: OnePass, readings: asyncio.Queue[Outcome]) -> None:
+        """Read until the pass is over."""
+        if one.is_over:
+            return
+        over = asyncio.Event()
+
+        def hear(event: Event) -> None:
+            following.discard(one.take(event))
+            if one.is_over:
+                over.set()
+
+        async with (
+            AsyncBatchClient(*self._accounts, **self._options_of_run(readings, hear)) as client,
+            client.follow(one.unread, changes_only=False, stop=over) as following,
+        ):
+            async for outcome in following:
+                await readings.put(outcome)
+
+    def _options_of_run(
+        self, readings: asyncio.Queue[Outcome], hear: Callable[[Event], object] | None = None
+    ) -> dict[str, Any]:
         """Return the options of a client whose failed polls go where the readings of its wait go."""
         poll, observer = self._options.get("poll", PollPolicy()), self._options.get("on_event")
 
@@ -151,8 +191,9 @@ class Watcher:
             if event.kind is EventKind.ATTEMPT and event.error is not None:
                 with suppress(asyncio.QueueFull):  # a later poll fails, too
                     readings.put_nowait(event.outcome)
-            if observer is not None:
-                observer(event)
+            for each in (hear, observer):
+                if each is not None:
+                    each(event)
 
         # That a batch is refused ends nothing here: the store counts it, and tells that the batch is lost.
         if isinstance(poll, PollPolicy):
@@ -196,24 +237,37 @@ class Watcher:
         for dispatcher in self._dispatchers:
             await retry_until_stored("a destination", self._store.serve, dispatcher.destination)
 
-    async def _write(self, readings: asyncio.Queue[Outcome], watch_set: WatchSet) -> None:
-        """Store readings, many at a time."""
+    async def _write(
+        self,
+        readings: asyncio.Queue[Outcome],
+        *,
+        watch_set: WatchSet | None = None,
+        changes: list[Change] | None = None,
+    ) -> None:
+        """Store readings, many at a time; tell the watch set, and add the changes to a list."""
         while True:
             outcomes = [await readings.get()]
             while not readings.empty() and len(outcomes) < MAX_STORED_AT_ONCE:
                 outcomes.append(readings.get_nowait())
-            changes = await retry_until_stored("readings", self._store_outcomes, outcomes)
-            stored = {change.ref for change in changes if change.kind == "ended"}
-            if denied := [outcome.ref for outcome in outcomes if denies_batch(outcome.error)]:
-                watch_set.rest_lost(await retry_until_stored("readings", self._store.lost, denied))
-            for outcome in outcomes:
-                if outcome.batch is not None and outcome.batch.has_ended:
-                    watch_set.mark_ended(outcome.ref, outcome.ref in stored)
-                    self._is_unsure |= outcome.ref not in stored
+            found = await retry_until_stored("readings", self._store_outcomes, outcomes)
+            if watch_set is not None:
+                await self._tell(watch_set, outcomes, {change.ref for change in found if change.kind == "ended"})
+            if changes is not None:
+                changes += found
+            for _ in outcomes:
                 readings.task_done()
-            if changes:
+            if found:
                 for dispatcher in self._dispatchers:
                     dispatcher.wake()
+
+    async def _tell(self, watch_set: WatchSet, outcomes: list[Outcome], ended: set[BatchRef]) -> None:
+        """Tell the watch set which batches are lost, and which have ended."""
+        if denied := [outcome.ref for outcome in outcomes if denies_batch(outcome.error)]:
+            watch_set.rest_lost(await retry_until_stored("readings", self._store.lost, denied))
+        for outcome in outcomes:
+            if outcome.batch is not None and outcome.batch.has_ended:
+                watch_set.mark_ended(outcome.ref, outcome.ref in ended)
+                self._is_unsure |= outcome.ref not in ended
 
     def _store_outcomes(self, outcomes: list[Outcome]) -> list[Change]:
         """Store outcomes, but for those that cannot be stored; return the changes."""

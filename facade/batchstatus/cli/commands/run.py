@@ -9,12 +9,12 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from batchstatus import Account, BatchRef, BatchStatusError, ConfigurationError, Event, EventKind
+from batchstatus import Account, ConfigurationError
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.exit_codes import OK, VENDOR, code_of, combine
 from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, max_body, option
-from batchstatus.cli.params import Duration, batches, changes
+from batchstatus.cli.params import Duration, batches, changes, humanize
 from batchstatus.cli.signals import on_signal
 from batchstatus.service import Change, Delivery, Store, Watcher, to_stream, to_url
 
@@ -34,7 +34,7 @@ UNSERVED = timedelta(minutes=5)
     help="POST each change there; - writes it to stdout. May be given several times: each has an outbox of its own. "
     "BATCHSTATUS_RUN_DELIVER keeps URLs from ps.",
 )
-@option("--timeout", type=Duration(), default="10m", show_default=True, help="With --once, for reading all of them.")
+@option("--timeout", type=Duration(), default="10m", show_default=True, help="With --once, for all of it.")
 @max_body
 @global_options
 @click.pass_obj
@@ -132,20 +132,17 @@ async def _once(
     except ConfigurationError as error:
         context.output.error(error)
         codes.append(code_of(error))
-    errors: dict[BatchRef, BatchStatusError] = {}
-
-    def keep(event: Event) -> None:
-        if event.kind is EventKind.DONE and event.error is not None:
-            errors[event.ref] = event.error
-
-    watcher = Watcher(store, accounts, deliver=deliver, on_event=keep, **context.policies())
+    watcher = Watcher(store, accounts, deliver=deliver, **context.policies())
     found = await watcher.once(timeout=timeout)
     if not deliver:
         for change in found:
             context.output.print_change(change)
-    unread = [errors[tracked.ref] for tracked in store.tracked(open_only=True) if tracked.ref in errors]
-    context.output.errors(unread, "batches could not be read")
-    codes += map(code_of, unread)
+    errors = [error for error in watcher.unread.values() if error is not None]
+    context.output.errors(errors, "batches could not be read")
+    codes += map(code_of, errors)
+    if left := len(watcher.unread) - len(errors):
+        context.output.error(f"{batches(left)} could not be read within {humanize(timeout)}; the next run reads them")
+        codes.append(VENDOR)
     late = sum(found.waiting for found in store.destinations() if found.name in deliver)
     if late:
         context.output.error(f"{changes(late)} could not be delivered; the next run tries again")

@@ -15,7 +15,7 @@ from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
 from commandline import COMMAND, config, keys, lines, run, terminal
 from waiting import HANG, LONG, until
 
-COMMANDS = ["status", "wait", "watch", "track", "run", "deliveries", "history", "events", "doctor", "simulate"]
+COMMANDS = ["status", "wait", "watch", "track", "run", "deliveries", "history", "events", "store", "doctor", "simulate"]
 COMMANDS += ["completion"]
 
 

@@ -525,6 +525,27 @@ def test_events_since_a_time_or_a_span_ago(user, simulator, store):
     assert run(user, "events", "--since", (now + hour).isoformat()).stdout == ""
 
 
+def test_a_store_is_backed_up_restored_checked_and_pruned(user, simulator, store, tmp_path):
+    store.track([simulator.add("believe", status="EXECUTED")])
+    run(user, "run", "--once")
+    assert run(user, "store", "backup", tmp_path / "backup").returncode == 0
+    assert run(user, "store", "backup", tmp_path / "backup").returncode == 2
+    assert lines(run(user, "store", "check"))[0]["integrity_check"] == "ok"
+    assert "integrity_check    ok" in run(user, "store", "check", "-o", "table").stdout
+    time.sleep(0.1)
+    assert "0 changes deleted" in run(user, "store", "prune").stderr
+    assert "1 change deleted" in run(user, "store", "prune", "--keep", "0s").stderr
+    assert lines(run(user, "events")) == []
+    store.track([simulator.add("believe", seconds=600)])
+    with running(user, "run", "--keep", "1h") as service:
+        until(lambda: store.tracked(open_only=True)[0].read_at)
+        assert run(user, "store", "restore", tmp_path / "backup").returncode == 0
+        _, said = service.communicate(timeout=20)
+    assert (service.returncode, "was replaced by another file" in said) == (2, True)
+    assert [line["kind"] for line in lines(run(user, "events"))] == ["ended"]
+    assert run(user, "store", "restore", "missing").returncode == 2
+
+
 # watch --all, doctor
 
 

@@ -27,6 +27,7 @@ COMMANDS = {
     "deliveries": "List and drop the destinations of changes.",
     "history": "Show the changes of a batch.",
     "events": "Show the changes of all batches.",
+    "store": "Back up, restore, check and prune the store.",
     "doctor": "Check keys, endpoints, clock, versions and the store.",
     "simulate": "Serve both vendors' APIs on loopback.",
     "completion": "Print the completion script of a shell.",

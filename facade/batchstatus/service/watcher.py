@@ -10,6 +10,7 @@ import secrets
 import sqlite3
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import attrs
@@ -42,6 +43,8 @@ IN_FLIGHT = 8
 """Deliveries in flight at once."""
 LEASE = 30.0
 """Seconds after which the others take over from a watcher that hangs; from one that has died they do so at once."""
+PRUNE_INTERVAL = 3600.0
+"""Seconds between two looks for changes that are too old."""
 DEFAULT = "default"
 """The name of a destination that has none of its own."""
 NEVER = 10.0**9
@@ -62,6 +65,7 @@ class Watcher:
         deliver: Gets every change that is stored from now on. Several, by names of their own, each have an outbox: what
             one has taken is kept for the others. One alone is named "default".
         in_flight: Deliveries in flight at once, of each destination; a delivery's own attribute `in_flight` wins.
+        keep: For how long changes are kept that have arrived everywhere: see `Store.prune`; default: for ever.
         **options: Keyword arguments of `AsyncBatchClient`, such as `poll` and `on_event`.
 
     Raises:
@@ -75,6 +79,7 @@ class Watcher:
         *,
         deliver: Delivery | Mapping[str, Delivery] | None = None,
         in_flight: int = IN_FLIGHT,
+        keep: timedelta | None = None,
         **options: Any,
     ) -> None:
         if in_flight < 1:
@@ -84,6 +89,7 @@ class Watcher:
         self._accounts = paced(store, accounts)
         self._account_refs = set(accounts_by_ref(self._accounts))
         self._options = options
+        self._keep = keep
         self._dispatchers = [
             Dispatcher(store, self.name, destination, delivery, getattr(delivery, "in_flight", in_flight))
             for destination, delivery in destinations(deliver).items()
@@ -113,9 +119,11 @@ class Watcher:
                 reading = tasks.create_task(watch_set.run())
                 writing = tasks.create_task(self._write(readings, watch_set=watch_set))
                 delivering = [tasks.create_task(dispatcher.run(stop)) for dispatcher in self._dispatchers]
+                pruning = tasks.create_task(self._prune())
                 try:
                     await self._claim_while_running(watch_set, stop)
                 finally:
+                    pruning.cancel()
                     reading.cancel()
                     await asyncio.wait([reading])
                 with suppress(TimeoutError):
@@ -216,6 +224,14 @@ class Watcher:
             watch_set.resume_rested()
             await self._serve_destinations()
             await wait_first(stop.wait(), seconds=LOOK_INTERVAL)
+
+    async def _prune(self) -> None:
+        """Delete old changes now and then."""
+        while self._keep is not None:
+            gone = await retry_until_stored("what is to be deleted", self._store.prune, self._keep)
+            if gone:
+                log.info("%d changes were older than %s, and are deleted", gone, self._keep)
+            await asyncio.sleep(PRUNE_INTERVAL)
 
     async def _claim(self, seconds: float, account_refs: set[str]) -> list[BatchRef]:
         refs = await to_thread_shielded(self._store.claim, self.name, seconds, account_refs)

@@ -37,6 +37,7 @@ from batchstatus import (
     RateLimit,
 )
 from batchstatus.service.store import Change, Store, StorePace, Tracked, default_path
+from batchstatus.service.store import store as store_module
 from batchstatus.service.store import tracking as refs_module
 from batchstatus.service.store.schema import APPLICATION_ID, TABLES, VERSION
 from batchstatus.testing.simulator import Simulator
@@ -176,7 +177,11 @@ def test_a_change_is_stored_and_in_the_outbox(store):
     change = store.record(batch)
     assert isinstance(change, Change)
     assert (str(change), change.ref, change.sequence) == ("believe/acme:1 #1", batch.ref, 1)
-    assert (change.kind, change.error, change.batch) == ("change", None, batch.to_dict() | {"results": None})
+    assert (change.kind, change.error, change.batch) == (
+        "change",
+        None,
+        batch.to_dict() | {"results": None, "failures": None},
+    )
     assert store.history("believe/acme:1") == store.changes() == store.undelivered("hook") == [change]
 
 
@@ -887,6 +892,72 @@ def test_a_damaged_row_costs_no_other(store, caplog):
     assert caplog.text.count("a row of the store is damaged") == 6
     assert store.track(["gameball:3"], labels={"c": "d"}) == 0
     assert [found.labels for found in store.tracked() if found.ref.id == "3"] == [{"c": "d"}]
+
+
+# Backup, restore, retention
+
+
+def test_a_backup_is_restored(path, store, tmp_path):
+    """With another id; what was delivered since then is delivered again, with the same id."""
+    store.track(["gameball:1", "gameball:2"])
+    first = store.record(reading("gameball:1"))
+    store.claim("me")
+    backup = tmp_path / "backup"
+    store.backup(backup)
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    with pytest.raises(ConfigurationError, match="cannot be made: File exists"):
+        store.backup(backup)
+    store.delivered("hook", first.id)
+    later = store.record(reading("gameball:1", processed=2))
+    before = store.id
+    Store.restore(backup, path)
+    with pytest.raises(ConfigurationError, match="was replaced by another file"):
+        store.record(reading("gameball:2"))
+    with Store(path) as restored:
+        assert restored.id != before
+        assert restored.check()["integrity_check"] == "ok"
+        assert [change.id for change in restored.changes()] == [first.id]
+        assert [change.id for change in restored.undelivered("hook")] == [first.id]
+        assert len(restored.claim("heir")) == 2
+        assert restored.record(reading("gameball:1", processed=2, at=2)).id not in (first.id, later.id)
+    Store.restore(backup, tmp_path / "another" / "store")
+    with Store(tmp_path / "another" / "store") as another:
+        assert [found.ref.id for found in another.tracked()] == ["1", "2"]
+
+
+@pytest.mark.parametrize("contents", [b"", b"notes" * 1_000, None])
+def test_what_is_no_backup_is_not_restored(path, store, tmp_path, contents):
+    store.track(["gameball:1"])
+    source = tmp_path / "source"
+    if contents is None:
+        store.backup(source)
+        whole = source.read_bytes()
+        source.write_bytes(whole[: len(whole) // 2])
+    else:
+        source.write_bytes(contents)
+    with pytest.raises(ConfigurationError, match=r"is not a .*backup of a store|not a store"):
+        Store.restore(source, path)
+    assert [found.ref.id for found in store.tracked()] == ["1"]
+
+
+def test_old_changes_are_pruned(store, monkeypatch):
+    """Those that have arrived everywhere; an open batch keeps its last one, and one that has ended goes with it."""
+    monkeypatch.setattr(store_module, "PRUNED_AT_ONCE", 2)
+    store.track([f"gameball:{number}" for number in range(4)])
+    for ref in ("gameball:0", "gameball:1"):
+        store.record_all(reading(ref, processed=number, at=number) for number in range(3))
+    store.record(reading("gameball:1", BatchState.SUCCEEDED, at=4))
+    store.record(reading("gameball:2", BatchState.SUCCEEDED))
+    for change in store.changes():
+        if change.ref.id != "2":
+            store.delivered("hook", change.id)
+    assert store.prune(timedelta(days=1)) == 0
+    assert store.prune(timedelta(seconds=-1)) == 6
+    assert names(store.changes()) == ["gameball:0#3", "gameball:2#1"]
+    assert [found.ref.id for found in store.tracked()] == ["0", "2", "3"]
+    assert names(store.undelivered("hook")) == ["gameball:2#1"]
+    assert store.check()["integrity_check"] == "ok"
+    assert names([store.record(reading("gameball:0", processed=9, at=9))]) == ["gameball:0#4"]
 
 
 # The outbox

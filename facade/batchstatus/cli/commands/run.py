@@ -35,10 +35,11 @@ UNSERVED = timedelta(minutes=5)
     "BATCHSTATUS_RUN_DELIVER keeps URLs from ps.",
 )
 @option("--timeout", type=Duration(), default="10m", show_default=True, help="With --once, for all of it.")
+@option("--keep", type=Duration(), help="Delete changes that are older and have arrived everywhere, such as 90d.")
 @max_body
 @global_options
 @click.pass_obj
-def command(context: Context, *, once: bool, urls: tuple[str, ...], timeout: float) -> int:
+def command(context: Context, *, once: bool, urls: tuple[str, ...], timeout: float, keep: float | None) -> int:
     """Follow tracked batches, and deliver each change, until a signal comes.
 
     Any number of these may run on one store: they share the work. Each change is delivered to each destination at
@@ -52,7 +53,7 @@ def command(context: Context, *, once: bool, urls: tuple[str, ...], timeout: flo
         _tell_unserved(context, store, deliver)
         if once:
             return asyncio.run(_once(context, store, accounts, deliver, timeout))
-        return asyncio.run(_serve(context, store, accounts, deliver))
+        return asyncio.run(_serve(context, store, accounts, deliver, keep))
 
 
 def _delivery(url: str) -> Delivery:
@@ -70,7 +71,9 @@ def _tell_unserved(context: Context, store: Store, served: Mapping[str, Delivery
             )
 
 
-async def _serve(context: Context, store: Store, accounts: Sequence[Account], deliver: Mapping[str, Delivery]) -> int:
+async def _serve(
+    context: Context, store: Store, accounts: Sequence[Account], deliver: Mapping[str, Delivery], keep: float | None
+) -> int:
     """Run until a signal comes, or the reader of stdout leaves; a second signal ends it at once."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     broken: list[BrokenPipeError] = []
@@ -79,7 +82,13 @@ async def _serve(context: Context, store: Store, accounts: Sequence[Account], de
         broken.append(error)
         loop.call_soon_threadsafe(stop.set)
 
-    watcher = Watcher(store, accounts, deliver=_noting_broken_pipes(deliver, note), **context.policies())
+    watcher = Watcher(
+        store,
+        accounts,
+        deliver=_noting_broken_pipes(deliver, note),
+        keep=None if keep is None else timedelta(seconds=keep),
+        **context.policies(),
+    )
     service = asyncio.ensure_future(watcher.run(stop))
     came = on_signal(lambda: service.cancel() if stop.is_set() else stop.set())
     context.output.info(f"following the batches tracked in {store.path}, {_left(store)}; Ctrl-C ends it")

@@ -51,7 +51,9 @@ class Connection:
         with self.exclusive() as connection:
             try:
                 connection.execute("BEGIN IMMEDIATE")
-                check_version(connection, self._path)  # a newer program may have changed the tables meanwhile
+                # A newer program may have changed the tables meanwhile, or a backup may have taken their place.
+                check_version(connection, self._path)
+                self._check_id(connection)
                 yield connection
                 connection.execute("COMMIT")
             except BaseException:
@@ -90,7 +92,6 @@ class Connection:
         """Raise StoreReplaced if the file has another id: where one was deleted, the next may get its inode."""
         (id_,) = connection.execute("SELECT id FROM store").fetchone()
         if self._id not in (None, id_):
-            self._disconnect()
             raise StoreReplaced(f"{self._path} was replaced by another file while it was in use: start anew")
         self._id = id_
 

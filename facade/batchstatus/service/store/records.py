@@ -74,7 +74,7 @@ class Change:
     at: datetime
     """When it was stored: aware, UTC, by this machine's clock."""
     batch: dict[str, Any] | None = field(default=None, hash=False)
-    """`Batch.to_dict()`, with `results` None before the end; None if the batch is lost."""
+    """`Batch.to_dict()`, with `results` and `failures` None before the end; None if the batch is lost."""
     error: str | None = None
     attempts: int = field(default=0, eq=False)
     """How often its delivery has failed."""

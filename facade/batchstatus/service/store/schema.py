@@ -98,6 +98,7 @@ TABLES = (
         PRIMARY KEY (destination, change)
     ) STRICT, WITHOUT ROWID
     """,
+    "CREATE INDEX outbox_by_change ON outbox (change)",
     "CREATE INDEX unsent ON outbox (destination, due) WHERE sent_at IS NULL",
     "CREATE INDEX unsent_of_ref ON outbox (destination, ref, change) WHERE sent_at IS NULL",
     "CREATE INDEX unsent_of_watcher ON outbox (watcher) WHERE watcher IS NOT NULL",
@@ -119,9 +120,11 @@ TABLES = (
 )
 
 
-def connect(path: Path, *, synchronous: str = "FULL", busy_timeout: float = BUSY_TIMEOUT) -> sqlite3.Connection:
+def connect(
+    path: Path, *, synchronous: str = "FULL", busy_timeout: float = BUSY_TIMEOUT, mode: str = "rw"
+) -> sqlite3.Connection:
     """Return a connection to a file that is there, without implicit transactions, for threads that take turns."""
-    uri = f"{path.as_uri()}?mode=rw"
+    uri = f"{path.absolute().as_uri()}?mode={mode}"
     with ExitStack() as stack:
         connection = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, check_same_thread=False, uri=True)
         stack.callback(connection.close)
@@ -156,6 +159,19 @@ def prepare(path: Path) -> None:
         if is_system_error(error):
             raise
         raise ConfigurationError(f"{path} cannot be used as a store: {error}") from error
+
+
+def check_file(path: Path) -> None:
+    """Raise ConfigurationError unless a file is a whole store of this version."""
+    try:
+        with closing(connect(path, mode="ro")) as connection:
+            _check(connection, path)
+            ((fault,),) = connection.execute("PRAGMA integrity_check(1)").fetchall()
+            version = version_of(connection)
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(f"{path} is not a backup of a store: {error}") from None
+    if version != VERSION or fault != "ok":
+        raise ConfigurationError(f"{path} is not a whole backup of a store ({fault})")
 
 
 def is_system_error(error: sqlite3.Error) -> bool:

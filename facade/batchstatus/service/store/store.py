@@ -13,14 +13,14 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from batchstatus import Batch, BatchRef, BatchStatusError, ConfigurationError, RateLimit
 
-from . import leases, outbox, tracking
+from . import backup, leases, outbox, tracking
 from .connection import Connection
 from .folders import xdg_folder
 from .pace import StorePace
@@ -30,6 +30,8 @@ from .schema import prepare, version_of
 
 __all__ = ["Change", "Destination", "Store", "StorePace", "Tracked", "default_path"]
 
+PRUNED_AT_ONCE = 500
+"""Changes that are deleted in one transaction, so that others need not wait for long."""
 PACE_BUSY_TIMEOUT = 0.25
 """Seconds that the event loop of a watcher waits at most for another process that writes."""
 
@@ -293,6 +295,44 @@ class Store:
         """Return how much is in the store."""
         with self._work.exclusive() as connection:
             return {name: connection.execute(query).fetchone()[0] for name, query in COUNTS.items()}
+
+    def backup(self, target: str | os.PathLike[str]) -> None:
+        """Write all of the store to a new file, which only its owner can read; services go on meanwhile.
+
+        Raises:
+            ConfigurationError: The file exists, or cannot be made.
+        """
+        with self._work.exclusive() as connection:
+            backup.backup(connection, Path(target))
+
+    @staticmethod
+    def restore(source: str | os.PathLike[str], path: str | os.PathLike[str] | None = None) -> None:
+        """Put a backup in the place of a store, which gets another id; services that run on it end.
+
+        Args:
+            source: A file that `backup` has made.
+            path: The store, which need not exist; default: `default_path()`.
+
+        Raises:
+            ConfigurationError: The source is not such a file.
+        """
+        backup.restore(Path(source), default_path() if path is None else Path(path).absolute())
+
+    def prune(self, keep: timedelta) -> int:
+        """Delete changes older than `keep` that have arrived everywhere, but for the last one of each open batch.
+
+        Batches that have ended, or are not tracked any more, go with their last change.
+
+        Returns:
+            How many changes are gone.
+        """
+        before, gone = time.time() - keep.total_seconds(), 0
+        while True:
+            with self._changes.transaction() as connection:
+                some = tracking.prune(connection, before, PRUNED_AT_ONCE)
+            gone += some
+            if some < PRUNED_AT_ONCE:
+                return gone
 
     def check(self) -> dict[str, Any]:
         """Return whether the file is sound ("ok"), its version, and how much is in it; it reads the whole file."""

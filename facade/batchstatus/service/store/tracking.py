@@ -107,7 +107,8 @@ def record(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> C
         return None
     stored = batch.to_dict() | {"has_ended": has_ended}
     if not has_ended:
-        stored["results"] = None  # they grow with the batch; storing them in every change would be quadratic
+        # They grow with the batch, and storing them in every change would be quadratic.
+        stored["results"] = stored["failures"] = None
     kind = "ended" if has_ended else "change" if lost_at is None else "found"
     return _add(connection, number, kind, reading=now, batch=json.dumps(stored))
 
@@ -197,6 +198,29 @@ def is_change(connection: sqlite3.Connection, batch: Batch, owner: str | None) -
         "owner": owner,
     }
     return not connection.execute(query, values).rowcount
+
+
+OLD = """
+    SELECT changes.n FROM changes JOIN refs ON refs.n = changes.ref
+    WHERE at < :before AND NOT EXISTS (SELECT 1 FROM outbox WHERE change = changes.n AND sent_at IS NULL)
+        AND (ended OR NOT tracked OR changes.sequence < refs.sequence)
+    LIMIT :limit
+"""
+"""Old changes that have arrived everywhere, but for the last one of each open batch."""
+
+
+def prune(connection: sqlite3.Connection, before: float, limit: int) -> int:
+    """Delete so many old changes, and the batches that are done with and have none left; return how many changes."""
+    numbers = json.dumps([number for (number,) in connection.execute(OLD, {"before": before, "limit": limit})])
+    connection.execute("DELETE FROM outbox WHERE change IN (SELECT value FROM json_each(?))", (numbers,))
+    query = "DELETE FROM changes WHERE n IN (SELECT value FROM json_each(?))"
+    gone = connection.execute(query, (numbers,)).rowcount
+    query = """
+        DELETE FROM refs WHERE (ended OR NOT tracked) AND coalesce(changed_at, added_at) < ?
+            AND NOT EXISTS (SELECT 1 FROM changes WHERE changes.ref = refs.n)
+    """
+    connection.execute(query, (before,))
+    return gone
 
 
 def history(connection: sqlite3.Connection, ref: BatchRef) -> list[Change]:

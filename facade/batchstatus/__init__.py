@@ -10,6 +10,7 @@ from ._lazy import lazy_names
 
 if TYPE_CHECKING:
     from ._clients.async_client import AsyncBatchClient, AsyncFollow
+    from ._clients.clock import RealClock
     from ._clients.environment import KeyFile, account_from_env, accounts_from_env, key_from_file
     from ._clients.sync_client import BatchClient, Follow
     from ._core.account import Account, ErrorFields, Request, StatusFields, account_for, accounts_by_ref
@@ -82,6 +83,7 @@ __all__ = [
     "RateLimit",
     "RateLimited",
     "ReadError",
+    "RealClock",
     "Request",
     "RequestTimeout",
     "Response",
@@ -110,6 +112,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "_clients.async_client": ("AsyncBatchClient", "AsyncFollow"),
+        "_clients.clock": ("RealClock",),
         "_clients.environment": ("KeyFile", "account_from_env", "accounts_from_env", "key_from_file"),
         "_clients.sync_client": ("BatchClient", "Follow"),
         "_core.account": ("Account", "ErrorFields", "Request", "StatusFields", "account_for", "accounts_by_ref"),

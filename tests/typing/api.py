@@ -47,6 +47,7 @@ from batchstatus import (
     RateLimit,
     RateLimited,
     ReadError,
+    RealClock,
     Request,
     RequestTimeout,
     Response,
@@ -357,6 +358,12 @@ class Recorder:
     def discard_idle_connections(self) -> None: ...
 
     def close(self) -> None: ...
+
+
+def real_clock() -> None:
+    own: Clock = RealClock()
+    assert_type(RealClock().moment(), Moment)
+    BatchClient(Believe("test-believe-key"), clock=own)
 
 
 def doors(clock: Clock, state: PaceState, other: AsyncTransport) -> None:

@@ -24,7 +24,7 @@ def _boot() -> str:
 
 
 class RealClock:
-    """Real time."""
+    """Real time: the clock of a client, unless it is given another."""
 
     virtual = False
 

@@ -10,7 +10,7 @@ import time
 from batchstatus import ConfigurationError
 
 from .deliveries import Delivery, DeliveryFailed
-from .store import Change, Store
+from .store import Change, Store, clock
 from .tasks import LOOK_INTERVAL, call_in_daemon_thread, retry_until_stored, wait_first
 
 FIRST_PAUSE = 1.0
@@ -54,7 +54,7 @@ class Dispatcher:
         try:
             while not stop.is_set():
                 self._wake.clear()
-                if not await self._begin(time.time(), self._room()):
+                if not await self._begin(clock.now(), self._room()):
                     await wait_first(self._wake.wait(), stop.wait(), seconds=LOOK_INTERVAL)
             if self._tasks:
                 await asyncio.wait([*self._tasks], timeout=SHUTDOWN_SECONDS)
@@ -65,7 +65,7 @@ class Dispatcher:
     async def try_all_once(self, last: asyncio.Event) -> None:
         """Try every undelivered change once, those that come until `last` is set, too."""
         await retry_until_stored("new due times", self._store.retry_now, self.destination)
-        now = time.time()  # what has failed is due later than that
+        now = clock.now()  # what has failed is due later than that
         try:
             while True:
                 self._wake.clear()
@@ -117,7 +117,7 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 (a delivery is the caller's: whatever it raises, it is tried again)
             self._log_failure(change, error)
             self._count_failure(time.monotonic())
-            until = time.time() + pause_after(change.attempts)
+            until = clock.now() + pause_after(change.attempts)
             reason = f"{type(error).__name__}: {error}"
             await retry_until_stored(
                 "a failed delivery", self._store.postpone, self.destination, change.id, until, reason

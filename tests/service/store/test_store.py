@@ -37,6 +37,7 @@ from batchstatus import (
     RateLimit,
 )
 from batchstatus.service.store import Change, Store, StorePace, Tracked, default_path
+from batchstatus.service.store import clock as clock_module
 from batchstatus.service.store import store as store_module
 from batchstatus.service.store import tracking as refs_module
 from batchstatus.service.store.schema import APPLICATION_ID, TABLES, VERSION
@@ -197,7 +198,7 @@ def test_retry_now_makes_all_due(store):
     """What was put off is due at once where somebody asks."""
     store.track(["gameball:1"])
     change = store.record(reading("gameball:1"))
-    store.postpone("hook", change.id, time.time() + 60, "no")
+    store.postpone("hook", change.id, clock_module.now() + 60, "no")
     assert store.undelivered("hook") == []
     store.retry_now("hook")
     assert store.undelivered("hook") == [change]
@@ -976,10 +977,10 @@ def test_a_delivered_change_is_due_no_more(store):
 def test_a_postponed_change_is_due_again_then(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    store.postpone("hook", id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503 \ud800")
+    store.postpone("hook", id_of(store, "gameball:1#1"), clock_module.now() + 60, "HTTP 503 \ud800")
     assert store.undelivered("hook") == []
     assert store.check()["failed_deliveries"] == 1
-    (change,) = store.undelivered("hook", time.time() + 61)
+    (change,) = store.undelivered("hook", clock_module.now() + 61)
     assert change.attempts == 1
     assert store._work.rows("SELECT reason FROM outbox") == [("HTTP 503 \\ud800",)]
 
@@ -988,9 +989,9 @@ def test_a_clock_set_back_delays_no_delivery(store, monkeypatch):
     """A clock that was put back puts off no delivery."""
     store.track(["gameball:1", "gameball:2"])
     store.record_all([reading("gameball:1"), reading("gameball:2")])
-    store.postpone("hook", id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503")
-    before = time.time() - 86_400
-    monkeypatch.setattr(time, "time", lambda: before)
+    store.postpone("hook", id_of(store, "gameball:1#1"), clock_module.now() + 60, "HTTP 503")
+    before = clock_module.now() - 86_400
+    monkeypatch.setattr(clock_module, "now", lambda: before)
     assert names(store.undelivered("hook")) == ["gameball:2#1", "gameball:1#1"]
 
 
@@ -998,8 +999,8 @@ def test_a_later_failure_was_not_due_then(store):
     """Deliveries that are each tried once may take hours."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    store.postpone("hook", id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 503")
-    assert store.undelivered("hook", time.time() - 7_200) == []
+    store.postpone("hook", id_of(store, "gameball:1#1"), clock_module.now() + 60, "HTTP 503")
+    assert store.undelivered("hook", clock_module.now() - 7_200) == []
 
 
 def test_changes_of_a_batch_are_due_in_order(store):
@@ -1019,7 +1020,7 @@ def test_a_stuck_change_does_not_block_the_end(store):
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
     store.record(reading("gameball:1", BatchState.SUCCEEDED))
-    store.postpone("hook", id_of(store, "gameball:1#1"), time.time() + 60, "HTTP 400")
+    store.postpone("hook", id_of(store, "gameball:1#1"), clock_module.now() + 60, "HTTP 400")
     assert names(store.undelivered("hook")) == ["gameball:1#2"]
 
 
@@ -1080,14 +1081,14 @@ def test_a_watcher_learns_of_new_refs(store):
     store.track(["gameball:1"])
     assert store.renew("me")
     store.claim("me")
-    assert not store.renew("me")
+    assert [ref.id for ref in store.claim("me")] == ["1"]
     store.track(["gameball:2"])
     assert store.renew("me")
     assert len(store.claim("me")) == 2
     store.untrack(["gameball:1"])
     assert store.renew("me")
     assert [ref.id for ref in store.claim("me")] == ["2"]
-    assert not store.renew("me")
+    assert [ref.id for ref in store.claim("me")] == ["1"]
 
 
 def test_a_watcher_takes_its_accounts_only(store):
@@ -1097,7 +1098,7 @@ def test_a_watcher_takes_its_accounts_only(store):
         "gameball:1",
         "believe/acme:3",
     ]
-    assert not store.renew("me")
+    assert [ref.id for ref in store.claim("me")] == ["1"]
     assert store.account_refs() == {"gameball", "believe", "believe/acme"}
     assert store.check()["unclaimed"] == 1
 
@@ -1148,8 +1149,8 @@ def test_a_stopped_watchers_refs_are_free_later(path, store, monkeypatch):
     other.stdout.readline()
     other.send_signal(signal.SIGSTOP)
     assert store.claim("me") == []
-    later = time.time() + 31
-    monkeypatch.setattr(time, "time", lambda: later)
+    later = clock_module.now() + 31
+    monkeypatch.setattr(clock_module, "now", lambda: later)
     assert len(store.claim("me")) == 1
     other.kill()
     other.communicate(timeout=LONG)
@@ -1171,8 +1172,8 @@ def test_without_locks_a_lease_tells_who_is_alive(path, store, monkeypatch):
     store.track(["gameball:1"])
     store.claim("dead", seconds=30)
     assert store.claim("me") == []
-    later = time.time() + 31
-    monkeypatch.setattr(time, "time", lambda: later)
+    later = clock_module.now() + 31
+    monkeypatch.setattr(clock_module, "now", lambda: later)
     assert len(store.claim("me")) == 1
     assert not list(path.parent.glob("*.lock"))
 
@@ -1181,9 +1182,9 @@ def test_a_lease_ends_despite_the_clock(store, monkeypatch):
     """A lease that a clock put back has made endless ends."""
     monkeypatch.setattr("batchstatus.service.store.leases.fcntl", None)
     store.track(["gameball:1"])
-    then = time.time() + 3600
+    then = clock_module.now() + 3600
     with monkeypatch.context() as patched:
-        patched.setattr(time, "time", lambda: then)
+        patched.setattr(clock_module, "now", lambda: then)
         store.claim("dead", seconds=30)
     assert len(store.claim("me")) == 1
 
@@ -1238,17 +1239,52 @@ def test_a_name_has_to_suit_a_file(store, name):
     assert store.check()["watchers"] == 0
 
 
+@pytest.mark.parametrize("by", [-40.0, -86_400.0, 86_400.0])
+def test_a_wall_clock_that_is_set_stops_nothing(store, monkeypatch, by):
+    """Leases, slots and due times do not depend on it."""
+    store.track(["gameball:1"])
+    store.record(reading("gameball:1"))
+    assert len(store.claim("me")) == 1
+    store.postpone("hook", store.changes()[0].id, clock_module.now() - 1, "HTTP 503")
+    pace = store.pace("x", RateLimit(10))
+    pace.reserve(time.monotonic(), math.inf)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + by)
+    assert len(store.claim("other")) == 0
+    assert names(store.undelivered("hook", owner="me")) == ["gameball:1#1"]
+    assert pace.reserve(time.monotonic(), math.inf) < 1.0
+    assert [ref.id for ref in store.claim("me")] == ["1"]
+
+
+def test_a_restart_of_the_machine_frees_all(path, store, monkeypatch):
+    """Times from before mean nothing: what was somebody's is free, and what was put off is due."""
+    store.track(["gameball:1"])
+    store.record(reading("gameball:1"))
+    store.claim("dead", seconds=3600)
+    store.postpone("hook", store.changes()[0].id, clock_module.now() + 3000, "HTTP 503")
+    store.pace("x", RateLimit(1, 3600.0)).reserve(time.monotonic(), math.inf)
+    store.close()
+    monkeypatch.setattr(clock_module, "boot", lambda: "another")
+    monkeypatch.setattr(clock_module, "now", lambda: 5.0)
+    for _ in range(2):
+        with Store(path) as restarted:
+            assert names(restarted.undelivered("hook")) == ["gameball:1#1"]
+            assert restarted._work.rows("SELECT * FROM paces") == []
+            assert len(restarted.claim("heir", seconds=1)) == 1
+            restarted.release("heir")
+
+
 # The pace
 
 
 @pytest.fixture
 def clock(monkeypatch):
-    """The wall clock, to be put forth and back; the monotonic one stands still."""
+    """The machine's clock, to be put forth and back; that of the process stands still."""
 
     class Clock:
         wall = 1_700_000_000.0
 
-    monkeypatch.setattr(time, "time", lambda: Clock.wall)
+    monkeypatch.setattr(clock_module, "now", lambda: Clock.wall)
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     return Clock
 

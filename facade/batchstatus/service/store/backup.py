@@ -10,15 +10,7 @@ from pathlib import Path
 
 from batchstatus import ConfigurationError
 
-from .schema import check_file, connect, new_id, prepare
-
-FREE = (
-    "UPDATE refs SET watcher = NULL",
-    "UPDATE outbox SET watcher = NULL, due = 0 WHERE sent_at IS NULL",
-    "DELETE FROM watchers",
-    "DELETE FROM paces",
-)
-"""What was somebody's, or was planned, is nobody's, and due."""
+from .schema import FREE, check_file, connect, new_id, prepare
 
 
 def backup(connection: sqlite3.Connection, target: Path) -> None:

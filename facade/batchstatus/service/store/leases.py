@@ -11,12 +11,12 @@ import math
 import os
 import re
 import sqlite3
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from batchstatus import ConfigurationError
 
+from . import clock
 from .tracking import notify_watchers
 
 try:
@@ -26,7 +26,7 @@ except ImportError:  # not on Windows
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 CLOCK = 60.0
-"""Seconds: a lease that ends later than it can shows that the clock was set back."""
+"""Seconds: a lease that ends later than it can is from before the machine was started, where it has no boot id."""
 SLACK = 4
 """A watcher gives refs up once it has a quarter more than its share, since each that moves is read once more."""
 OPEN = "tracked AND NOT ended AND NOT resting"
@@ -91,7 +91,7 @@ class Locks:
 
 def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: float) -> bool:
     """Renew a lease and evict expired watchers; return whether to call `claim` again."""
-    now = time.time()
+    now = clock.now()
     update = "UPDATE watchers SET until = ?, seconds = ? WHERE name = ? RETURNING account_refs, seen"
     found = connection.execute(update, (now + seconds, seconds, name)).fetchone()
     evict_expired(connection, locks, name, now)
@@ -106,7 +106,7 @@ def claim(
     connection: sqlite3.Connection, locks: Locks, name: str, *, account_refs: Iterable[str] | None, seconds: float
 ) -> None:
     """Take a fair share of the open refs of some accounts."""
-    now = time.time()
+    now = clock.now()
     values = {
         "name": name,
         "until": now + seconds,

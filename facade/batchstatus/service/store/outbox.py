@@ -8,10 +8,11 @@ from typing import Any
 
 from batchstatus import ConfigurationError, printable
 
+from . import clock
 from .records import CHANGE, MAX_TEXT, Change, Destination, change, decoded, utc
 
 MAX_PAUSE = 3600.0
-"""Seconds: a due time further ahead shows that the clock was set back; such a change is due now."""
+"""Seconds: a due time further ahead is from before the machine was started, where it has no boot id: it is due now."""
 SERVED = 60.0
 """Seconds after which it is noted anew that a destination is served."""
 DUE = """
@@ -115,7 +116,7 @@ def number_of(connection: sqlite3.Connection, name: str) -> int:
 
 def _due(connection: sqlite3.Connection, destination: str, now: float, limit: int) -> dict[str, Any]:
     number = number_of(connection, destination)
-    return {"destination": number, "now": now, "latest": time.time() + MAX_PAUSE, "limit": limit}
+    return {"destination": number, "now": now, "latest": clock.now() + MAX_PAUSE, "limit": limit}
 
 
 def _update(connection: sqlite3.Connection, query: str, values: dict[str, Any], destination: str, id_: str) -> None:

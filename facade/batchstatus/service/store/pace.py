@@ -1,6 +1,7 @@
 """The pace of an account, kept in the store: all processes that share the file share its slots.
 
-The rules are those of `PaceState`, on the wall clock, since a monotonic one means nothing in another process.
+The rules are those of `PaceState`, on the machine's clock since its start, since a monotonic one means nothing in
+another process.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import attrs
 
 from batchstatus import PaceState, RateLimit
 
+from . import clock
 from .connection import Connection
 
 BUSY = 0.5
@@ -52,16 +54,16 @@ class StorePace:
 
     def reserve(self, now: float, before: float) -> float | None:
         """Book the next slot and return the seconds until it; None, and no booking, if it is not before `before`."""
-        wall = _wall(now)
+        shared = _shared(now)
         try:
             with self._connection.transaction() as connection:
-                state = self._load(connection, wall)
-                state.closed_until = max(state.closed_until, wall + self._closed_until - now)
-                wait = state.next_slot(wall) - wall
+                state = self._load(connection, shared)
+                state.closed_until = max(state.closed_until, shared + self._closed_until - now)
+                wait = state.next_slot(shared) - shared
                 if now + wait >= before:
                     return None
                 if wait <= state.MAX_AHEAD:
-                    state.book(wall + wait)
+                    state.book(shared + wait)
                     state.spacing = self._new.spacing
                     self._save(connection, state)
                     return wait
@@ -91,24 +93,24 @@ class StorePace:
             return False
 
     def _begin(self, slot: float, now: float) -> bool:
-        wall, late = _wall(now), now - slot
+        shared, late = _shared(now), now - slot
         with self._connection.exclusive() as connection:
-            state = self._load(connection, wall)
+            state = self._load(connection, shared)
         before = attrs.evolve(state)
-        if wall < state.closed_until - state.DRIFT:
+        if shared < state.closed_until - state.DRIFT:
             return False
-        state.begin(wall - late, max(wall, state.closed_until))
-        is_overtaken = before.last > wall - late + state.DRIFT
+        state.begin(shared - late, max(shared, state.closed_until))
+        is_overtaken = before.last > shared - late + state.DRIFT
         if late > TOO_LATE * self._new.spacing * before.slowness and is_overtaken and not self._has_yielded:
             self._has_yielded = True
             return False
         self._has_yielded = False
         if self._is_cold or state != before:
             with self._connection.transaction() as connection:
-                state = self._load(connection, wall)
-                state.begin(wall - late, max(wall, state.closed_until))
+                state = self._load(connection, shared)
+                state.begin(shared - late, max(shared, state.closed_until))
                 if self._is_cold:
-                    state.last = max(state.last, wall + min(self._new.spacing, COLD))
+                    state.last = max(state.last, shared + min(self._new.spacing, COLD))
                 self._save(connection, state)
             self._is_cold = False
         return True
@@ -118,22 +120,22 @@ class StorePace:
         with suppress(ValueError):
             self._not_booked.remove(slot)
             return
-        wall = _wall(slot)
+        shared = _shared(slot)
         try:
             with self._connection.transaction() as connection:
-                state = self._load(connection, time.time())
-                state.release(wall)
+                state = self._load(connection, clock.now())
+                state.release(shared)
                 self._save(connection, state)
         except sqlite3.OperationalError as error:
             log.warning("cannot give a slot of the shared pace back: %s", error)
 
     def refused(self, now: float, pause: float) -> float:
         """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together."""
-        wall = _wall(now)
+        shared = _shared(now)
         try:
             with self._connection.transaction() as connection:
-                state = self._load(connection, wall)
-                pause = state.refused(wall, pause)
+                state = self._load(connection, shared)
+                pause = state.refused(shared, pause)
                 self._save(connection, state)
         except sqlite3.OperationalError as error:
             log.warning("cannot tell other processes of a 429: %s", error)
@@ -146,13 +148,13 @@ class StorePace:
             return
         try:
             with self._connection.transaction() as connection:
-                state = self._load(connection, time.time())
+                state = self._load(connection, clock.now())
                 state.accepted()
                 self._save(connection, state)
         except sqlite3.OperationalError as error:
             log.warning("cannot speed up the shared pace in the store: %s", error)
 
-    def _load(self, connection: sqlite3.Connection, wall: float) -> PaceState:
+    def _load(self, connection: sqlite3.Connection, shared: float) -> PaceState:
         """Return the stored state, at the slower of the two spacings if another process has booked last."""
         query = f"SELECT {COLUMNS} FROM paces WHERE credential = ?"
         row = connection.execute(query, (self._credential,)).fetchone()
@@ -160,7 +162,7 @@ class StorePace:
         if row is not None:
             state = PaceState(*row)
             state.free = tuple(json.loads(row[-1]))
-        if state.repair(wall) and connection.in_transaction:
+        if state.repair(shared) and connection.in_transaction:
             self._save(connection, state)
         state.spacing = max(state.spacing, self._new.spacing)
         self._slowness = state.slowness
@@ -173,6 +175,6 @@ class StorePace:
         connection.execute(query, values)
 
 
-def _wall(now: float) -> float:
-    """Return the wall clock's time at a monotonic time."""
-    return time.time() + (now - time.monotonic())
+def _shared(now: float) -> float:
+    """Return the time since the machine's start at a time of this process's monotonic clock."""
+    return clock.now() + (now - time.monotonic())

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from batchstatus import ConfigurationError
 
+from . import clock
+
 APPLICATION_ID = 0x62737473
 """Stands in the file's header, so that no other program's database is taken for a store."""
 OLDEST_SQLITE = (3, 37, 0)
@@ -25,7 +27,8 @@ TABLES = (
     """
     CREATE TABLE store (
         id TEXT NOT NULL,
-        salt TEXT NOT NULL
+        salt TEXT NOT NULL,
+        boot TEXT NOT NULL
     ) STRICT
     """,
     """
@@ -119,6 +122,14 @@ TABLES = (
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 
+FREE = (
+    "UPDATE refs SET watcher = NULL",
+    "UPDATE outbox SET watcher = NULL, due = 0 WHERE sent_at IS NULL",
+    "DELETE FROM watchers",
+    "DELETE FROM paces",
+)
+"""Let what is somebody's, or planned, be nobody's, and due."""
+
 
 def connect(
     path: Path, *, synchronous: str = "FULL", busy_timeout: float = BUSY_TIMEOUT, mode: str = "rw"
@@ -153,6 +164,7 @@ def prepare(path: Path) -> None:
             _check(connection, path)
             _use_wal(connection, path)
             _create(connection, path)
+            _note_boot(connection)
     except OSError as error:
         raise ConfigurationError(f"the store {path} cannot be opened: {error.strerror or error}") from error
     except sqlite3.DatabaseError as error:
@@ -233,8 +245,21 @@ def _create(connection: sqlite3.Connection, path: Path) -> None:
     if not version_of(connection):  # else another process was faster
         for statement in TABLES:
             connection.execute(statement)
-        connection.execute("INSERT INTO store (id, salt) VALUES (?, ?)", (new_id(), new_id()))
+        values = (new_id(), new_id(), clock.boot())
+        connection.execute("INSERT INTO store (id, salt, boot) VALUES (?, ?, ?)", values)
         connection.execute(f"PRAGMA user_version = {VERSION}")
+    connection.execute("COMMIT")
+
+
+def _note_boot(connection: sqlite3.Connection) -> None:
+    """Free and make due whatever is from before the machine was started: its times mean nothing any more."""
+    boot = clock.boot()
+    if connection.execute("SELECT boot FROM store").fetchone() == (boot,):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in FREE:
+        connection.execute(statement)
+    connection.execute("UPDATE store SET boot = ?", (boot,))
     connection.execute("COMMIT")
 
 

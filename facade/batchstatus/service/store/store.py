@@ -20,7 +20,7 @@ from typing import Any, Self
 
 from batchstatus import Batch, BatchRef, BatchStatusError, ConfigurationError, RateLimit
 
-from . import backup, leases, outbox, tracking
+from . import backup, clock, leases, outbox, tracking
 from .connection import Connection
 from .folders import xdg_folder
 from .pace import StorePace
@@ -211,15 +211,15 @@ class Store:
     def undelivered(
         self, destination: str, now: float | None = None, limit: int = 100, *, owner: str | None = None
     ) -> list[Change]:
-        """Return the changes that are due for delivery by now (seconds since 1970), of each batch the oldest.
+        """Return the changes that are due for delivery by now, of each batch the oldest.
 
         Args:
             destination: Where they are to go.
-            now: Default: the present.
+            now: Seconds since the machine was started; default: the present.
             limit: The first so many.
             owner: A watcher that has a claim; the changes are then its own until `delivered` or `postpone`.
         """
-        now = time.time() if now is None else now
+        now = clock.now() if now is None else now
         with self._work.exclusive() as connection:
             found = outbox.undelivered(connection, destination, now, limit)
         if owner is None or not found:
@@ -238,9 +238,9 @@ class Store:
             outbox.delivered(connection, destination, id)
 
     def postpone(self, destination: str, id: str, until: float, reason: str) -> None:  # noqa: A002 (the field's name)
-        """Record that a delivery has failed, and why; it is due again at `until` (seconds since 1970).
+        """Record that a delivery has failed, and why; `until` is in seconds since the machine was started.
 
-        The time is at most an hour ahead: a later one counts as due, since the clock may have been set back.
+        It is due again then, an hour ahead at most: a later time counts as due, since the machine may have no boot id.
         """
         with self._work.transaction() as connection:
             outbox.postpone(connection, destination, id, until, reason)

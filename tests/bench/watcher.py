@@ -1,6 +1,7 @@
-"""What a watcher loses and repeats that is killed again and again: SIGKILL at random moments, deliveries over HTTP.
+"""What three watchers of one store lose and repeat that are killed and stopped again and again, with two destinations.
 
-The vendors and the receiver are this process; the watcher is `batchstatus run`, started anew after each kill.
+The vendors and the receivers are this process; a watcher is `batchstatus run`, started anew after each SIGKILL. One in
+four is stopped for longer than its lease instead (SIGSTOP), and goes on (SIGCONT) when others have its batches.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,18 +27,27 @@ import commandline
 from _report import Figure
 from attrs import define, field
 from batchstatus import Believe, Gameball
-from batchstatus.service.store import Store
+from batchstatus.service.store import Change, Store
 from batchstatus.service.watcher import IN_FLIGHT
 from batchstatus.testing.simulator import Simulator
 
 BATCHES = 60
 KILLS = 25
+WATCHERS = 3
 LIFE = 1.2
-"""Seconds from a watcher's first read to its kill, at most."""
-START = 0.4
-"""Seconds that it takes to begin; one in five is killed in these."""
+"""Seconds between two kills, at most."""
+LEASE = 2.0
+"""Seconds: a shorter lease than the service's, so that a trial does not take an hour."""
+STOPPED = 3.0
+"""Seconds for which a watcher is stopped."""
 ANSWER = 0.3
-"""Seconds that the receiver takes at most for an answer."""
+"""Seconds that a receiver takes at most for an answer."""
+RUN = f"""if True:
+    import batchstatus.service.watcher, sys
+    from batchstatus.cli import main
+    batchstatus.service.watcher.LEASE = {LEASE}
+    sys.exit(main())
+"""
 
 
 @define
@@ -45,18 +56,14 @@ class Found:
 
     batches: int
     kills: int
-    posts: list[dict[str, Any]] = field(factory=list)
+    posts: tuple[list[dict[str, Any]], ...] = field(factory=lambda: ([], []))
+    """Of each destination."""
     statuses: Counter[int] = field(factory=Counter)
     faults: list[str] = field(factory=list)
     paths: list[str] = field(factory=list)
     """Of the requests to the vendors."""
     seconds: float = 0.0
     """From the first watcher's start to the last one's end."""
-
-    @property
-    def ended(self) -> Counter[str]:
-        """How many events a receiver that drops known ids has about the end of each ref."""
-        return Counter({post["id"]: post["ref"] for post in self.posts if post["kind"] == "ended"}.values())
 
     @property
     def hurried(self) -> list[str]:
@@ -67,62 +74,109 @@ class Found:
         return [f"{name}: {asked[name]} of {slots[name]:.0f}" for name in limits if asked[name] > slots[name]]
 
     @property
+    def ended(self) -> list[Counter[str]]:
+        """How many events a receiver that drops known ids has about the end of each ref, by destination."""
+        return [
+            Counter({post["id"]: post["ref"] for post in posts if post["kind"] == "ended"}.values())
+            for posts in self.posts
+        ]
+
+    @property
     def missing(self) -> int:
-        return self.batches - len(self.ended)
+        return sum(self.batches - len(ended) for ended in self.ended)
 
     @property
     def superfluous(self) -> int:
-        return self.ended.total() - len(self.ended)
+        return sum(ended.total() - len(ended) for ended in self.ended)
 
     @property
     def repeats(self) -> int:
-        return len(self.posts) - len({post["id"] for post in self.posts})
+        return sum(len(posts) - len({post["id"] for post in posts}) for posts in self.posts)
 
 
 def figures() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         found = killed_again_and_again(Path(folder), batches=BATCHES, kills=KILLS)
-    what = f"{found.batches} batches, {found.kills} kills, {len(found.posts)} deliveries:"
+    posts = sum(map(len, found.posts))
+    what = f"{found.batches} batches, {found.kills} kills of {WATCHERS} watchers, {posts} deliveries to 2 destinations:"
     yield Figure(f"{what} ended events that never came", found.missing, 0)
     yield Figure(f"{what} ended events too many, known ids dropped", found.superfluous, 0)
-    yield Figure(f"{what} repeats on the wire", found.repeats, found.kills * IN_FLIGHT)
+    yield Figure(f"{what} repeats on the wire", found.repeats, 2 * found.kills * IN_FLIGHT)
     yield Figure(f"{what} answers 429, of {found.statuses.total():,}", found.statuses[429], 0)
-    yield Figure(f"{what} faults of the store", len(found.faults), 0)
+    yield Figure(f"{what} faults of the store, changes back in time among them", len(found.faults), 0)
 
 
 def killed_again_and_again(folder: Path, *, batches: int, kills: int, seed: int | None = None) -> Found:
-    """Track batches, kill their watcher so often, and let the last one finish."""
+    """Track batches, kill and stop their watchers so often, and let the last ones finish."""
     draw, found, path = random.Random(seed), Found(batches, kills), folder / "store.sqlite3"
     simulator = Simulator()
     simulator.app = counted(simulator.app, found.statuses)
-    longest = kills * (START + LIFE / 2) + 2.0
-    with simulator, receiving(found.posts) as url, Store(path) as store:
-        command = [sys.executable, "-m", "batchstatus.cli", "run", "--store", str(path), "--deliver", url]
+    longest = kills * LIFE / 2 + 2.0
+    with ExitStack() as stack:
+        stack.enter_context(simulator)
+        urls = [stack.enter_context(receiving(posts)) for posts in found.posts]
+        store = stack.enter_context(Store(path))
+        deliver = [word for url in urls for word in ("--deliver", url)]
+        command = [sys.executable, "-c", RUN, "run", "--store", str(path), *deliver]
         environ = os.environ | commandline.keys(simulator)
+        watchers = Watchers(command, environ)
+        stack.callback(watchers.end)
         store.track(
             simulator.add(vendor, seconds=draw.uniform(1.0, longest))
             for vendor, _ in zip(("gameball", "believe") * batches, range(batches), strict=False)
         )
+        for url in urls:  # before the first change, so that each destination gets all of them
+            store.serve(store.destination_name(url))
         started, found.paths = time.monotonic(), simulator.reads
-        for _ in range(kills):
-            with subprocess.Popen(command, env=environ, stderr=subprocess.DEVNULL) as watcher:
-                if draw.random() < 0.2:
-                    time.sleep(draw.uniform(0.0, START))
-                else:
-                    seen = len(simulator.reads)
-                    until(lambda seen=seen: len(simulator.reads) > seen, 10.0)
-                    time.sleep(draw.uniform(0.0, LIFE))
-                watcher.kill()
+        for number in range(kills):
+            time.sleep(draw.uniform(0.0, LIFE))
+            watchers.harm(draw.randrange(WATCHERS), is_stop=number % 4 == 3)
             found.faults += faults(store)
-        with subprocess.Popen(command, env=environ, stderr=subprocess.PIPE) as watcher:
-            watcher.stderr.readline()  # from here on it can be told to stop
-            until(lambda: not found.missing and not store.check()["undelivered"], 30.0)
-            watcher.send_signal(signal.SIGTERM)
+        until(lambda: not found.missing and not store.check()["undelivered"], 60.0)
+        found.faults += watchers.end()
         found.seconds = time.monotonic() - started
         found.faults += faults(store)
-        if watcher.returncode != 128 + signal.SIGTERM:
-            found.faults.append(f"the last watcher ended with {watcher.returncode}")
     return found
+
+
+class Watchers:
+    """Three running watchers."""
+
+    def __init__(self, command: list[str], environ: dict[str, str]) -> None:
+        self._command = command
+        self._environ = environ
+        self._processes = [self._start() for _ in range(WATCHERS)]
+        self._continue_at: dict[int, float] = {}
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(self._command, env=self._environ, stderr=subprocess.DEVNULL)
+
+    def harm(self, number: int, *, is_stop: bool) -> None:
+        """Stop a watcher for longer than its lease, or kill it and start another."""
+        self._continue_stopped(time.monotonic())
+        process = self._processes[number]
+        if is_stop:
+            process.send_signal(signal.SIGSTOP)
+            self._continue_at[number] = time.monotonic() + STOPPED
+            return
+        process.kill()
+        process.wait()
+        self._continue_at.pop(number, None)
+        self._processes[number] = self._start()
+
+    def _continue_stopped(self, now: float) -> None:
+        for number in [number for number, at in self._continue_at.items() if at <= now]:
+            self._processes[number].send_signal(signal.SIGCONT)
+            del self._continue_at[number]
+
+    def end(self) -> list[str]:
+        """Let all end in order; return what was wrong with that."""
+        self._continue_stopped(float("inf"))
+        for process in self._processes:
+            process.send_signal(signal.SIGTERM)
+        codes = [process.wait(30) for process in self._processes]
+        self._processes = []
+        return [f"a watcher ended with {code}" for code in codes if code != 128 + signal.SIGTERM]
 
 
 def until(happened: Callable[[], bool], seconds: float) -> None:
@@ -142,9 +196,17 @@ def faults(store: Store) -> list[str]:
         history = store.history(tracked.ref)
         if [change.sequence for change in history] != [*range(1, tracked.sequence + 1)]:
             found.append(f"{tracked.ref}: sequence {tracked.sequence}, and {len(history)} changes")
-        if tracked.ended != bool(history and history[-1].kind == "ended"):
-            found.append(f"{tracked.ref}: its end and its changes contradict each other")
+        if [change.kind for change in history].count("ended") > 1:
+            found.append(f"{tracked.ref}: it has ended twice")
+        if any(processed(later) < processed(earlier) for earlier, later in pairwise(history)):
+            found.append(f"{tracked.ref}: its changes go back in time")
     return found
+
+
+def processed(change: Change) -> float:
+    """Return how far a batch has come, its end included."""
+    counts = change.batch["counts"] if change.batch else {}
+    return float("inf") if change.kind == "ended" else counts["processed"] or 0
 
 
 def counted(app: Any, statuses: Counter[int]) -> Any:

@@ -6,10 +6,15 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def sockets() -> int:
-    """Return how many sockets this process has open."""
-    found = 0
+def open_files() -> list[str]:
+    """Return what each file descriptor of this process leads to."""
+    found = []
     for descriptor in Path("/proc/self/fd").iterdir():
         with suppress(OSError):  # the listing's own is closed by now
-            found += str(descriptor.readlink()).startswith("socket:")
+            found.append(str(descriptor.readlink()))
     return found
+
+
+def sockets() -> int:
+    """Return how many sockets this process has open."""
+    return sum(file.startswith("socket:") for file in open_files())

@@ -18,6 +18,7 @@ import threading
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -44,6 +45,7 @@ from batchstatus.service.store.schema import APPLICATION_ID, TABLES, VERSION
 from batchstatus.testing.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from leftovers import open_files
 from waiting import LONG
 
 NOW = datetime(2025, 1, 27, 12, tzinfo=UTC)
@@ -895,6 +897,51 @@ def test_a_damaged_row_costs_no_other(store, caplog):
     assert [found.labels for found in store.tracked() if found.ref.id == "3"] == [{"c": "d"}]
 
 
+@pytest.mark.parametrize(
+    ("place", "mode", "cure"),
+    [("file", 0o644, "chmod 600"), ("file", 0o660, "chmod 600"), ("folder", 0o777, "chmod go-w")],
+)
+def test_a_store_that_is_open_to_others_is_refused(path, place, mode, cure):
+    """Its folder, too, as they could lay another file over it; that others may read the folder does no harm."""
+    Store(path).close()
+    path.parent.chmod(0o755)
+    Store(path).close()
+    (path if place == "file" else path.parent).chmod(mode)
+    with pytest.raises(ConfigurationError, match=f"others may open or replace the store .*: {cure}"):
+        Store(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_child_opens_the_store_anew(path, store):
+    """It may use the same object; the lock of its parent ends with the parent, not with the child."""
+    store.track(["gameball:1"])
+    assert len(store.claim("parent")) == 1
+    child = os.fork()
+    if child == 0:
+        code = 1
+        with suppress(BaseException):
+            store.track(["gameball:2"])
+            code = int(len(store.tracked()) != 2 or any(file.endswith(".lock") for file in open_files()))
+        os._exit(code)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert [found.ref.id for found in store.tracked()] == ["1", "2"]
+    assert store.check()["integrity_check"] == "ok"
+    with Store(path) as other:
+        assert other.claim("other") == [BatchRef("gameball", "2")] or not other.claim("other")
+
+
+def test_many_refs_are_added_in_turns(path, store, monkeypatch):
+    """Others may write in between."""
+    monkeypatch.setattr(store_module, "TRACKED_AT_ONCE", 10)
+    begun = []
+    transaction = store._changes.transaction
+    monkeypatch.setattr(store._changes, "transaction", lambda: begun.append(1) or transaction())
+    assert store.track([f"gameball:{number}" for number in range(35)]) == 35
+    assert store.track([f"gameball:{number}" for number in range(30, 40)]) == 5
+    assert len(begun) == 5
+
+
 # Backup, restore, retention
 
 
@@ -1081,14 +1128,14 @@ def test_a_watcher_learns_of_new_refs(store):
     store.track(["gameball:1"])
     assert store.renew("me")
     store.claim("me")
-    assert [ref.id for ref in store.claim("me")] == ["1"]
+    assert not store.renew("me")
     store.track(["gameball:2"])
     assert store.renew("me")
     assert len(store.claim("me")) == 2
     store.untrack(["gameball:1"])
     assert store.renew("me")
     assert [ref.id for ref in store.claim("me")] == ["2"]
-    assert [ref.id for ref in store.claim("me")] == ["1"]
+    assert not store.renew("me")
 
 
 def test_a_watcher_takes_its_accounts_only(store):
@@ -1098,7 +1145,7 @@ def test_a_watcher_takes_its_accounts_only(store):
         "gameball:1",
         "believe/acme:3",
     ]
-    assert [ref.id for ref in store.claim("me")] == ["1"]
+    assert not store.renew("me")
     assert store.account_refs() == {"gameball", "believe", "believe/acme"}
     assert store.check()["unclaimed"] == 1
 

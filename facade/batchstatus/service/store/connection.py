@@ -14,6 +14,9 @@ from batchstatus import ConfigurationError
 
 from .schema import BUSY_TIMEOUT, check_version, connect
 
+_OF_PARENT: list[sqlite3.Connection] = []
+"""Connections that a forked child has inherited; they are kept, so that nothing closes them."""
+
 
 class StoreReplaced(ConfigurationError):
     """The store's file is another one than was opened."""
@@ -26,6 +29,7 @@ class Connection:
         self._path = path
         self._synchronous = synchronous
         self._busy_timeout = busy_timeout
+        self._pid = os.getpid()
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: os.stat_result | None = None
@@ -35,6 +39,8 @@ class Connection:
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
         """Exclusive access without a transaction."""
+        if os.getpid() != self._pid:
+            self._leave_to_parent()
         with self._lock:
             if self._closed:
                 raise sqlite3.ProgrammingError("this store is closed")
@@ -66,8 +72,16 @@ class Connection:
         with self.exclusive() as connection:
             return connection.execute(query, values).fetchall()
 
+    def _leave_to_parent(self) -> None:
+        """Forget what was opened before a fork, without closing it: SQLite's locks are those of the parent."""
+        if self._connection is not None:
+            _OF_PARENT.append(self._connection)
+        self._pid, self._lock, self._connection = os.getpid(), threading.Lock(), None
+
     def close(self) -> None:
         """Close the connection; a second time does nothing."""
+        if os.getpid() != self._pid:
+            self._leave_to_parent()
         with self._lock:
             self._closed = True
             self._disconnect()

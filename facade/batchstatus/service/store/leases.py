@@ -13,6 +13,7 @@ import re
 import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
+from weakref import WeakSet
 
 from batchstatus import ConfigurationError
 
@@ -35,12 +36,16 @@ NEW_WATCHER = "(name, until, seconds, account_refs, seen) VALUES (:name, :until,
 OF_ACCOUNTS = "(:account_refs = 'null' OR account_ref IN (SELECT value FROM json_each(:account_refs)))"
 
 
+_LOCKS: WeakSet[Locks] = WeakSet()
+
+
 class Locks:
     """The lock files of living watchers."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._held: dict[str, int] = {}
+        _LOCKS.add(self)
 
     def acquire(self, name: str) -> None:
         """Acquire the lock for a name, until `release` or the end of the process."""
@@ -83,10 +88,25 @@ class Locks:
         for name in [*self._held]:
             self.release(name)
 
+    def leave_to_parent(self) -> None:
+        """Close what a forked child has inherited: else the locks would outlive the parent."""
+        for file in self._held.values():
+            os.close(file)
+        self._held.clear()
+
     def _file(self, name: str) -> Path:
         if not NAME.fullmatch(name):
             raise ConfigurationError(f"a watcher's name is 1 to 100 of A-Z, a-z, 0-9, '_', '.', '-': {name!r:.80}")
         return self._path.with_name(f"{self._path.name}.{name}.lock")
+
+
+def _leave_to_parent() -> None:
+    for locks in [*_LOCKS]:
+        locks.leave_to_parent()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: float) -> bool:

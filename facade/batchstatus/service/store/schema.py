@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import sqlite3
+import stat
 import time
 from contextlib import ExitStack, closing, suppress
 from pathlib import Path
@@ -164,6 +165,7 @@ def prepare(path: Path) -> None:
             _check(connection, path)
             _use_wal(connection, path)
             _create(connection, path)
+            _check_rights(path)
             _note_boot(connection)
     except OSError as error:
         raise ConfigurationError(f"the store {path} cannot be opened: {error.strerror or error}") from error
@@ -171,6 +173,19 @@ def prepare(path: Path) -> None:
         if is_system_error(error):
             raise
         raise ConfigurationError(f"{path} cannot be used as a store: {error}") from error
+
+
+def _check_rights(path: Path) -> None:
+    """Raise ConfigurationError if others may read or replace the store: payloads of batches are in it."""
+    if not hasattr(os, "geteuid"):
+        return
+    for place, closed in ((path, 0o077), (path.parent, 0o022)):
+        found = place.stat()
+        if found.st_uid not in {os.geteuid(), 0}:
+            raise ConfigurationError(f"{place} belongs to another user: name a store of your own")
+        if stat.S_IMODE(found.st_mode) & closed and not (place is path.parent and found.st_mode & stat.S_ISVTX):
+            rights = "go-w" if closed == 0o022 else "600"
+            raise ConfigurationError(f"others may open or replace the store {path}: chmod {rights} {place}")
 
 
 def check_file(path: Path) -> None:

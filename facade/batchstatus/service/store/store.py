@@ -30,6 +30,8 @@ from .schema import prepare, version_of
 
 __all__ = ["Change", "Destination", "Store", "StorePace", "Tracked", "default_path"]
 
+TRACKED_AT_ONCE = 2_000
+"""Refs that are added in one transaction: of 100,000 at once others would wait for seconds."""
 PRUNED_AT_ONCE = 500
 """Changes that are deleted in one transaction, so that others need not wait for long."""
 PACE_BUSY_TIMEOUT = 0.25
@@ -95,9 +97,11 @@ class Store:
 
         Labels are added to those that a ref has.
         """
-        parsed, labels = [*map(BatchRef.parse, refs)], _checked(labels)
-        with self._changes.transaction() as connection:
-            return tracking.track(connection, parsed, labels)
+        parsed, labels, new = [*map(BatchRef.parse, refs)], _checked(labels), 0
+        for start in range(0, len(parsed), TRACKED_AT_ONCE):
+            with self._changes.transaction() as connection:
+                new += tracking.track(connection, parsed[start : start + TRACKED_AT_ONCE], labels)
+        return new
 
     def untrack(self, refs: Iterable[str | BatchRef]) -> int:
         """Stop following the batches; return how many were followed. Their history stays."""

@@ -259,9 +259,17 @@ class Sampler:
     def body(self, answer: Target, word: str) -> Any:
         """Return a body about the example's id in a status, with times where the facade reads times."""
         account, body = self._held.account, self.sample(answer)
-        times = {name: TIME for name, kind in account.FIELDS.items() if kind == "date-time" and name in body}
+        times = {name: TIME for name in body if self._is_time(answer, name)}
         ids = {name: account.EXAMPLE_ID for name in ("id", "batchId") if name in account.FIELDS and name in body}
         return body | times | ids | {"status": word}
+
+    def _is_time(self, answer: Target, name: str) -> bool:
+        """Return whether a field is a time, for the facade or in the vendor's own spec, which has the formats."""
+        if self._held.account.FIELDS.get(name) == "date-time":
+            return True
+        found = properties(self._held.patched, answer).get(name)
+        formats = contract.values(self._held.spec.contents, found.place, "format") if found else ()
+        return any(form == "date-time" for _, form in formats)
 
     def sample(self, schema: Target, seen: tuple[contract.Place, ...] = ()) -> Any:
         """Return a value of a schema with every field that it declares, of an alternative the first.

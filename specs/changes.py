@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import document
 from document import Document
@@ -22,6 +23,7 @@ from sources import SpecError
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 LEVELS = ("breaking", "attention", "harmless")
 MAX_SCHEMAS = 5_000  # with references followed; the vendors' documents have 40
+MAX_DETAIL = 300  # characters of a description, or of whatever else has changed
 TYPES = frozenset({"array", "boolean", "integer", "number", "object", "string"})
 LOWER = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties", "minContains")
 UPPER = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties", "maxContains")
@@ -134,13 +136,18 @@ def _differences(
     for facts, keys, verb, spec in ((before, gone, 1, old), (after, come, 0, new)):
         for key in (key for key in keys if facts[key].holder not in keys):
             fact = facts[key]
-            subject = f"{fact.title}: {fact.detail}" if fact.detail else fact.title
+            subject = f"{fact.title}: {_short(fact.detail)}" if fact.detail else fact.title
             name = f"{fact.noun}-{fact.verbs[verb]}"
             yield Change(name, subject, document.line(spec, *fact.where), bool(verb), key[0] in unused)
     for key, was, now in ((key, before[key], after[key]) for key in before.keys() & after.keys()):
         if was.value != now.value and (verb_ := now.compare(was.value, now.value)):
-            subject = f"{now.title}: {was.detail or 'none'} -> {now.detail or 'none'}"
+            subject = f"{now.title}: {_short(was.detail)} -> {_short(now.detail)}"
             yield Change(f"{now.noun}-{verb_}", subject, document.line(new, *now.where), False, key[0] in unused)
+
+
+def _short(detail: str) -> str:
+    detail = detail or "none"
+    return detail if len(detail) <= MAX_DETAIL else f"{detail[: MAX_DETAIL - 4]} ..."
 
 
 def _paired(old: dict[str, Any], new: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
@@ -256,7 +263,7 @@ class _Walk:
                     holder=holder,
                     verbs=("changed", "changed"),
                 )
-            self.add(spot.at(f" server {url.rstrip('/')}"), "server", (*place, number, "url"), holder=holder)
+            self.add(spot.at(f" server {_address(url)}"), "server", (*place, number, "url"), holder=holder)
 
     def security(self, spot: Spot, node: dict[str, Any], holder: Key) -> None:
         own = "security" in node
@@ -553,6 +560,13 @@ def _types(schema: Schema) -> tuple[frozenset[str], bool]:
         if "enum" in node:
             null &= None in node["enum"] or "type" in node
     return types, null or schema.nullable
+
+
+def _address(url: str) -> str:
+    """Return a server's address in one spelling."""
+    scheme, host = urlsplit(url)[:2]
+    origin = f"{scheme}://{host}"
+    return url.replace(origin, origin.lower(), 1).rstrip("/")
 
 
 def _only_alternative(node: dict[str, Any]) -> tuple[str, int] | None:

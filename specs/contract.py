@@ -33,6 +33,8 @@ TYPES: Mapping[str, str] = {"integer": "number"}
 """Types that are read like another one."""
 ERROR_TYPES: Mapping[str, set[str]] = {"code": {"string", "number"}, "message": {"string"}}
 """The types of the fields that an error body should have; numbers are read as text."""
+PLAIN_STYLES: Mapping[str, str] = {"path": "simple", "header": "simple", "query": "form", "cookie": "form"}
+"""The one way in which the raw client writes a parameter, by its place."""
 MAX_SERVERS = 1_000
 """Of a server's address, with all values of its variables."""
 ACCOUNT = "facade/batchstatus/_core/account.py"
@@ -219,6 +221,11 @@ def _parameter_fault(contract: Contract, parameter: Mapping[str, Any], ids: int)
     name, where = parameter.get("name", ""), parameter.get("in")
     schema = follow(contract.patched, parameter.get("schema")).value
     has_default = isinstance(schema, dict) and "default" in schema
+    plain = PLAIN_STYLES.get(where or "")
+    if (where == "path" or has_default) and parameter.get("style", plain) != plain:
+        return (
+            f"has the style {parameter['style']!r}, which the raw client does not write: send it in {contract.facade}"
+        )
     if where == "path":
         return f"is one of {ids}: give all values in raw_request of {contract.facade}" if ids > 1 else ""
     if where == "cookie" and (parameter.get("required") or has_default):
@@ -350,9 +357,10 @@ def check_errors(contract: Contract) -> Iterator[str]:
     """Check that every declared error has the fields from which the facade takes a code and a message."""
     for status, response in contract.responses():
         error = contract.schema(response) if status[0] in "45D" else None
-        if error is not None and (found := properties(contract.patched, error)):
-            for field in ERROR_TYPES:
-                yield from _check_error(contract, error, found, field)
+        for shape in alternatives(contract.patched, error) if error is not None else ():
+            if found := properties(contract.patched, shape):
+                for field in ERROR_TYPES:
+                    yield from _check_error(contract, shape, found, field)
 
 
 def _check_error(contract: Contract, error: Target, found: Mapping[str, Target], field: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from sources import SpecError
 
 MAX_NODES = 50_000  # with every alias and reference followed; the vendors' documents have 400
 MAX_DEPTH = 100  # theirs: 12
+BREAKS = dict.fromkeys(map(ord, "\x85\u2028\u2029"), " ")  # they end a line for YAML 1.1, and for no editor
 PLAIN = "tag:yaml.org,2002:"
 
 
@@ -71,8 +72,11 @@ def load(name: str, text: bytes | str, first: int = 1) -> Document:
     `first` is the number of the text's first line in the file that messages name.
     """
     try:
+        text = (text.decode("utf-8") if isinstance(text, bytes) else text).translate(BREAKS)
         _bound(name, text, first)
         root = yaml.compose(text, Loader)
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{name}: not UTF-8 text: {error}") from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise SpecError(f"{name}:{mark.line + first if mark else first}: not YAML: {error.problem}") from None
@@ -138,7 +142,7 @@ def references(node: Any, place: tuple[str | int, ...] = ()) -> Iterator[tuple[t
             yield from references(child, (*place, number))
 
 
-def _bound(name: str, text: bytes | str, first: int) -> None:
+def _bound(name: str, text: str, first: int) -> None:
     """Raise SpecError if the text is deeper or larger than PyYAML's composer, which recurses, can take."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, Loader)):

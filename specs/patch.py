@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 from urllib.parse import unquote
@@ -44,11 +45,21 @@ class Operation(NamedTuple):
 
 def patch(spec: dict[str, Any], repairs: Document) -> tuple[dict[str, Any], list[str]]:
     """Return the document, and notes about actions of the overlay that have nothing left to do."""
-    patched, notes = overlay.apply(tolerant(reachable(spec)), repairs)
+    tolerated = tolerant(reachable(spec))
+    patched, notes = overlay.apply(tolerated, repairs)
+    _keep_name(patched, {one.place for one in operations(tolerated) if one.value.get("operationId") == OPERATION})
     try:
         return cut_down(patched), notes
     except SpecError as error:
         raise SpecError(f"{repairs.at('actions')}: {error}") from None
+
+
+def _keep_name(patched: dict[str, Any], before: set[tuple[str, ...]]) -> None:
+    """Leave the name of our operation to the one to which the overlay has given it: the vendor may use it, too."""
+    found = [one for one in operations(patched) if one.value.get("operationId") == OPERATION]
+    for one in found if len(found) > len(before) else ():
+        if one.place in before:
+            del one.value["operationId"]
 
 
 def operation(document: dict[str, Any]) -> Operation:
@@ -74,7 +85,7 @@ def reachable(spec: dict[str, Any]) -> dict[str, Any]:
     while waiting:
         (*holder, key), reference = waiting.pop()
         pointer = unquote(reference)
-        if pointer.startswith("#/components/") and pointer.count("/") == 3:  # its kind and its name
+        if re.fullmatch(r"#/components/(schemas|responses|parameters|requestBodies)/[^/]*", pointer):
             at(spec, holder)[key] = pointer
             continue
         target = resolve(spec, reference)
@@ -110,6 +121,9 @@ def _loosen(schema: Any, spec: dict[str, Any], seen: set[int]) -> None:
     seen.add(id(schema))
     for keyword in (*REFUSING, "title"):  # a title would rename the model
         schema.pop(keyword, None)
+    for name, child in schema.get("properties", {}).items():
+        if isinstance(child, bool):  # legal in 3.1, and more than the generator takes
+            schema["properties"][name] = {}
     for child in subschemas(schema):
         _loosen(child, spec, seen)
     if "array" in _types(schema):

@@ -188,9 +188,18 @@ def _summary(error: OpenAPIValidationError) -> str:
 def _place(contents: Any, error: OpenAPIValidationError) -> tuple[str | int, ...]:
     """Return where the validator's finding is: it names a path in the document or only the end of one."""
     path = tuple(error.absolute_path)
+    if not path:
+        return _said(contents, error)
     return next(
         (place for place, node in _nodes(contents) if place[-len(path) :] == path and node == error.instance), path
     )
+
+
+def _said(contents: Any, error: OpenAPIValidationError) -> tuple[str | int, ...]:
+    """Return the place of an operation that a finding without a path names, or of a default that it shows."""
+    named = [("paths", path) for path in contents.get("paths") or {} if repr(path) in error.message]
+    shown = [place for place, node in _nodes(contents) if place[-1:] == ("default",) and node == error.instance]
+    return next(iter([*shown, *named]), ())
 
 
 def _nodes(contents: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:

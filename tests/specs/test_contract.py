@@ -37,6 +37,7 @@ QUERY = "        - {name: version, in: query, required: true, schema: {type: str
 OK = "      responses:\n        '200':"
 JOB = "schema: {$ref: '#/components/schemas/Job'}"
 OUTCOME = "$ref: '#/components/schemas/Outcome'"
+ERROR_SCHEMA = "schema: {$ref: '#/components/schemas/Error'}"
 NO_JOB = ("              schema: {$ref: '#/components/schemas/Job'}", "              example: {}")
 NO_ERROR = ("              schema: {$ref: '#/components/schemas/Error'}", "              example: {}")
 SERVER = "  - url: https://api.shop.example"
@@ -77,6 +78,12 @@ HARMLESS = {
     "a second operation": [
         ("  /v1/jobs/{jobId}:\n", "  /v2:\n    get: {responses: {'200': {description: x}}}\n  /v1/jobs/{jobId}:\n")
     ],
+    "a second operation of our name": [
+        (
+            "  /v1/jobs/{jobId}:\n",
+            "  /v2:\n    get: {operationId: getBatchStatus, responses: {}}\n  /v1/jobs/{jobId}:\n",
+        )
+    ],
     "a second operation on the path": [(AT_GET, "    post: {responses: {'202': {description: x}}}\n" + AT_GET)],
     "another server beside ours": [("servers:\n", "servers:\n  - url: https://eu.shop.example\n")],
     "a slash at the end of the server": [("https://api.shop.example", "https://API.shop.example/")],
@@ -116,6 +123,21 @@ FOUND = {
         [(ENUM, "          anyOf: [{enum: [open]}, {const: lost}]\n")],
         "const: lost",
         f"the status word 'lost' has no state: add it to WORDS in {FACADE}",
+    ),
+    "an id in another style": (
+        [("in: path, ", "in: path, style: label, ")],
+        "style: label",
+        f"the path parameter 'jobId' has the style 'label', which the raw client does not write: send it in {FACADE}",
+    ),
+    "a default in another style": (
+        [(OK, QUERY.replace("type: string}", "type: string, default: a}, style: pipeDelimited") + OK)],
+        "pipeDelimited",
+        "the query parameter 'version' has the style 'pipeDelimited', which the raw client does not write",
+    ),
+    "an alternative of an error": (
+        [(ERROR_SCHEMA, f"schema: {{oneOf: [{ERROR_SCHEMA[8:]}, {{type: object, properties: {{message: {{}}}}}}]}}")],
+        "oneOf:",
+        "an error has no 'code' or 'error', which the facade reads as its code",
     ),
     "a server that has moved": (
         [("https://api.shop.example", "https://api2.shop.example")],
@@ -288,16 +310,6 @@ FOUND = {
         [("/v1/jobs/{jobId}", "/v2/jobs/{jobId}")],
         "overlay:4",
         "the action on $.paths['/v1/jobs/{jobId}'].get: it matches nothing",
-    ),
-    "a second operation of our name": (
-        [
-            (
-                "  /v1/jobs/{jobId}:\n",
-                "  /v2:\n    get: {operationId: getBatchStatus, responses: {}}\n  /v1/jobs/{jobId}:\n",
-            )
-        ],
-        "overlay:3",
-        "2 operations have the operationId getBatchStatus: give it to one, and remove others",
     ),
     "a parameter of any kind": (
         [(OK, QUERY.replace("{type: string}", "true") + OK)],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drill import Drill, Red, after, everywhere
+from drill import Drill, Red, after, everywhere, path_of
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
 EXECUTION = {
@@ -42,7 +42,7 @@ READS = {
 
 FACADE = "facade/batchstatus/vendors/believe.py"
 OVERLAY = "specs/believe.overlay.yaml"
-PATH = "/v1/flywheel/batch/{batchId}"
+PATH = path_of("believe")
 ENUM = """\
           enum:
             - AVAILABLE_TO_QUEUE
@@ -99,9 +99,9 @@ def schema(of, then):
 WORDS = [
     Drill(
         "a status word is added",
-        edits=((ENUM, f"{ENUM}            - REJECTED\n"),),
+        edits=((ENUM, f"{ENUM}            - UNHEARD_OF\n"),),
         told=("attention response-status-word-added",),
-        red=(Red(f"the status word 'REJECTED' {NO_STATE}", "- REJECTED"),),
+        red=(Red(f"the status word 'UNHEARD_OF' {NO_STATE}", "- UNHEARD_OF"),),
         chosen=True,
     ),
     Drill(
@@ -158,11 +158,11 @@ WORDS = [
             (
                 f"          type: string\n{ENUM}",
                 "          anyOf:\n            - type: string\n              enum: [EXECUTED]\n"
-                "            - type: string\n              enum:\n                - HALTED\n",
+                "            - type: string\n              enum:\n                - UNHEARD_OF\n",
             ),
         ),
         told=("breaking response-alternative-added",) * 2 + ("attention response-status-enum-removed",),
-        red=(Red(f"the status word 'HALTED' {NO_STATE}", "- HALTED"),),
+        red=(Red(f"the status word 'UNHEARD_OF' {NO_STATE}", "- UNHEARD_OF"),),
     ),
     Drill(
         "a status may be null",
@@ -225,14 +225,14 @@ REQUESTS = [
         "a required parameter with a default",
         edits=adding("{name: version, in: query, required: true, schema: {type: string, default: '2025-01'}}"),
         told=("breaking request-required-parameter-added",),
-        reads=READS | {"url": f"https://public.believe.app/v1/flywheel/batch/{ID}?version=2025-01"},
+        reads=READS | {"query": "version=2025-01"},
         chosen=True,
     ),
     Drill(
         "an optional parameter",
         edits=adding("{name: verbose, in: query, schema: {type: boolean}}"),
         told=("harmless request-parameter-added",),
-        reads=READS | {"url": f"https://public.believe.app/v1/flywheel/batch/{ID}"},
+        reads=READS | {"query": ""},
     ),
     Drill(
         "a parameter of the path item",
@@ -244,7 +244,7 @@ REQUESTS = [
             ),
         ),
         told=("breaking request-required-parameter-added",),
-        reads=READS | {"url": f"https://public.believe.app/v1/flywheel/batch/{ID}?version=b"},
+        reads=READS | {"query": "version=b"},
     ),
     Drill(
         "a required cookie",
@@ -295,7 +295,7 @@ REQUESTS = [
     ),
     Drill(
         "the path moves",
-        edits=((f"  {PATH}:\n", "  /v2/flywheel/batches/{batchId}:\n"),),
+        edits=((f"  {PATH}:\n", "  /v99/flywheel/batches/{batchId}:\n"),),
         told=("breaking operation-path-changed",),
         red=(
             Red(
@@ -1000,7 +1000,9 @@ PROSE = [
     ),
     Drill(
         "a word in the prose alone",
-        page=(("### Init Result Object (Optional)", "| `HALTED` | Stopped. |\n\n### Init Result Object (Optional)"),),
+        page=(
+            ("### Init Result Object (Optional)", "| `UNHEARD_OF` | Stopped. |\n\n### Init Result Object (Optional)"),
+        ),
         told=("attention prose-changed",),
     ),
     Drill(
@@ -1018,4 +1020,162 @@ PROSE = [
     ),
 ]
 
-DRILLS = [*WORDS, *SERVERS, *REQUESTS, *KEYS, *ANSWERS, *FIELDS, *TEXTS, *PROSE]
+ODD = [
+    Drill(
+        "the id in another style",
+        edits=(("          in: path\n", "          in: path\n          style: matrix\n"),),
+        told=("breaking request-constraint-changed",),
+        red=(
+            Red(
+                "the path parameter 'batchId' has the style 'matrix', which the raw client does not write: "
+                f"send it in {FACADE}",
+                "- name: batchId",
+            ),
+        ),
+    ),
+    Drill(
+        "a required list with a default",
+        edits=adding(
+            "{name: f, in: query, required: true, schema: {type: array, items: {type: string}, default: [a]}}"
+        ),
+        told=("breaking request-required-parameter-added",),
+        red=(Red("the raw client's request cannot be made", "get:"),),
+    ),
+    Drill(
+        "a required number in a header, with a default",
+        edits=adding("{name: X-Version, in: header, required: true, schema: {type: integer, default: 5}}"),
+        told=("breaking request-required-parameter-added",),
+        reads=READS | {"headers": {"x-version": "5"}},
+    ),
+    Drill(
+        "the path item in a component",
+        edits=(
+            (
+                f"  {PATH}:\n",
+                f"  {PATH}:\n    $ref: '#/components/pathItems/Batch'\ncomponents:\n  pathItems:\n   Batch:\n",
+            ),
+            (COMPONENTS, "  schemas:\n"),
+        ),
+    ),
+    Drill(
+        "another operation with the name of ours",
+        edits=(
+            (
+                "components:\n",
+                "  /v1/x:\n    get:\n      operationId: getBatchStatus\n"
+                "      responses: {'200': {description: x}}\ncomponents:\n",
+            ),
+        ),
+        told=("harmless operation-added",),
+    ),
+    Drill(
+        "the host in capitals",
+        edits=(("https://public.believe.app", "https://Public.Believe.app/"),),
+    ),
+    Drill(
+        "a default that is not of its type",
+        edits=(after("    ExecutionResult:", ("type: number\n", "type: number\n          default: abc\n")),),
+        by="pull",
+        red=(Red("the spec is not valid OpenAPI: 'abc' is not of type 'number'", "default: abc"),),
+    ),
+    Drill(
+        "a path without its parameter",
+        edits=(everywhere("name: batchId", "name: id"),),
+        by="pull",
+        red=(Red("Path parameter 'batchId' for 'get' operation", f"{PATH}:"),),
+    ),
+    Drill(
+        "an error of two shapes",
+        edits=(
+            (
+                "    Error:\n",
+                "    Error:\n      oneOf:\n        - $ref: '#/components/schemas/Short'\n"
+                "        - $ref: '#/components/schemas/Long'\n    Short:\n      type: object\n"
+                "      properties: {reason: {type: string}}\n    Long:\n",
+            ),
+        ),
+        told=("attention error-alternative-added",) * 4 + ("attention error-property-removed",) * 4,
+        red=(
+            Red("an error has no 'error', which the facade reads as its code", "properties: {reason: {type: string}}"),
+            Red("an error has no 'message', which the facade", "properties: {reason: {type: string}}"),
+        ),
+    ),
+    Drill(
+        "a field of any kind",
+        edits=(
+            (
+                "        vaultIndex:\n          type: string\n"
+                "          description: The vault index within the multisig.\n",
+                "        vaultIndex: true\n",
+            ),
+        ),
+        told=("breaking response-schema-untyped",),
+        body=BODY | {"vaultIndex": {"a": 1}},
+    ),
+    Drill(
+        "a condition on the answer",
+        edits=(
+            (
+                "    BatchStatusResponse:\n      type: object\n",
+                "    BatchStatusResponse:\n      if: {properties: {status: {const: FAILED}}}\n"
+                "      then: {required: [executeResult]}\n      type: object\n",
+            ),
+        ),
+        told=("attention response-constraint-changed",) * 2,
+    ),
+    Drill(
+        "the words in a definition of the answer's own",
+        edits=(
+            (
+                f"          type: string\n{ENUM}",
+                "          $ref: '#/components/schemas/BatchStatusResponse/$defs/Status'\n",
+            ),
+            (
+                "    BatchStatusResponse:\n      type: object\n",
+                "    BatchStatusResponse:\n      $defs: {Status: {type: string, enum: [EXECUTED, UNHEARD_OF]}}\n"
+                "      type: object\n",
+            ),
+        ),
+        told=(
+            "attention response-status-word-added",
+            "attention schema-name-changed",
+            *["harmless response-status-word-removed"] * 3,
+        ),
+        red=(
+            Red(
+                f"the status word 'UNHEARD_OF' {NO_STATE}",
+                "$defs: {Status: {type: string, enum: [EXECUTED, UNHEARD_OF]}}",
+            ),
+        ),
+    ),
+    Drill(
+        "a list of batches",
+        edits=((ANSWER, ANSWER.replace("$ref: ", "type: array\n                items:\n                  $ref: ")),),
+        told=("breaking response-type-changed",)
+        + ("breaking response-property-removed",) * 13
+        + ("attention schema-name-changed", "attention response-items-typed"),
+        red=(Red("the answer 200 is not one object", "schema:"),),
+    ),
+    Drill(
+        "results by their ids",
+        edits=(
+            after(
+                "description: Array of successful bundle executions with their details.",
+                ("items:\n            $ref", "additionalProperties:\n            $ref"),
+            ),
+            after("    ExecutionResult:", ("type: array", "type: object")),
+        ),
+        told=(
+            "breaking response-type-changed",
+            "attention response-additional-properties-typed",
+            "attention response-items-untyped",
+        ),
+        red=(
+            Red(
+                "'executeResult.successfulExecutions' is object, and the facade reads an array", "successfulExecutions:"
+            ),
+        ),
+    ),
+]
+
+DRILLS = [*ODD, *WORDS, *SERVERS, *REQUESTS, *KEYS, *ANSWERS, *FIELDS, *TEXTS, *PROSE]

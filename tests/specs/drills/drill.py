@@ -83,6 +83,11 @@ def everywhere(old: str, new: str) -> Callable[[str], str]:
     return apply
 
 
+def path_of(vendor: str) -> str:
+    """Return the first path of the vendor's spec."""
+    return re.search(r"^  (/\S+):$", (SPECS / f"{vendor}.yaml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+
+
 def page_of(vendor: str, drill: Drill) -> str | bytes:
     """Return the vendor's page as it is vendored, changed."""
     spec = edited((SPECS / f"{vendor}.yaml").read_text(encoding="utf-8"), drill.edits)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from drill import Drill, Red, everywhere
+from drill import Drill, Red, everywhere, path_of
 
 BODY = {
     "batchId": "1748392",
@@ -27,8 +27,7 @@ READS = {
 
 FACADE = "facade/batchstatus/vendors/gameball.py"
 OVERLAY = "specs/gameball.overlay.yaml"
-PATH = "/api/v4.0/integrations/batches/{batchId}/status"
-URL = "https://api.gameball.co/api/v4.0/integrations/batches/1748392/status"
+PATH = path_of("gameball")
 WORD = "                      - failed\n"
 LAST = "                  errors:\n                    type: array\n"
 FIRST = "                  batchId:\n"
@@ -62,9 +61,9 @@ def moved(spec):
 DRILLS = [
     Drill(
         "a status word is added",
-        edits=((WORD, f"{WORD}                      - partially_completed\n"),),
+        edits=((WORD, f"{WORD}                      - unheard_of\n"),),
         told=("attention response-status-word-added",),
-        red=(Red(f"the status word 'partially_completed' {NO_STATE}", "- partially_completed"),),
+        red=(Red(f"the status word 'unheard_of' {NO_STATE}", "- unheard_of"),),
     ),
     Drill("a status word is removed", edits=((WORD, ""),), told=("harmless response-status-word-removed",)),
     Drill(
@@ -119,7 +118,7 @@ DRILLS = [
             ),
         ),
         told=("breaking request-required-parameter-added",),
-        reads=READS | {"url": URL, "headers": {"x-api-version": "2025-01-27"}},
+        reads=READS | {"headers": {"x-api-version": "2025-01-27"}},
     ),
     Drill(
         "a required header without a default",
@@ -165,7 +164,7 @@ DRILLS = [
     ),
     Drill(
         "the path moves",
-        edits=((f"  {PATH}:\n", "  /api/v5.0/batches/{batchId}:\n"),),
+        edits=((f"  {PATH}:\n", "  /api/v99.0/batches/{batchId}:\n"),),
         told=("breaking operation-path-changed",),
         red=(Red("it matches nothing", f"- target: $.paths['{PATH}'].get", OVERLAY),),
     ),
@@ -347,6 +346,37 @@ DRILLS = [
         told=("attention response-object-closed",),
         body={"id": "x", "status": "completed", "totalCount": 3, "finishedCount": 2, "errorCount": 1},
         reads={"state": "SUCCEEDED", "counts": [3, 3, 2, 1]},
+    ),
+    Drill(
+        "a time more",
+        edits=((LAST, f"{LAST}                  createdAt: {{type: string, format: date-time}}\n"),),
+        told=("harmless response-property-added",),
+        body=BODY | {"createdAt": "2025-01-27T12:00:00Z"},
+    ),
+    Drill(
+        "the counts of the tutorials",
+        edits=(
+            (
+                LAST,
+                f"{LAST}                  totalCount: {{type: integer}}\n"
+                "                  finishedCount: {type: integer}\n                  errorCount: {type: integer}\n",
+            ),
+        ),
+        told=("harmless response-property-added",) * 3,
+        body={"batchId": "1748392", "status": "completed", "totalCount": 3, "finishedCount": 2, "errorCount": 1},
+        reads={"state": "SUCCEEDED", "counts": [3, 3, 2, 1], "problems": []},
+    ),
+    Drill(
+        "a header that belongs to the connection",
+        edits=(
+            (
+                PARAMETERS,
+                f"{PARAMETERS}        - {{name: Host, in: header, required: true, "
+                "schema: {type: string, default: x}}\n",
+            ),
+        ),
+        told=("breaking request-required-parameter-added",),
+        red=(Red("the raw client's header 'Host' is not one that a request can set", "get:"),),
     ),
     Drill(
         "JSON with a charset",

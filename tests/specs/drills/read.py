@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from urllib.parse import urlsplit
 
 import httpx
 from batchstatus import BatchClient, BatchRef, BatchStatusError, Response, RetryPolicy
@@ -28,7 +29,12 @@ def main():
     vendor, given = sys.argv[1], json.load(sys.stdin)
     account = simulated_vendors()[vendor].account(None)
     request = account.request(account.EXAMPLE_ID)
-    said = {"method": request.method, "url": request.url, "headers": {**request.headers}, "keys": sorted(request.keys)}
+    said = {
+        "method": request.method,
+        "query": urlsplit(request.url).query,
+        "headers": {**request.headers},
+        "keys": sorted(request.keys),
+    }
     transport = Canned(given["status"], given["body"])
     try:
         with BatchClient(account, transport=transport, retry=RetryPolicy(attempts=1)) as client:

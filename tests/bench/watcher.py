@@ -145,11 +145,16 @@ class Watchers:
     def __init__(self, command: list[str], environ: dict[str, str]) -> None:
         self._command = command
         self._environ = environ
+        self._said: dict[int, int] = {}
+        """What each says, as a file."""
         self._processes = [self._start() for _ in range(WATCHERS)]
         self._continue_at: dict[int, float] = {}
 
     def _start(self) -> subprocess.Popen[bytes]:
-        return subprocess.Popen(self._command, env=self._environ, stderr=subprocess.DEVNULL)
+        with tempfile.TemporaryFile() as said:
+            process = subprocess.Popen(self._command, env=self._environ, stderr=said)
+            self._said[process.pid] = os.dup(said.fileno())
+        return process
 
     def harm(self, number: int, *, is_stop: bool) -> None:
         """Stop a watcher for longer than its lease, or kill it and start another."""
@@ -172,10 +177,14 @@ class Watchers:
     def end(self) -> list[str]:
         """Let all end in order; return what was wrong with that."""
         self._continue_stopped(float("inf"))
+        # With its first line it can be told to stop; before that a signal may end it as it ends any process.
+        until(lambda: all(os.fstat(self._said[process.pid]).st_size for process in self._processes), 30.0)
         for process in self._processes:
             process.send_signal(signal.SIGTERM)
         codes = [process.wait(30) for process in self._processes]
-        self._processes = []
+        for said in self._said.values():
+            os.close(said)
+        self._processes, self._said = [], {}
         return [f"a watcher ended with {code}" for code in codes if code != 128 + signal.SIGTERM]
 
 

@@ -10,13 +10,29 @@ import subprocess
 import sys
 import time
 
+import click
 import pytest
+from batchstatus.cli import app as app_module
+from batchstatus.cli.signals import Terminated
 from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
 from commandline import COMMAND, config, keys, lines, run, terminal
 from waiting import HANG, LONG, until
 
 COMMANDS = ["status", "wait", "watch", "track", "run", "deliveries", "history", "events", "store", "doctor", "simulate"]
 COMMANDS += ["completion"]
+
+
+@pytest.mark.parametrize(("kind", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_a_signal_before_the_command_has_its_code(monkeypatch, kind, code):
+    """It comes while the options are parsed."""
+
+    def stopped(*_, **__):
+        raise click.Abort from kind()
+
+    monkeypatch.setattr(app_module.app, "main", stopped)
+    for process_wide in ("handle_sigterm", "_open_streams"):
+        monkeypatch.setattr(app_module, process_wide, lambda: None)
+    assert app_module.run([]) == code
 
 
 def test_help_names_commands_and_exit_codes(environ):

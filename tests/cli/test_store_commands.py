@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from batchstatus import Believe
 from batchstatus.service.store import Store
 from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
 from commandline import COMMAND, config, lines, run, terminal
@@ -179,7 +180,7 @@ def test_run_prints_changes_until_a_signal(user, simulator, store):
     refs = [simulator.add("believe", seconds=1.5), simulator.add("gameball", status="processing", seconds=600)]
     store.track(refs)
     with running(user, "run", "--deliver", "-") as service:
-        until(lambda: store.tracked(open_only=True)[0].ref == refs[1] and not store.counts()["undelivered"])
+        until(lambda: store.tracked(open_only=True)[0].ref == refs[1] and not store.summary()["undelivered"])
         service.send_signal(signal.SIGTERM)
         out, said = service.communicate(timeout=20)
     assert service.returncode == 143
@@ -203,7 +204,7 @@ def test_changes_are_posted_until_they_arrive(user, simulator, store):
         running(user, "run", "--deliver", url) as service,
     ):
         until(lambda: len(posts) == 2)
-        until(lambda: not store.counts()["undelivered"])
+        until(lambda: not store.summary()["undelivered"])
         service.send_signal(signal.SIGINT)
         out, said = service.communicate(timeout=20)
     assert (service.returncode, out) == (130, "")
@@ -216,15 +217,15 @@ def test_changes_are_posted_until_they_arrive(user, simulator, store):
 
 def test_each_destination_gets_every_change(user, simulator, store):
     """Two of one service; a second service without any, to look, takes nothing away from them."""
-    refs = [simulator.add("believe", seconds=1 + number / 4) for number in range(8)]
-    store.track(refs)
     with (
         receiver(lambda _: 204) as (one, first),
         receiver(lambda count: 503 if count < 4 else 204) as (other, second),
         running(user, "run", "--deliver", first, "--deliver", second) as service,
         running(user, "run") as looking,
     ):
-        until(lambda: not store.tracked(open_only=True) and not store.counts()["undelivered"])
+        until(lambda: len(store.destinations()) == 2)
+        store.track([simulator.add("believe", seconds=1 + number / 4) for number in range(8)])
+        until(lambda: not store.tracked(open_only=True) and not store.summary()["undelivered"])
         for process in (service, looking):
             process.send_signal(signal.SIGTERM)
         out, said = looking.communicate(timeout=20)
@@ -314,10 +315,10 @@ def test_a_killed_pass_keeps_what_it_has_read(user, simulator, store):
     """Readings are stored as they come: 60 at Believe take seven seconds."""
     store.track([simulator.add("believe", status="EXECUTED") for _ in range(60)])
     with running(user, "run", "--once") as service:
-        until(lambda: store.counts()["changes"] >= 5)
+        until(lambda: store.summary()["changes"] >= 5)
         service.kill()
-    assert 5 <= store.counts()["changes"] < 60
-    assert len(store.tracked(open_only=True)) == 60 - store.counts()["changes"]
+    assert 5 <= store.summary()["changes"] < 60
+    assert len(store.tracked(open_only=True)) == 60 - store.summary()["changes"]
 
 
 def test_a_failing_batch_holds_up_no_delivery(user, simulator, store):
@@ -420,7 +421,7 @@ def test_two_services_share_the_work(user, simulator, store):
     refs = [simulator.add("believe", seconds=1 + number / 4) for number in range(12)]
     store.track(refs)
     with running(user, "run", "--deliver", "-") as one, running(user, "run", "--deliver", "-") as other:
-        until(lambda: not store.tracked(open_only=True) and not store.counts()["undelivered"])
+        until(lambda: not store.tracked(open_only=True) and not store.summary()["undelivered"])
         for service in (one, other):
             service.send_signal(signal.SIGINT)
         said = [service.communicate(timeout=20)[0].splitlines() for service in (one, other)]
@@ -544,6 +545,58 @@ def test_a_store_is_backed_up_restored_checked_and_pruned(user, simulator, store
     assert (service.returncode, "was replaced by another file" in said) == (2, True)
     assert [line["kind"] for line in lines(run(user, "events"))] == ["ended"]
     assert run(user, "store", "restore", "missing").returncode == 2
+
+
+def test_commands_share_the_pace_of_a_named_store(user, simulator, store):
+    """A service elsewhere has used it up for the next two seconds: `status` waits for a slot, unless it names none."""
+    ref = simulator.add("believe", status="EXECUTED")
+    account = Believe(BELIEVE_KEY, base_url=simulator.url)
+    pace = store.pace(account.pace_name(store.salt), account.rate_limit)
+    now = time.monotonic()
+    while pace.reserve(now, now + 2.0) is not None:
+        pass
+    command = ["status", ref, "--timeout", "1s"]
+    assert run(user, *command).returncode == 0
+    for said in (
+        run(user, *command, "--store", store.path),
+        run(user | {"BATCHSTATUS_STORE": str(store.path)}, *command),
+    ):
+        assert (said.returncode, "the pace of its account has no slot left" in said.stderr) == (5, True)
+
+
+READ_ONLY = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && exec "$@"']
+"""Runs a command for which a folder is on a disk that cannot be written."""
+
+
+def can_mount(folder):
+    try:
+        return subprocess.run([*READ_ONLY, folder, "true"], check=False, capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("is_in_use", [False, True])
+def test_a_store_that_cannot_be_written_can_be_read(user, simulator, store, is_in_use):
+    """With a service on it elsewhere, or as a mere copy."""
+    ref, folder = simulator.add("believe", status="EXECUTED"), store.path.parent
+    if not can_mount(folder):
+        pytest.skip("this user cannot mount a folder")
+    store.track([ref])
+    run(user, "run", "--once")
+    if not is_in_use:
+        store.close()
+        assert [path.name for path in folder.iterdir()] == [store.path.name]
+
+    def look(*words):
+        command = [*READ_ONLY, folder, *COMMAND, *map(str, words)]
+        return subprocess.run(command, env=user, capture_output=True, text=True, timeout=60, check=False)
+
+    for words in (["events"], ["history", ref], ["track", "list"], ["doctor", "--offline"]):
+        said = look(*words)
+        assert (said.returncode, said.stderr) == (0, "")
+        assert (str(ref) if words[0] != "doctor" else "1 changes") in said.stdout
+    refused = look("track", "add", "believe:1")
+    assert (refused.returncode, "cannot be opened" in refused.stderr) == (2, True)
 
 
 # watch --all, doctor

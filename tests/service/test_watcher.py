@@ -44,7 +44,7 @@ from batchstatus.service.deliveries import DeliveryFailed
 from batchstatus.service.store import Store
 from batchstatus.service.store import tracking as tracking_module
 from batchstatus.service.watch_set import WatchSet
-from batchstatus.service.watcher import denies_batch, pace_name, paced
+from batchstatus.service.watcher import denies_batch, paced
 from batchstatus.testing.simulator import GAMEBALL_KEY, GAMEBALL_SECRET, Quirk, Simulator
 from raw_server import response, serving
 from waiting import HANG, LONG
@@ -449,7 +449,7 @@ def test_a_delivery_that_others_make_is_not_made(store, simulator, monkeypatch, 
     async def main():
         async with running(Watcher(store, simulator.accounts(), deliver=got.append)):
             await until(lambda: "is left to another watcher" in caplog.text)
-            assert (got, store.counts()["undelivered"]) == ([], 1)
+            assert (got, store.summary()["undelivered"]) == ([], 1)
 
     asyncio.run(main())
 
@@ -623,7 +623,7 @@ def test_the_pace_is_kept_in_the_store(store):
     assert account.rate_limit is Believe.RATE_LIMIT
     assert copy.rate_limit.reserve(time.monotonic(), time.monotonic() + 9) == 0.0
     assert (copy.name, copy.base_url, copy.credential) == ("acme", account.base_url, account.credential)
-    assert store._work.rows("SELECT credential FROM paces") == [(pace_name(account),)]
+    assert store._work.rows("SELECT credential FROM paces") == [(account.pace_name(store.salt),)]
 
 
 def test_one_key_has_one_stored_pace(store):
@@ -638,10 +638,19 @@ def test_one_key_has_one_stored_pace(store):
     assert last is free
 
 
-def test_a_pace_name_hides_the_key():
-    """The name of a pace tells nothing of the key."""
-    assert pace_name(Believe("test-believe-key")) == pace_name(Believe("test-other-key"))
-    assert pace_name(Believe("test-believe-key")) != pace_name(Believe("test-believe-key", name="acme"))
+def test_a_pace_is_of_a_key_whatever_the_name():
+    """Its name tells nothing about the key, and is another one in another store."""
+    salt, key = "a salt of some length", "test-believe-key"
+    named = Believe(key, name="acme", base_url="http://127.0.0.1:1")
+    assert Believe(key).pace_name(salt) == named.pace_name(salt) == Believe(lambda: key).pace_name(salt)
+    others = {
+        Believe(key).pace_name("another salt"),
+        Believe("test-other-key").pace_name(salt),
+        Gameball(key, key).pace_name(salt),
+        Believe(lambda: 1 / 0).pace_name(salt),
+    }
+    assert len(others | {Believe(key).pace_name(salt)}) == 5
+    assert key.encode().hex() not in Believe(key).pace_name(salt)
 
 
 def test_an_only_account_reads_short_refs():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import copyreg
 import functools
+import hashlib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Hashable, Iterable, Mapping
@@ -149,6 +150,24 @@ class Account(ABC):
     def credential(self) -> Hashable:
         """A value that is equal for accounts that a vendor counts as one; it tells nothing about their keys."""
         return self.vendor, *(key.identity() for key in self._keys)
+
+    def pace_name(self, salt: str) -> str:
+        """Return a name for the pace of this account's keys: the same in every process that has the salt.
+
+        It tells nothing about the keys: it is a keyed hash of them. A key that cannot be had just now counts as empty.
+
+        Args:
+            salt: Some random text of 16 to 64 characters, which those who share the pace keep.
+        """
+        hashed = hashlib.blake2b(self.vendor.encode(), key=salt.encode()[:64], digest_size=16)
+        for key in self._keys:
+            try:
+                revealed = key.reveal()
+            except Exception:  # noqa: BLE001 (whatever the caller's own function raises)
+                revealed = ""
+            hashed.update(b"\0" + revealed.encode())
+            del revealed  # tracebacks with local variables must not show it
+        return hashed.hexdigest()
 
     def with_rate_limit(self, rate_limit: RateLimit | Pace | None) -> Self:
         """Return a copy of the account with another rate limit, or a pace of the caller's own."""

@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from batchstatus._version import __version__
 
 from .context import Context
-from .exit_codes import BROKEN_PIPE, INTERNAL, INTERRUPTED, code_of
+from .exit_codes import BROKEN_PIPE, INTERNAL, code_of
 from .options import global_options
 from .signals import code_of_signal, handle_sigterm
 
@@ -102,8 +102,8 @@ def run(arguments: list[str]) -> int:
         code: Any = app.main(arguments, prog_name="batchstatus", standalone_mode=False, obj=context)
     except click.exceptions.Exit as end:
         return end.exit_code
-    except click.Abort:  # Ctrl-C before the command has begun
-        return INTERRUPTED
+    except click.Abort as abort:  # a signal, before the command has begun
+        return code_of_signal(abort.__cause__)
     except SystemExit:  # so click ends if the reader of stdout has left, as with `| head`
         return BROKEN_PIPE
     except click.ClickException as error:

@@ -6,6 +6,7 @@ Heavy modules are imported inside the functions that need them: `--help` needs n
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -64,6 +65,15 @@ class Context:
             )
         return found
 
+    def accounts_at_pace(self) -> list[Account]:
+        """Return the same accounts; if a store is named, their pace is the one that its services keep."""
+        found = self.accounts()
+        if not self.given.get("store") and (self.settings is None or not self.settings.common.get("store")):
+            return found
+        from batchstatus.service import paced  # noqa: PLC0415
+
+        return paced(click.get_current_context().with_resource(self.store()), found)
+
     def policies(self) -> dict[str, Any]:
         """Return the policies of a client: those of the configuration file; an option wins over it."""
         import attrs  # noqa: PLC0415
@@ -76,11 +86,12 @@ class Context:
         }
 
     @contextmanager
-    def store(self, *, make: bool = True) -> Iterator[Store]:
+    def store(self, *, make: bool = True, to_read: bool = False) -> Iterator[Store]:
         """Open the store.
 
         Args:
             make: Make it if there is none, instead of raising ConfigurationError.
+            to_read: The command only reads: it need not be writable.
 
         Raises:
             OSError: The system refuses for now: the file is locked, or the disk is full.
@@ -91,10 +102,11 @@ class Context:
         from batchstatus.service.store import Store, is_system_error  # noqa: PLC0415
 
         path = self.store_path()
-        if not make and not path.exists():
+        if not (make and not to_read) and not path.exists():
             raise ConfigurationError(f"there is no store {path}: batchstatus track add REF makes it")
         try:
-            with Store(path) as store:
+            is_writable = all(os.access(place, os.W_OK) for place in (path, path.parent))
+            with Store(path, read_only=to_read and not is_writable) as store:
                 yield store
         except sqlite3.Error as error:
             if is_system_error(error):

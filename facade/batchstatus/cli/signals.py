@@ -25,7 +25,7 @@ def handle_sigterm() -> None:
     signal.signal(signal.SIGTERM, end)
 
 
-def code_of_signal(error: KeyboardInterrupt) -> int:
+def code_of_signal(error: BaseException | None) -> int:
     """Return the exit code of a signal."""
     return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
 

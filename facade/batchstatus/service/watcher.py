@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import os
 import secrets
 import sqlite3
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -324,19 +323,10 @@ def denies_batch(error: BatchStatusError | None) -> bool:
 
 
 def paced(store: Store, accounts: Iterable[Account]) -> list[Account]:
-    """Return copies of the accounts whose pace is kept in the store, one for each credential."""
-    found: list[Account] = []
-    names: dict[Hashable, str] = {}
-    for account in accounts:
-        if isinstance(account.rate_limit, RateLimit):
-            name = names.setdefault(account.credential, pace_name(account))
-            found.append(account.with_rate_limit(store.pace(name, account.rate_limit)))
-        else:
-            found.append(account)
-    return found
-
-
-def pace_name(account: Account) -> str:
-    """Return a name for an account's pace that tells nothing about its keys, the same in every process."""
-    text = "\n".join((account.vendor, account.name or "", account.base_url))
-    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+    """Return copies of the accounts whose pace is kept in the store: one for each set of keys, whatever their names."""
+    return [
+        account.with_rate_limit(store.pace(account.pace_name(store.salt), account.rate_limit))
+        if isinstance(account.rate_limit, RateLimit)
+        else account
+        for account in accounts
+    ]

@@ -92,7 +92,7 @@ def _check_store(context: Context) -> Check:
     if not path.exists():
         return Check("store", _described(path))
     try:
-        with context.store() as store:
+        with context.store(to_read=True) as store:
             found = store.check()
     except ConfigurationError as error:
         return Check("store", str(error), USAGE)

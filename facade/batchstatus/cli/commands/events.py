@@ -31,7 +31,7 @@ def command(context: Context, *, follow: bool, since: datetime | None, after: st
     It reads the store alone, and asks no vendor.
     """
     try:
-        with context.store(make=False) as store:
+        with context.store(to_read=True) as store:
             while True:
                 changes = store.changes(since=since, after=after, limit=PAGE)
                 for change in changes:

@@ -18,7 +18,7 @@ def command(context: Context, ref: str) -> int:
     wanted, *others = context.refs((ref,))
     if others:
         raise click.UsageError("history takes one ref")
-    with context.store(make=False) as store:
+    with context.store(to_read=True) as store:
         changes = store.history(wanted)
         is_tracked = bool(changes) or wanted in {str(tracked.ref) for tracked in store.tracked()}
     if not is_tracked:

@@ -160,6 +160,6 @@ async def _once(
 
 
 def _left(store: Store) -> str:
-    counts = store.counts()
+    counts = store.summary()
     late = f", {changes(counts['undelivered'])} to deliver" if counts["undelivered"] else ""
     return f"{batches(counts['open'])} open{late}"

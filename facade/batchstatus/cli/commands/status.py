@@ -29,7 +29,7 @@ def command(context: Context, refs: tuple[str, ...], *, exit_status: bool, raw: 
 
     REFS are vendor:id or vendor/account:id; - reads them from stdin.
     """
-    wanted, accounts = context.refs(refs), context.accounts()
+    wanted, accounts = context.refs(refs), context.accounts_at_pace()
     check_keys(wanted, accounts)
 
     outcomes = read_all(context, accounts, wanted, timeout)

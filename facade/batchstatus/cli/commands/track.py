@@ -137,7 +137,7 @@ def retry(context: Context, refs: tuple[str, ...]) -> int:
 @click.pass_obj
 def list_(context: Context, *, labels: tuple[tuple[str, str], ...], open_only: bool) -> int:
     """List the tracked batches with their last reading."""
-    with context.store(make=False) as store:
+    with context.store(to_read=True) as store:
         found = store.tracked(labels=dict(labels), open_only=open_only)
     if context.output.format == "table":
         from batchstatus.cli.table import Row, print_table  # noqa: PLC0415

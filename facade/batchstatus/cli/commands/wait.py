@@ -47,7 +47,7 @@ def command(
     REFS are vendor:id or vendor/account:id; - reads them from stdin. One with failed items counts as ended otherwise
     under --for succeeded.
     """
-    wanted, accounts = context.refs(refs), context.accounts()
+    wanted, accounts = context.refs(refs), context.accounts_at_pace()
     check_keys(wanted, accounts)
     if fail_fast and goal == "terminal":
         goal = "succeeded"

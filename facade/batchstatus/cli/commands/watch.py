@@ -29,13 +29,13 @@ def command(context: Context, refs: tuple[str, ...], *, all_of: bool, timeout: f
     """
     if all_of and refs:
         raise click.UsageError("give refs or --all, not both")
-    accounts = context.accounts()
     if not all_of:
-        wanted = context.refs(refs)
+        wanted, accounts = context.refs(refs), context.accounts_at_pace()
         check_keys(wanted, accounts)
         return _watch(context, wanted, accounts, timeout)
     from batchstatus.service import paced  # noqa: PLC0415
 
+    accounts = context.accounts()
     with context.store(make=False) as store:
         tracked = [str(found.ref) for found in store.tracked(open_only=True)]
         missing = [error for ref in tracked if (error := missing_key(ref, accounts))]

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +26,12 @@ class StoreReplaced(ConfigurationError):
 class Connection:
     """A connection, opened when it is first used, and its lock."""
 
-    def __init__(self, path: Path, *, synchronous: str, busy_timeout: float = BUSY_TIMEOUT) -> None:
+    def __init__(
+        self, path: Path, *, synchronous: str, busy_timeout: float = BUSY_TIMEOUT, read_only: bool = False
+    ) -> None:
         self._path = path
-        self._synchronous = synchronous
-        self._busy_timeout = busy_timeout
+        mode = "ro" if read_only else "rw"
+        self._connect = partial(connect, path, synchronous=synchronous, busy_timeout=busy_timeout, mode=mode)
         self._pid = os.getpid()
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
@@ -46,7 +49,7 @@ class Connection:
                 raise sqlite3.ProgrammingError("this store is closed")
             self._check_file()
             if self._connection is None:
-                self._connection = connect(self._path, synchronous=self._synchronous, busy_timeout=self._busy_timeout)
+                self._connection = self._connect()
                 self._check_file()
                 self._check_id(self._connection)
             yield self._connection

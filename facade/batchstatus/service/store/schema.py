@@ -137,6 +137,8 @@ def connect(
 ) -> sqlite3.Connection:
     """Return a connection to a file that is there, without implicit transactions, for threads that take turns."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
+    if mode == "ro" and not os.access(path.parent, os.W_OK) and not path.with_name(f"{path.name}-wal").exists():
+        uri += "&immutable=1"  # else SQLite would make files beside it, even to read
     with ExitStack() as stack:
         connection = sqlite3.connect(uri, timeout=busy_timeout, isolation_level=None, check_same_thread=False, uri=True)
         stack.callback(connection.close)
@@ -199,6 +201,18 @@ def check_file(path: Path) -> None:
         raise ConfigurationError(f"{path} is not a backup of a store: {error}") from None
     if version != VERSION or fault != "ok":
         raise ConfigurationError(f"{path} is not a whole backup of a store ({fault})")
+
+
+def check_readable(path: Path) -> None:
+    """Raise ConfigurationError unless a file is a store of this version that can be read."""
+    try:
+        with closing(connect(path, mode="ro")) as connection:
+            _check(connection, path)
+            version = version_of(connection)
+    except sqlite3.DatabaseError as error:
+        raise ConfigurationError(f"the store {path} cannot be read: {error}") from error
+    if version != VERSION:
+        raise ConfigurationError(f"{path} is not a store")
 
 
 def is_system_error(error: sqlite3.Error) -> bool:

@@ -14,6 +14,7 @@ import os
 import time
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +27,7 @@ from .folders import xdg_folder
 from .pace import StorePace
 from .records import TRACKED, Change, Destination, Tracked, decoded, tracked
 from .records import ref as ref_of
-from .schema import prepare, version_of
+from .schema import check_readable, prepare, version_of
 
 __all__ = ["Change", "Destination", "Store", "StorePace", "Tracked", "default_path"]
 
@@ -37,20 +38,26 @@ PRUNED_AT_ONCE = 500
 PACE_BUSY_TIMEOUT = 0.25
 """Seconds that the event loop of a watcher waits at most for another process that writes."""
 
-COUNTS = {
-    "tracked": "SELECT count(*) FROM refs WHERE tracked",
-    "open": "SELECT count(*) FROM refs WHERE tracked AND NOT ended",
-    "unclaimed": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND NOT resting AND watcher IS NULL",
-    "lost": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND lost_at IS NOT NULL",
-    "resting": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND resting",
-    "troubled": "SELECT count(*) FROM refs WHERE tracked AND NOT ended AND error IS NOT NULL",
-    "changes": "SELECT count(*) FROM changes",
-    "outbox": "SELECT count(*) FROM outbox",
-    "undelivered": "SELECT count(*) FROM outbox WHERE sent_at IS NULL",
-    "destinations": "SELECT count(*) FROM destinations",
-    "failed_deliveries": "SELECT count(*) FROM outbox WHERE sent_at IS NULL AND attempts",
-    "watchers": "SELECT count(*) FROM watchers",
-}
+SUMMARY = (
+    """
+    SELECT count(*) AS tracked, coalesce(sum(NOT ended), 0) AS open,
+        coalesce(sum(NOT ended AND NOT resting AND watcher IS NULL), 0) AS unclaimed,
+        coalesce(sum(NOT ended AND lost_at IS NOT NULL), 0) AS lost,
+        coalesce(sum(NOT ended AND resting), 0) AS resting,
+        coalesce(sum(NOT ended AND error IS NOT NULL), 0) AS troubled
+    FROM refs WHERE tracked
+""",
+    """
+    SELECT count(*) AS outbox, coalesce(sum(sent_at IS NULL), 0) AS undelivered,
+        coalesce(sum(sent_at IS NULL AND attempts), 0) AS failed_deliveries
+    FROM outbox
+""",
+    """
+    SELECT (SELECT count(*) FROM changes) AS changes, (SELECT count(*) FROM destinations) AS destinations,
+        (SELECT count(*) FROM watchers) AS watchers
+""",
+)
+"""How much is in the store, each table in one pass."""
 
 
 def default_path() -> Path:
@@ -72,18 +79,20 @@ class Store:
 
     Args:
         path: The file, created if it does not exist; default: `default_path()`. It has to be on a local disk.
+        read_only: Only read: the file may be another user's, or on a disk that cannot be written.
 
     Raises:
         ConfigurationError: The file cannot be opened, is not a store, or was written by a newer version.
         sqlite3.OperationalError: By any call, if the disk is full or another process keeps the file locked.
     """
 
-    def __init__(self, path: str | os.PathLike[str] | None = None) -> None:
+    def __init__(self, path: str | os.PathLike[str] | None = None, *, read_only: bool = False) -> None:
         self.path = default_path() if path is None else Path(path).absolute()
-        prepare(self.path)
-        self._changes = Connection(self.path, synchronous="FULL")
-        self._work = Connection(self.path, synchronous="NORMAL")
-        self._paces = Connection(self.path, synchronous="NORMAL", busy_timeout=PACE_BUSY_TIMEOUT)
+        (check_readable if read_only else prepare)(self.path)
+        connection = partial(Connection, self.path, read_only=read_only)
+        self._changes = connection(synchronous="FULL")
+        self._work = connection(synchronous="NORMAL")
+        self._paces = connection(synchronous="NORMAL", busy_timeout=PACE_BUSY_TIMEOUT)
         self._locks = leases.Locks(self.path)
 
     @property
@@ -197,10 +206,15 @@ class Store:
         with self._work.transaction() as connection:
             outbox.serve(connection, destination)
 
+    @property
+    def salt(self) -> str:
+        """Some random text, made with the file, for hashes that only this store's processes can compare."""
+        ((found,),) = self._work.rows("SELECT salt FROM store")
+        return str(found)
+
     def destination_name(self, url: str) -> str:
         """Return the name of the destination at a URL, which tells nothing about it: a keyed hash."""
-        ((salt,),) = self._work.rows("SELECT salt FROM store")
-        return hashlib.blake2b(url.encode(), key=salt.encode(), digest_size=6).hexdigest()
+        return hashlib.blake2b(url.encode(), key=self.salt.encode(), digest_size=6).hexdigest()
 
     def destinations(self) -> list[Destination]:
         """Return the destinations for which changes are kept."""
@@ -295,10 +309,14 @@ class Store:
         """
         return StorePace(self._paces, credential, limit)
 
-    def counts(self) -> dict[str, int]:
-        """Return how much is in the store."""
+    def summary(self) -> dict[str, int]:
+        """Return how much is in the store: batches by kind, changes, and what is to be delivered."""
+        found: dict[str, int] = {}
         with self._work.exclusive() as connection:
-            return {name: connection.execute(query).fetchone()[0] for name, query in COUNTS.items()}
+            for query in SUMMARY:
+                rows = connection.execute(query)
+                found |= zip((column[0] for column in rows.description), rows.fetchone(), strict=True)
+        return found
 
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Write all of the store to a new file, which only its owner can read; services go on meanwhile.
@@ -346,7 +364,7 @@ class Store:
                 faults.append(f"{table}: row {row} has no {parent}")
             version = version_of(connection)
         sound = "; ".join(faults) or "ok"
-        return {"path": str(self.path), "integrity_check": sound, "version": version, "id": self.id, **self.counts()}
+        return {"path": str(self.path), "integrity_check": sound, "version": version, "id": self.id, **self.summary()}
 
     def close(self) -> None:
         """Close the file and release the claims of this process; a second time does nothing."""

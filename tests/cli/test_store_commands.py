@@ -548,12 +548,12 @@ def test_a_store_is_backed_up_restored_checked_and_pruned(user, simulator, store
 
 
 def test_commands_share_the_pace_of_a_named_store(user, simulator, store):
-    """A service elsewhere has used it up for the next two seconds: `status` waits for a slot, unless it names none."""
+    """A service elsewhere has used it up for the next 50 seconds: `status` waits for a slot, unless it names none."""
     ref = simulator.add("believe", status="EXECUTED")
     account = Believe(BELIEVE_KEY, base_url=simulator.url)
     pace = store.pace(account.pace_name(store.salt), account.rate_limit)
     now = time.monotonic()
-    while pace.reserve(now, now + 2.0) is not None:
+    while pace.reserve(now, now + 50.0) is not None:
         pass
     command = ["status", ref, "--timeout", "1s"]
     assert run(user, *command).returncode == 0

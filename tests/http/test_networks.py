@@ -6,6 +6,7 @@ import asyncio
 import gc
 import json
 import os
+import socket
 import ssl
 import sys
 import warnings
@@ -83,6 +84,28 @@ def test_the_forms_of_no_proxy_are_understood(monkeypatch, no_proxy, url, is_dir
     parts = urlsplit(url)
     proxy = Routes(True, None).to((parts.scheme, parts.hostname, parts.port))["proxy"]
     assert proxy == (None if is_direct else "http://proxy.invalid:3128")
+
+
+@pytest.mark.parametrize(
+    ("no_proxy", "is_direct"),
+    [("vendor.invalid:{port}", True), ("*.invalid", True), (".invalid:{port}", True), ("vendor.invalid:1", False)],
+)
+def test_a_real_proxy_is_passed_by(reader, monkeypatch, no_proxy, is_direct):
+    """The proxy and the vendor are servers here, and either says who it is."""
+    look_up = socket.getaddrinfo
+
+    def here(host, *arguments, **options):
+        return look_up("127.0.0.1" if host in ("vendor.invalid", b"vendor.invalid") else host, *arguments, **options)
+
+    monkeypatch.setattr(socket, "getaddrinfo", here)
+    with serving(lambda _: [response(GOOD)]) as vendor, serving(lambda _: [response(GOOD)]) as proxy:
+        port = vendor.url.rpartition(":")[2]
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.setenv("NO_PROXY", no_proxy.format(port=port))
+        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        account = Believe(KEY, base_url=f"http://vendor.invalid:{port}", allow_insecure=True, rate_limit=None)
+        assert reader(account, retry=ONCE).get("believe:1").has_ended
+        assert (len(vendor.heads), len(proxy.heads)) == ((1, 0) if is_direct else (0, 1))
 
 
 # Certificates

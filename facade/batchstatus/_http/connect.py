@@ -31,7 +31,7 @@ _under_way: dict[tuple[int, str, int], Future[list[str]]] = {}
 
 
 class Step(NamedTuple):
-    """What a race needs next: an address to try, if any, and the first outcome within so many seconds."""
+    """The next need of a race: an address to try, if any, and the first outcome within so many seconds."""
 
     address: str | None
     seconds: float
@@ -150,7 +150,7 @@ def look_up(host: str, port: int) -> Future[list[str]]:
     of the interpreter waits for.
     """
     future: Future[list[str]] = Future()
-    future.set_running_or_notify_cancel()  # so that nobody who gives up cancels it for the others
+    future.set_running_or_notify_cancel()  # so that giving up does not cancel it for the others
     if _is_address(host):
         future.set_result([host])
         return future

@@ -66,7 +66,7 @@ class _ToStream:
                 self._write(self._descriptor, line.encode())
 
     def _write(self, descriptor: int, line: bytes) -> None:
-        """Write all of a line, without a buffer, which would write what is left of it at any later time."""
+        """Write all of a line, without a buffer, which would write the rest of it at any later time."""
         data, written = (b"\n" + line if self._is_torn else line), 0
         try:
             while written < len(data):
@@ -92,7 +92,7 @@ def _ends_torn(descriptor: int) -> bool:
 
 
 def _take_back(descriptor: int, written: int) -> bool:
-    """Cut what was just written off the end of a regular file; return whether that could be done."""
+    """Cut the last bytes written off the end of a regular file; return whether that could be done."""
     try:
         end = os.lseek(descriptor, 0, os.SEEK_CUR)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode) or os.fstat(descriptor).st_size != end:

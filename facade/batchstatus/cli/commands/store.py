@@ -51,7 +51,7 @@ def restore(context: Context, *, file: Path) -> int:
 @global_options
 @click.pass_obj
 def check(context: Context) -> int:
-    """Check that the file is sound, and count what is in it; exits with 74 if it is damaged."""
+    """Check that the file is sound, and count its contents; exits with 74 if it is damaged."""
     with context.store(make=False) as store:
         found = store.check()
     if context.output.format == "table":

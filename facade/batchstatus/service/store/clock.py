@@ -1,4 +1,4 @@
-"""The machine's time since its start, which nobody sets back: slots, leases and due times of a store are in it."""
+"""The machine's time since its start, which no one sets back: slots, leases and due times of a store are in it."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class Connection:
             return connection.execute(query, values).fetchall()
 
     def _leave_to_parent(self) -> None:
-        """Forget what was opened before a fork, without closing it: SQLite's locks are those of the parent."""
+        """Forget the connection of before a fork, without closing it: SQLite's locks are those of the parent."""
         if self._connection is not None:
             _OF_PARENT.append(self._connection)
         self._pid, self._lock, self._connection = os.getpid(), threading.Lock(), None
@@ -92,7 +92,7 @@ class Connection:
     def _check_file(self) -> None:
         """Raise StoreReplaced if the path leads to another file than at first: a backup that was laid over it, say.
 
-        If it was deleted, the connection is given up: what is written to it would be lost.
+        If it was deleted, the connection is given up: its changes would be lost.
         """
         try:
             file = self._path.stat()
@@ -106,7 +106,7 @@ class Connection:
             raise StoreReplaced(f"{self._path} was replaced by another file while it was in use: start anew")
 
     def _check_id(self, connection: sqlite3.Connection) -> None:
-        """Raise StoreReplaced if the file has another id: where one was deleted, the next may get its inode."""
+        """Raise StoreReplaced if the file has another id: the next file may get the inode of a deleted one."""
         (id_,) = connection.execute("SELECT id FROM store").fetchone()
         if self._id not in (None, id_):
             raise StoreReplaced(f"{self._path} was replaced by another file while it was in use: start anew")

@@ -27,7 +27,7 @@ except ImportError:  # not on Windows
 
 NAME = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 CLOCK = 60.0
-"""Seconds: a lease that ends later than it can is from before the machine was started, where it has no boot id."""
+"""Seconds: a lease that ends later than it can is from before the start of a machine without a boot id."""
 SLACK = 4
 """A watcher gives refs up once it has a quarter more than its share, since each that moves is read once more."""
 OPEN = "tracked AND NOT ended AND NOT resting"
@@ -89,7 +89,7 @@ class Locks:
             self.release(name)
 
     def leave_to_parent(self) -> None:
-        """Close what a forked child has inherited: else the locks would outlive the parent."""
+        """Close the files that a forked child has inherited: else the locks would outlive the parent."""
         for file in self._held.values():
             os.close(file)
         self._held.clear()

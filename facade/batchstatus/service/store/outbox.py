@@ -12,7 +12,7 @@ from . import clock
 from .records import CHANGE, MAX_TEXT, Change, Destination, change, decoded, utc
 
 MAX_PAUSE = 3600.0
-"""Seconds: a due time further ahead is from before the machine was started, where it has no boot id: it is due now."""
+"""Seconds: a due time further ahead is from before the start of a machine without a boot id: it is due now."""
 SERVED = 60.0
 """Seconds after which it is noted anew that a destination is served."""
 DUE = """

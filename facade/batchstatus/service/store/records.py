@@ -99,7 +99,7 @@ class Change:
 
 @frozen(kw_only=True)
 class Destination:
-    """Where changes are delivered to, by name."""
+    """A receiver of changes, by name."""
 
     name: str
     added_at: datetime
@@ -124,7 +124,7 @@ CHANGE = "changes.id, store.id, refs.ref, changes.sequence, kind, at, batch, cha
 
 
 def decoded(rows: Iterable[tuple[Any, ...]], decode: Callable[[tuple[Any, ...]], T]) -> Iterator[T]:
-    """Yield rows decoded; one that cannot be is left out, and told of once: it stops nobody from reading the others."""
+    """Yield rows decoded; one that cannot be is left out, and told of once."""
     for row in rows:
         try:
             yield decode(row)

@@ -129,7 +129,7 @@ FREE = (
     "DELETE FROM watchers",
     "DELETE FROM paces",
 )
-"""Let what is somebody's, or planned, be nobody's, and due."""
+"""Claims end, and planned deliveries are due."""
 
 
 def connect(

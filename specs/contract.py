@@ -377,7 +377,8 @@ def _check_error(contract: Contract, error: Target, found: Mapping[str, Target],
         wanted = " or ".join(map(repr, names))
         yield contract.finding(
             (*error.place, "properties"),
-            f"an error has no {wanted}, which the facade reads as its {field}: change {table}",
+            f"an error has no {wanted}, which the facade reads as its {field}: put the new name first in {table}, and "
+            f"keep the old one behind it while such answers may come",
         )
 
 

@@ -37,6 +37,8 @@ FENCE = re.compile(
     r"^(?P<ticks>`{4,})[^\n`]*\n(?P<body>openapi:.*?\n)(?P=ticks)(?!`)[ \t]*(?:\n|\Z)", re.MULTILINE | re.DOTALL
 )
 HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
+GONE = re.compile(r"(?:\.|: ')([^.:'\s]+)'?$")
+"""The field or the word at the end of a change's subject."""
 MAX_PAGE = 5_000_000  # bytes; the vendors' pages have 15,000
 CHANGED = 3
 
@@ -213,9 +215,11 @@ def _nodes(contents: Any) -> Iterator[tuple[tuple[str | int, ...], Any]]:
 
 
 def recognise(contents: dict[str, Any], known: dict[str, Source], named: list[str]) -> str:
-    """Return the vendor whose spec names the same servers; if there is none, the one that was named."""
+    """Return the vendor whose spec has a server of this one, or else a path; if there is none, the one named."""
     servers = _servers(contents)
-    found = [name for name, source in known.items() if servers & _servers(vendored(source).contents)]
+    specs = {name: vendored(source).contents for name, source in known.items()}
+    found = [name for name, spec in specs.items() if servers & _servers(spec)]
+    found = found or [name for name, spec in specs.items() if _paths(contents) & _paths(spec)]
     vendors = [name for name in known if name in (found or named) and name in (named or found)]
     if len(vendors) != 1:
         raise SpecError(
@@ -227,6 +231,10 @@ def recognise(contents: dict[str, Any], known: dict[str, Source], named: list[st
 
 def _servers(contents: dict[str, Any]) -> set[str]:
     return {server["url"].rstrip("/") for server in contents.get("servers") or []}
+
+
+def _paths(contents: dict[str, Any]) -> set[str]:
+    return set(contents.get("paths") or {})
 
 
 def vendored(source: Source) -> Document:
@@ -241,7 +249,7 @@ def report(source: Source, taken: Taken) -> News:
     for path, recorded in ((source.path, source.sha256), (source.prose, source.prose_sha256)):
         if sources.sha256(path.read_bytes()) != recorded:
             lines.append(f"  specs/{path.name} was not the file that SOURCES.toml records, and is compared as it is")
-    lines += [f"  {line}" for change in found for line in told(source, change)]
+    lines += [f"  {line}" for change in found for line in (*told(source, change), *told_still(source, taken, change))]
     if words.diff:
         tables = f"; these tables stand on or beside the lines: {', '.join(words.tables)}" if words.tables else ""
         lines.append(f"  attention prose-changed: the page says something else{tables}")
@@ -282,6 +290,16 @@ def told(source: Source, change: changes.Change) -> list[str]:
     if rule.maintainer and not change.unused:
         lines.append(f"    maintainer: {rule.maintainer} ({follows(source, rule)})")
     return lines
+
+
+def told_still(source: Source, taken: Taken, change: changes.Change) -> list[str]:
+    """Return a line with the places at which the page's prose still names a field or a word that the spec has lost."""
+    lost = GONE.search(change.subject) if change.gone and not change.unused else None
+    if lost is None:
+        return []
+    names = re.compile(rf"[\"`]{re.escape(lost[1])}[\"`]")
+    lines = [str(number) for number, line in enumerate(taken.prose.splitlines(), 1) if names.search(line)]
+    return [f"    the page's prose still has it: specs/{source.prose.name}:{', '.join(lines)}"] if lines else []
 
 
 def follows(source: Source, rule: changes.Rule) -> str:

@@ -57,6 +57,17 @@ def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:
     vcr.register_matcher("keys", recording.same_keys)
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Any:
+    """Say what comes after a recorded test that fails: vcrpy advises to change its record mode."""
+    try:
+        return (yield)
+    except Exception as error:
+        if item.get_closest_marker("vcr"):
+            error.add_note("If the request or the response was meant to change, next: make record")
+        raise
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # A run in the background of a shell ignores SIGINT, and so would every process that it starts.
     if threading.current_thread() is threading.main_thread():

@@ -294,7 +294,7 @@ FOUND = {
     "a renamed field of the error": (
         [("        code: {type: integer}", "        reason: {type: string}")],
         "inside     Error:",
-        f"an error has no 'code' or 'error', which the facade reads as its code: change ERROR_FIELDS in {FACADE}",
+        f"which the facade reads as its code: put the new name first in ERROR_FIELDS in {FACADE}, and keep the old one",
     ),
     "no message in the error": (
         [("        message: {type: string}\n", "")],

@@ -23,7 +23,8 @@ SPECS = ROOT / "specs"
 VENDORS = ["gameball", "believe"]
 
 sys.path.insert(0, str(SPECS))
-import contract  # noqa: E402 (specs/ holds scripts, not a package)
+import changes  # noqa: E402 (specs/ holds scripts, not a package)
+import contract  # noqa: E402 (the same)
 import prose  # noqa: E402 (the same)
 import pull  # noqa: E402 (the same)
 import sources  # noqa: E402 (the same)
@@ -268,7 +269,7 @@ def test_a_changed_page_is_taken(specs):
 gameball: changed: 2 breaking, 1 attention, 4 harmless
   specs/gameball.yaml:18: breaking request-required-parameter-added: {OPERATION} query parameter tenant
       caller: A request without it may be refused.
-      maintainer: Send it in raw_request. ({facade})
+      maintainer: Check the spec's default, which is then sent; without one, send a value in raw_request. ({facade})
   specs/gameball.yaml:33 before: breaking response-property-removed: {OPERATION} 200 application/json.failedItems
       caller: The value may be missing.
       maintainer: See what the facade reads from it, and whether another property took its place. ({facade})
@@ -478,6 +479,29 @@ def test_a_page_is_taken_for_the_named_vendor(specs):
     assert answer.returncode == 0, answer.stderr
     assert f"breaking server-removed: {OPERATION} server https://jobs.example\n" in answer.stdout
     assert (specs / "gameball.yaml").read_text() == spec
+
+
+@pytest.mark.parametrize("vendor", VENDORS)
+def test_a_page_whose_server_has_moved_is_known_by_its_path(vendor):
+    known = sources.load()
+    moved = pull.vendored(known[vendor]).contents | {"servers": [{"url": "https://new.example"}]}
+    assert pull.recognise(moved, known, []) == vendor
+
+
+@pytest.mark.parametrize(
+    ("subject", "prose", "said"),
+    [
+        ("GET /a 401 application/json.error", 'x\n{"error": "ERR"}\n| `error` |', "specs/{}.prose.md:2, 3"),
+        ("GET /a 200 application/json.status: 'DONE'", "| `DONE` |", "specs/{}.prose.md:1"),
+        ("GET /a 401 application/json.error", "an error comes", ""),
+    ],
+    ids=["field", "word", "not named"],
+)
+def test_prose_that_still_names_what_the_spec_has_lost_is_told(subject, prose, said):
+    source = sources.load()["believe"]
+    change = changes.Change("error-property-removed", subject, 1, gone=True)
+    lines = pull.told_still(source, pull.Taken(b"", 1, None, prose), change)
+    assert lines == ([f"    the page's prose still has it: {said.format('believe')}"] if said else [])
 
 
 @pytest.mark.parametrize(

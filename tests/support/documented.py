@@ -1,6 +1,6 @@
 """The bodies that the vendors document, and the batch that a person reading the page would write down for each.
 
-Believe's are its page's examples (P-B L97-125, L127-171, L187-200); Gameball's page has none, so the shapes of its
+Believe's are its page's examples (specs/believe.prose.md); Gameball's page has none, so the shapes of its
 spec and of its tutorials serve.
 """
 

@@ -102,7 +102,7 @@ CODES = {
     "gameball": {400: 3000, 401: "1000", 403: 8000, 404: "4004"},
     "believe": {401: "ERR_UNAUTHORIZED", 403: "ERR_KEY_SCOPES_UNAUTHORIZED", 404: "ERR_BATCH_NOT_FOUND"},
 }
-CODE_NAMES = {"gameball": "code", "believe": "error"}
+CODE_NAMES = {account.vendor: account.ERROR_FIELDS["code"][0] for account in (Gameball, Believe)}
 OTHER_CODES = {"gameball": 9999, "believe": "ERR_OTHER"}
 PENDING = Reading(BatchState.PENDING)
 LAGGING = Reading(BatchState.SUCCEEDED, 99, 100)

@@ -1,7 +1,7 @@
 """Believe: flywheel batches.
 
-Sources: the vendor's page (P-B) and copies of docs.believe.app; numbers in brackets are the quirks of
-specs/QUIRKS.md.
+Sources: the vendor's page, by its headings (specs/believe.prose.md), and copies of docs.believe.app; numbers in
+brackets are the quirks of specs/QUIRKS.md.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Believe(Account):
     """An account at Believe.
 
     Args:
-        api_key: The key for the header `x-believe-api-key`, with the scope `burn` or `airdrop` (P-B L15): text, or a
-            function that returns the current key (for rotation).
+        api_key: The key for the header `x-believe-api-key`, with the scope `burn` or `airdrop` (Authentication): text,
+            or a function that returns the current key (for rotation).
         base_url: The API's address, without `/v1/...`; must be https, except on loopback.
         name: The name in refs (`believe/acme:550e8400-...`) if a client has several accounts at Believe.
-        rate_limit: How often the key may be used; None: as often as a caller likes (P-B L27).
+        rate_limit: How often the key may be used; None: as often as a caller likes (Rate Limiting).
         states: Further status words and their states, compared without case; they win over the built-in ones.
         allow_insecure: Whether a base_url with http is good off loopback too. Keys then travel in the clear.
 
@@ -46,7 +46,7 @@ class Believe(Account):
 
     WORDS: ClassVar[Mapping[str, BatchState]] = {
         "AVAILABLE_TO_QUEUE": BatchState.PENDING,
-        "FINALIZED": BatchState.REQUIRES_ACTION,  # not final: it waits for execution approval (B34, P-B L66)
+        "FINALIZED": BatchState.REQUIRES_ACTION,  # it waits for execution approval (B34, Batch Status Values)
         "PENDING_APPROVAL": BatchState.REQUIRES_ACTION,  # the vendor's batch-init example (B14)
         "EXECUTED": BatchState.SUCCEEDED,
         "FAILED": BatchState.FAILED,
@@ -141,7 +141,7 @@ class Believe(Account):
             updated_at=fields.timestamp(model.date_updated),
             raw=model,
             problems=(*problems,),
-            may_stop_early=bool(failures),  # a failed transaction ends the pipeline (P-B L83-85)
+            may_stop_early=bool(failures),  # a failed transaction ends the pipeline (Execute Result Object)
         )
 
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
@@ -161,7 +161,10 @@ def _check_results(body: Mapping[str, Any]) -> None:
 
 
 def _counts(execution: Result | None) -> Counts:
-    """Return the counts of the execution, absent before its end (P-B L83-85); it may stop before the total."""
+    """Return the counts of the execution, which may stop before the total; absent before its end.
+
+    The page, Execute Result Object: "Present when status is `EXECUTED` or `FAILED`."
+    """
     if execution is None:
         return Counts()
     succeeded, failed = fields.count(execution.total_successful), fields.count(execution.total_failed)

@@ -1,6 +1,6 @@
 """Gameball: loyalty batches.
 
-Sources: the vendor's page (P-G), its tutorials and its error and rate pages; numbers in brackets are the quirks of
+Sources: the vendor's page, its tutorials and its error and rate pages; numbers in brackets are the quirks of
 specs/QUIRKS.md.
 """
 
@@ -29,7 +29,7 @@ class Gameball(Account):
 
     Args:
         api_key: The key for the header `apikey`: text, or a function that returns the current key (for rotation).
-        secret_key: The key for the header `secretkey`, likewise; the status needs both (P-G L68-83).
+        secret_key: The key for the header `secretkey`, likewise; the status needs both (`security` in the spec).
         base_url: The API's address, without `/api/...`; must be https, except on loopback.
         name: The name in refs (`gameball/acme:1748392`) if a client has several accounts at Gameball.
         rate_limit: How often the account may be asked; None: as often as a caller likes. That batch reads fall under

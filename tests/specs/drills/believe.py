@@ -517,7 +517,7 @@ ANSWERS = [
         told=("attention error-property-removed",) * 2 + ("harmless error-property-added",) * 2,
         red=(
             Red(
-                f"an error has no 'error', which the facade reads as its code: change ERROR_FIELDS in {FACADE}",
+                f"as its code: put the new name first in ERROR_FIELDS in {FACADE}, and keep the old one behind it",
                 "properties:",
             ),
         ),

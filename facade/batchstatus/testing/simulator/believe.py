@@ -26,7 +26,7 @@ class SimulatedBelieve(SimulatedVendor):
 
     name = "believe"
     KEYS: ClassVar = {"api_key": BELIEVE_KEY}
-    LIMITS = ((10, 1.0),)  # per key (P-B L27)
+    LIMITS = ((10, 1.0),)  # per key (the page, Rate Limiting)
     RUNNING = BatchState.REQUIRES_ACTION
     OPTIONAL = ("initResult", "executeResult")
     SAMPLES = ({}, {"ends": FAILED, "failed": 3})
@@ -94,7 +94,7 @@ class SimulatedBelieve(SimulatedVendor):
         if fault is None:
             return None
         status, code, message = fault
-        # As the page shows it (P-B L191), or as its spec has it (P-B L333).
+        # As the page shows it (Error Codes), or as its spec has it (B4).
         return status, self.error(status if Quirk.INTEGER_CODE in query.quirks else code, message)
 
     def error_body(self, status: int) -> dict[str, Any]:

@@ -142,9 +142,8 @@ def test_raise_for_state_raises_for_bad_ends(state):
         assert read.raise_for_state() is read
 
 
-def test_to_dict_is_json():
-    """A batch as a dict is json and leaves out raw, payload and what only this machine knows."""
-    read = batch(
+def full():
+    return batch(
         ref=BatchRef("believe", "7", "acme"),
         counts=Counts(total=3, processed=2, succeeded=1, failed=1),
         progress=2 / 3,
@@ -155,7 +154,11 @@ def test_to_dict_is_json():
         problems=("counts: behind",),
         is_settled=False,
     )
-    assert json.loads(json.dumps(read.to_dict())) == {
+
+
+def test_to_dict_is_json():
+    """A batch as a dict is json and leaves out raw, payload and what only this machine knows."""
+    assert json.loads(json.dumps(full().to_dict())) == {
         "ref": "believe/acme:7",
         "vendor": "believe",
         "account": "acme",
@@ -177,6 +180,28 @@ def test_to_dict_is_json():
         "attempts": 1,
         "elapsed": 0.0,
     }
+    assert full().to_dict(results=False) == full().to_dict() | {"results": None}
+
+
+def test_a_batch_comes_back_from_its_dict():
+    """All that `to_dict` shows comes back; of another version's fields, what is new is left out."""
+    shown = json.loads(json.dumps(full().to_dict()))
+    assert Batch.from_dict(shown) == attrs.evolve(full(), raw=None, payload=None)
+    assert Batch.from_dict(full().to_dict(results=False)).results == ()
+    more = shown | {"later": 1, "counts": shown["counts"] | {"later": 1}}
+    assert Batch.from_dict(more) == Batch.from_dict(shown)
+    few = {name: shown[name] for name in ("ref", "state", "vendor_status", "read_at")}
+    assert Batch.from_dict(few).to_dict() | few == Batch.from_dict(few).to_dict()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"state": "over"}, {"ref": "7"}, {"read_at": "noon"}, {"read_at": None}, {"counts": 7}, {"failures": [1]}],
+    ids=str,
+)
+def test_what_is_no_batch_is_refused(change):
+    with pytest.raises(ConfigurationError):
+        Batch.from_dict(full().to_dict() | change)
 
 
 @pytest.mark.parametrize(

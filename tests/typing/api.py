@@ -147,7 +147,8 @@ def batch(batch: Batch) -> None:
     assert_type(batch.has_failures, bool)
     assert_type(batch.is_partial, bool)
     assert_type(batch.raise_for_state(), Batch)
-    assert_type(batch.to_dict(), dict[str, Any])
+    assert_type(batch.to_dict(results=False), dict[str, Any])
+    assert_type(Batch.from_dict(batch.to_dict()), Batch)
     batch.state = BatchState.FAILED  # type: ignore[misc]
 
 

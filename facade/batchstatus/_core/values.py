@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 import attrs
 from attrs import field, frozen
@@ -40,6 +41,7 @@ class BatchState(StrEnum):
 
 
 TERMINAL = frozenset({BatchState.SUCCEEDED, BatchState.FAILED, BatchState.CANCELLED})
+TIMES = {"created_at", "updated_at"}
 NOT_SHOWN = {"raw", "payload", "retry_after", "asked_at"}
 """The fields of a Batch that `to_dict` leaves out."""
 
@@ -220,8 +222,12 @@ class Batch:
             raise BatchFailed(f"{self.ref} ended as {self.state.name} ({self.vendor_status:.80}){first}", batch=self)
         return self
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the batch as JSON-ready values; `raw` and `payload` are left out."""
+    def to_dict(self, *, results: bool = True) -> dict[str, Any]:
+        """Return the batch as JSON-ready values; `raw` and `payload` are left out.
+
+        Args:
+            results: False for None instead of the results, which may be the most of it.
+        """
         fields = attrs.asdict(self, filter=lambda field, _: field.name not in NOT_SHOWN, recurse=False)
         fields |= {
             "ref": str(self.ref),
@@ -233,10 +239,41 @@ class Batch:
             "has_ended": self.has_ended,
             "counts": attrs.asdict(self.counts),
             "failures": [attrs.asdict(failure) for failure in self.failures],
-            "results": list(self.results),
+            "results": list(self.results) if results else None,
             "problems": list(self.problems),
         }
         return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in fields.items()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """Return the batch that `to_dict` was made of, with None as `raw` and `payload`.
+
+        Fields that it does not know are left out, and absent ones have their defaults, as another version may have
+        written them.
+
+        Raises:
+            ConfigurationError: They are not a batch's.
+        """
+        try:
+            known = _known(cls, fields)
+            times = {name: known[name] and datetime.fromisoformat(known[name]) for name in TIMES & known.keys()}
+            return cls(
+                **known
+                | times
+                | {
+                    "ref": BatchRef.parse(fields["ref"]),
+                    "state": BatchState(fields["state"]),
+                    "read_at": datetime.fromisoformat(fields["read_at"]),
+                    "counts": Counts(**_known(Counts, fields.get("counts") or {})),
+                    "failures": tuple(ItemFailure(**_known(ItemFailure, one)) for one in fields.get("failures") or ()),
+                    "results": tuple(fields.get("results") or ()),
+                    "problems": tuple(fields.get("problems") or ()),
+                    "raw": None,
+                    "payload": None,
+                }
+            )
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConfigurationError(f"this is not what Batch.to_dict returns: {error!r:.200}") from None
 
 
 @frozen
@@ -253,6 +290,11 @@ class Outcome:
             raise self.error
         assert self.batch is not None, "an Outcome has a batch or an error"
         return self.batch
+
+
+def _known(cls: type[attrs.AttrsInstance], fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of the values that are fields of a class."""
+    return {field.name: fields[field.name] for field in attrs.fields(cls) if field.name in fields}
 
 
 def _shown(value: object) -> str:

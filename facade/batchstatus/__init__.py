@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from ._core.read.messages import Response, SendRequest, TransportFailure
     from ._core.transport import AsyncTransport, Transport
     from ._core.values import Batch, BatchRef, BatchState, Counts, ItemFailure, Moment, Outcome, printable
+    from ._core.wait.step import Step
     from ._version import __version__
     from .vendors import Believe, Gameball
 
@@ -92,6 +93,7 @@ __all__ = [
     "SendRequest",
     "ServerError",
     "StatusFields",
+    "Step",
     "Transport",
     "TransportError",
     "TransportFailure",
@@ -153,6 +155,7 @@ __getattr__, __dir__ = lazy_names(
             "Outcome",
             "printable",
         ),
+        "_core.wait.step": ("Step",),
         "_version": ("__version__",),
         "vendors": ("Believe", "Gameball"),
     },

@@ -115,7 +115,7 @@ def test_a_checkpoint_keeps_its_fields(reader, moving, clock):
 
 
 @pytest.mark.parametrize(
-    "bad", ["", "{}", "[]", "7", {"batchstatus_checkpoint": 2}, {"batchstatus_checkpoint": 1}], ids=repr
+    "bad", ["", "{}", "[]", "7", {"batchstatus_checkpoint": 3}, {"batchstatus_checkpoint": 1}], ids=repr
 )
 def test_what_is_no_checkpoint_is_refused(reader, moving, clock, bad):
     with pytest.raises(ConfigurationError, match="resume takes"):

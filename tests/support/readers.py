@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
-from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef, Outcome
+from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchRef, Outcome, Step
 from batchstatus.testing import FakeVendors
 
 
@@ -21,6 +21,9 @@ class SyncReader:
 
     def wait(self, ref: str | BatchRef, **options: Any) -> Batch:
         return self.client.wait(ref, **options)
+
+    def step(self, ref: str | BatchRef, **options: Any) -> Step:
+        return self.client.step(ref, **options)
 
     def as_completed(self, refs: Any, **options: Any) -> list[Outcome]:
         return list(self.client.as_completed(refs, **options))
@@ -56,6 +59,9 @@ class AsyncReader:
 
     def wait(self, ref: str | BatchRef, **options: Any) -> Batch:
         return self.runner.run(self.client.wait(ref, **options))
+
+    def step(self, ref: str | BatchRef, **options: Any) -> Step:
+        return self.runner.run(self.client.step(ref, **options))
 
     def as_completed(self, refs: Any, **options: Any) -> list[Outcome]:
         return self.runner.run(collected(self.client.as_completed(refs, **options)))

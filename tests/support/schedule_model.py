@@ -26,7 +26,7 @@ from batchstatus import (
 )
 from batchstatus._core.pacing import NoPace, PaceState
 from batchstatus._core.read.messages import Response, StepResult, TransportFailure
-from batchstatus._core.wait.checkpoint import Checkpoint
+from batchstatus._core.wait.checkpoint import Checkpoint, RowSoFar
 from batchstatus._core.wait.queue import Queue
 from batchstatus._core.wait.schedule import Schedule, StartPoll
 from hypothesis import HealthCheck, settings
@@ -376,8 +376,15 @@ class Wait:
             attempts=before.attempts,
             has_reading=before.has_reading,
             last=last,
-            refusals=before.refusals,
-            account_refusals=before.account_refusals,
+            refusals=before.refusals and RowSoFar(*before.refusals, 0.0),
+            account_refusals=before.account_refusals and RowSoFar(*before.account_refusals, 0.0),
+            at=utc(START),
+            failures=0,
+            too_large=0,
+            unchanged_for=0.0,
+            baseline=None,
+            settling_for=None,
+            lasting=None,
         )
 
     def _key(self):

@@ -56,6 +56,7 @@ from batchstatus import (
     SendRequest,
     ServerError,
     StatusFields,
+    Step,
     Transport,
     TransportError,
     TransportFailure,
@@ -255,6 +256,12 @@ def waits(client: BatchClient, checkpoint: str) -> None:
     assert_type(client.wait_all(["believe:17"], timeout=60, return_when="any"), dict[BatchRef, Outcome])
     assert_type(client.get_many(["believe:17"], timeout=60), dict[BatchRef, Outcome])
     client.as_completed(["believe:17"])  # type: ignore[call-arg]
+    client.wait("believe:17", on_checkpoint=lambda made: assert_type(made, dict[str, Any]))
+    step = client.step("believe:17", until={BatchState.REQUIRES_ACTION}, resume=checkpoint, timeout=5.0)
+    assert_type(step, Step)
+    assert_type((step.ref, step.batch, step.error), tuple[BatchRef, Batch | None, BatchStatusError | None])
+    assert_type((step.pause, step.reason, step.is_over), tuple[float | None, str, bool])
+    assert_type(step.checkpoint, dict[str, Any])
     client.wait("believe:17", stop=asyncio.Event())  # type: ignore[arg-type]
     BatchClient(Believe("test-key"), poll=PollPolicy(floor=2.0, in_flight=8))
 
@@ -266,6 +273,7 @@ async def async_waits(client: AsyncBatchClient) -> None:
     assert_type(await client.wait("believe:17", on_update=note, stop=asyncio.Event()), Batch)
     async for outcome in client.watch(["believe:17"], timeout=60, changes_only=False):
         assert_type(outcome, Outcome)
+    assert_type(await client.step("believe:17"), Step)
     assert_type(await client.wait_all(["believe:17"], timeout=60), dict[BatchRef, Outcome])
 
 

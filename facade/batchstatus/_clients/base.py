@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 import random
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -25,6 +26,7 @@ from batchstatus._core.values import TERMINAL, BatchRef, BatchState, Moment, Out
 from batchstatus._core.wait.checkpoint import Checkpoint, load
 from batchstatus._core.wait.queue import Queue
 from batchstatus._core.wait.schedule import OpenSchedule, Schedule, StartPoll
+from batchstatus._core.wait.step import Step, take_step
 from batchstatus.vendors import VENDORS
 
 from .clock import REAL
@@ -177,6 +179,7 @@ class BaseClient:
         timeout: float,
         until: Iterable[BatchState] = TERMINAL,
         resume: Checkpoint | None = None,
+        goes_on: bool = False,
     ) -> Schedule:
         """Return a wait that has not begun; raise ConfigurationError if it cannot."""
         self._check_open()
@@ -193,8 +196,9 @@ class BaseClient:
             in_flight=self.IN_FLIGHT,
             until=TERMINAL | frozenset(until),
             started=self._clock.monotonic(),
-            timeout=timeout if resume is not None and timeout <= 0 else seconds("timeout", timeout),
+            timeout=timeout if goes_on or (resume is not None and timeout <= 0) else seconds("timeout", timeout),
             resume=resume,
+            goes_on=goes_on,
             utc=self._clock.utc(),
         )
 
@@ -224,15 +228,30 @@ class BaseClient:
         states = check_until(until)
         if resume is None:
             return self._schedule([ref], timeout=WAIT_TIMEOUT if timeout is None else timeout, until=states)
-        checkpoint = load(resume)
-        if checkpoint.ref != BatchRef.parse(ref):
-            raise ConfigurationError(f"this checkpoint is about {checkpoint.ref}, not {ref}")
-        if timeout is None:
+        checkpoint = load_for(ref, resume)
+        if timeout is not None:
+            timeout = seconds("timeout", timeout)
+        elif checkpoint.deadline is None:
+            timeout = WAIT_TIMEOUT
+        else:
             # Once the deadline has passed this is 0 or less, and there is one last poll.
             timeout = (checkpoint.deadline - self._clock.utc()) / timedelta(seconds=1)
-        else:
-            timeout = seconds("timeout", timeout)
         return self._schedule([ref], timeout=timeout, until=states or checkpoint.until, resume=checkpoint)
+
+    def _step(
+        self,
+        ref: str | BatchRef,
+        timeout: float,
+        until: Iterable[BatchState] | None,
+        resume: str | Mapping[str, Any] | None,
+    ) -> Generator[SendRequest | Sleep, StepResult, Step]:
+        """Return a step that has not begun; raise ConfigurationError if it cannot."""
+        states, timeout = check_until(until), seconds("timeout", timeout)
+        checkpoint = None if resume is None else load_for(ref, resume)
+        if checkpoint is not None:
+            states = states or checkpoint.until
+        schedule = self._schedule([ref], timeout=math.inf, until=states, resume=checkpoint, goes_on=True)
+        return take_step(schedule, timeout, self._clock.monotonic(), self._clock.utc(), self._notify)
 
     def _checks(self, timeout: float) -> list[Generator[SendRequest | Sleep, StepResult, AccountCheck]]:
         """Return a check for each account that has not begun."""
@@ -311,11 +330,24 @@ def check_until(until: Iterable[BatchState] | None) -> frozenset[BatchState]:
         ) from None
 
 
+def load_for(ref: str | BatchRef, resume: str | Mapping[str, Any]) -> Checkpoint:
+    """Return the checkpoint; raise ConfigurationError if it is none, or another batch's."""
+    checkpoint = load(resume)
+    if checkpoint.ref != BatchRef.parse(ref):
+        raise ConfigurationError(f"this checkpoint is about {checkpoint.ref}, not {ref}")
+    return checkpoint
+
+
 def check_return_when(return_when: str) -> str:
     """Return the word; raise ConfigurationError if it is not one of the three."""
     if return_when not in {"all", "any", "first_failed"}:
         raise ConfigurationError(f"return_when is 'all', 'any' or 'first_failed', not {return_when!r:.40}")
     return return_when
+
+
+def kinds_told(on_checkpoint: object) -> tuple[EventKind, ...]:
+    """Return the kinds of events that a wait for one batch looks at."""
+    return (EventKind.CHANGE,) if on_checkpoint is None else (EventKind.CHANGE, EventKind.ATTEMPT)
 
 
 def is_wanted(event: Event, kind: EventKind) -> bool:

@@ -18,9 +18,10 @@ from batchstatus._core.read.messages import SendRequest, Sleep, StepResult
 from batchstatus._core.transport import Transport
 from batchstatus._core.values import Batch, BatchRef, BatchState, Outcome
 from batchstatus._core.wait.schedule import OpenSchedule
+from batchstatus._core.wait.step import Step
 from batchstatus._lazy import loading
 
-from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, parse_refs
+from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, kinds_told, parse_refs
 from .executors import ThreadExecutor
 
 T = TypeVar("T")
@@ -88,6 +89,7 @@ class BatchClient(BaseClient):
         timeout: float | None = None,
         until: Iterable[BatchState] | None = None,
         on_update: Callable[[Batch], object] | None = None,
+        on_checkpoint: Callable[[dict[str, Any]], object] | None = None,
         stop: threading.Event | None = None,
         resume: str | Mapping[str, Any] | None = None,
     ) -> Batch:
@@ -101,6 +103,8 @@ class BatchClient(BaseClient):
                 passed, there is one poll.
             until: States that end the wait besides the terminal ones, such as {BatchState.REQUIRES_ACTION}.
             on_update: Called with the batch at the first reading and at each change; an exception ends the wait.
+            on_checkpoint: Called after each poll with the checkpoint as it then stands, JSON-ready: for the heartbeat
+                of an engine.
             stop: Ends the wait when it is set, within 0.1 s in a pause and with its deadline in a read.
             resume: The `checkpoint` of an error that ended a wait, or its JSON text, from this process or another.
 
@@ -112,13 +116,40 @@ class BatchClient(BaseClient):
             WaitStopped: `stop` was set; with a checkpoint.
         """
         schedule = self._wait(ref, timeout, until, resume)
-        with closing(self._events(schedule, stop, EventKind.CHANGE)) as events:
+        with closing(self._events(schedule, stop, *kinds_told(on_checkpoint))) as events:
             for event in events:
                 if event.kind is EventKind.CHANGE and on_update is not None:
                     on_update(event.outcome.unwrap())
+                elif event.kind is EventKind.ATTEMPT and on_checkpoint is not None:
+                    on_checkpoint(schedule.checkpoint(self._clock.monotonic(), self._clock.utc()))
                 if event.kind is EventKind.DONE:
                     break
         return event.outcome.unwrap()
+
+    def step(
+        self,
+        ref: str | BatchRef,
+        *,
+        until: Iterable[BatchState] | None = None,
+        resume: str | Mapping[str, Any] | None = None,
+        timeout: float = 60.0,
+    ) -> Step:
+        """Poll a batch once, and say when to come back: a wait whose pauses are another program's.
+
+        For cron and workflow engines: keep `checkpoint`, come back after `pause` seconds, and give it as `resume`. The
+        steps together end as one `wait` would; a failed poll is in the Step, not raised.
+
+        Args:
+            ref: `vendor:id`, `vendor/account:id`, or a BatchRef.
+            until: States that end it besides the terminal ones; default: the checkpoint's.
+            resume: The `checkpoint` of the step before, or its JSON text, from this process or another.
+            timeout: Seconds for this step, a slot of the account's pace included; if none comes in time, nothing is
+                sent, and `pause` says when one will.
+
+        Raises:
+            ConfigurationError: The ref or an option cannot work; nothing was sent.
+        """
+        return self._drive(self._step(ref, timeout, until, resume))
 
     def watch(
         self,
@@ -224,8 +255,8 @@ class BatchClient(BaseClient):
                 if is_wanted(event, kind):
                     yield event.outcome
 
-    def _events(self, plan: Plan, stop: threading.Event | None, kind: EventKind) -> Generator[Event, None, None]:
-        """Perform a plan, pass on all events, and yield those of one kind and the ends.
+    def _events(self, plan: Plan, stop: threading.Event | None, *kinds: EventKind) -> Generator[Event, None, None]:
+        """Perform a plan, pass on all events, and yield those of some kinds and the ends.
 
         It leaves no thread behind, even if the caller stops early.
         """
@@ -239,7 +270,7 @@ class BatchClient(BaseClient):
                 while plan.events:
                     event = plan.events.popleft()
                     self._notify(event)
-                    if event.kind is kind or event.kind is EventKind.DONE:
+                    if event.kind in kinds or event.kind is EventKind.DONE:
                         yield event
                 if stop is not None and stop.is_set():
                     plan.stop()

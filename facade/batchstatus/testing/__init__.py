@@ -7,9 +7,9 @@ from batchstatus._lazy import lazy_names
 if TYPE_CHECKING:
     from .fake_clock import FakeClock
     from .fake_vendors import FakeVendors
-    from .script import Step, failure, reading, refusal
+    from .script import ScriptStep, failure, reading, refusal
 
-__all__ = ["FakeClock", "FakeVendors", "Step", "failure", "reading", "refusal"]
+__all__ = ["FakeClock", "FakeVendors", "ScriptStep", "failure", "reading", "refusal"]
 
 # Every run of pytest loads this package with its plugin, used or not.
 __getattr__, __dir__ = lazy_names(
@@ -17,6 +17,6 @@ __getattr__, __dir__ = lazy_names(
     {
         "fake_clock": ("FakeClock",),
         "fake_vendors": ("FakeVendors",),
-        "script": ("Step", "failure", "reading", "refusal"),
+        "script": ("ScriptStep", "failure", "reading", "refusal"),
     },
 )

@@ -19,7 +19,7 @@ from batchstatus import (
 )
 
 from .fake_clock import FakeClock
-from .script import Step, Steplike, outcome, step
+from .script import ScriptStep, Steplike, outcome, step
 from .simulator.model import simulated_vendors
 
 
@@ -90,7 +90,7 @@ class FakeVendors:
         if unread:
             raise AssertionError(f"steps of a script that were never read: {unread}")
 
-    def play(self, request: Request) -> tuple[BatchRef, Step]:
+    def play(self, request: Request) -> tuple[BatchRef, ScriptStep]:
         """Return the step that a request meets, and count it; 404 if there is no script."""
         path = urlsplit(request.url).path
         while path not in self._scripts and "/" in path[1:]:  # a base_url may have a path of its own
@@ -99,7 +99,7 @@ class FakeVendors:
         if script is None:
             sent = {*request.keys}
             vendor = next((name for name, it in accounts().items() if {*it.KEY_HEADERS.values()} == sent), "unknown")
-            return BatchRef(vendor, "unscripted"), Step(status=404)
+            return BatchRef(vendor, "unscripted"), ScriptStep(status=404)
         with self._lock:
             self.reads.append((self.clock.now, script.ref))
             script.played += 1
@@ -109,7 +109,7 @@ class FakeVendors:
 class Script:
     """The responses about one batch, and how many of them were given."""
 
-    def __init__(self, ref: BatchRef, steps: list[Step]) -> None:
+    def __init__(self, ref: BatchRef, steps: list[ScriptStep]) -> None:
         self.ref = ref
         self.steps = steps
         self.played = 0

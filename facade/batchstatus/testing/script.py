@@ -15,7 +15,7 @@ from .simulator.model import SimulatedBatch, simulated_vendors
 
 
 @frozen(kw_only=True)
-class Step:
+class ScriptStep:
     """One response of a script; `reading`, `refusal` and `failure` make them."""
 
     word: str = ""
@@ -30,7 +30,7 @@ class Step:
     """How long the response takes."""
 
 
-def reading(word: str, *, retry_after: float | str | None = None, seconds: float = 0.0, **counts: int) -> Step:
+def reading(word: str, *, retry_after: float | str | None = None, seconds: float = 0.0, **counts: int) -> ScriptStep:
     """Return a response with a batch in the vendor's own shape.
 
     Args:
@@ -41,10 +41,12 @@ def reading(word: str, *, retry_after: float | str | None = None, seconds: float
     """
     if unknown := counts.keys() - {"total", "processed", "failed"}:
         raise TypeError(f"counts are total, processed and failed, not {', '.join(sorted(unknown))}")
-    return Step(word=word, counts=counts, retry_after=_header(retry_after), seconds=seconds)
+    return ScriptStep(word=word, counts=counts, retry_after=_header(retry_after), seconds=seconds)
 
 
-def refusal(status: int, *, retry_after: float | str | None = None, payload: Any = None, seconds: float = 0.0) -> Step:
+def refusal(
+    status: int, *, retry_after: float | str | None = None, payload: Any = None, seconds: float = 0.0
+) -> ScriptStep:
     """Return a response with an error status.
 
     Args:
@@ -54,14 +56,16 @@ def refusal(status: int, *, retry_after: float | str | None = None, payload: Any
             status, without which a refusal counts as an outage.
         seconds: How long the response takes.
     """
-    return Step(status=status, retry_after=_header(retry_after), payload=payload, seconds=seconds)
+    return ScriptStep(status=status, retry_after=_header(retry_after), payload=payload, seconds=seconds)
 
 
 def _header(retry_after: float | str | None) -> str | None:
     return f"{retry_after:g}" if isinstance(retry_after, (int, float)) else retry_after
 
 
-def failure(error: type[TransportError] = TransportError, *, is_lasting: bool = False, seconds: float = 0.0) -> Step:
+def failure(
+    error: type[TransportError] = TransportError, *, is_lasting: bool = False, seconds: float = 0.0
+) -> ScriptStep:
     """Return a failed exchange: TransportError or RequestTimeout.
 
     Args:
@@ -69,30 +73,30 @@ def failure(error: type[TransportError] = TransportError, *, is_lasting: bool = 
         is_lasting: Whether it is one that time hardly mends, such as an unknown host.
         seconds: How long it takes.
     """
-    return Step(error=error, is_lasting=is_lasting, seconds=seconds)
+    return ScriptStep(error=error, is_lasting=is_lasting, seconds=seconds)
 
 
-Steplike: TypeAlias = Step | str | int | dict[str, Any] | bytes | type[TransportError]
+Steplike: TypeAlias = ScriptStep | str | int | dict[str, Any] | bytes | type[TransportError]
 
 
-def step(given: Steplike) -> Step:
+def step(given: Steplike) -> ScriptStep:
     """Return the step of a short form; raise ValueError if it is not one."""
-    if isinstance(given, Step):
+    if isinstance(given, ScriptStep):
         return given
     if isinstance(given, str):
-        return Step(word=given)
+        return ScriptStep(word=given)
     if isinstance(given, (dict, bytes)):
-        return Step(payload=given)
+        return ScriptStep(payload=given)
     if isinstance(given, int) and not isinstance(given, bool):
-        return Step(status=given)
+        return ScriptStep(status=given)
     if isinstance(given, type) and issubclass(given, TransportError):
-        return Step(error=given)
+        return ScriptStep(error=given)
     raise ValueError(
-        f"a step is a status word, an HTTP status, a dict, bytes, TransportError, or a Step, not {given!r:.80}"
+        f"a step is a status word, an HTTP status, a dict, bytes, TransportError, or a ScriptStep, not {given!r:.80}"
     )
 
 
-def outcome(ref: BatchRef, step: Step, timeout: float, max_body: int) -> Response | TransportFailure:
+def outcome(ref: BatchRef, step: ScriptStep, timeout: float, max_body: int) -> Response | TransportFailure:
     """Return the outcome of an exchange about `ref` that meets a step, and has so many seconds and bytes."""
     if step.seconds >= timeout:
         return TransportFailure(
@@ -117,7 +121,7 @@ def outcome(ref: BatchRef, step: Step, timeout: float, max_body: int) -> Respons
     return Response(status=step.status, headers=headers, body=body)
 
 
-def _body(ref: BatchRef, step: Step) -> dict[str, Any]:
+def _body(ref: BatchRef, step: ScriptStep) -> dict[str, Any]:
     total, failed = step.counts.get("total", 8), step.counts.get("failed", 0)
     batch = SimulatedBatch(vendor=ref.vendor, id=ref.id, status=step.word, total=total, failed=failed)
     vendor = simulated_vendors()[ref.vendor]

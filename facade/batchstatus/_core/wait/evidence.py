@@ -48,23 +48,23 @@ class Verdict(Enum):
 class Row:
     """Answers of one kind in a row. An outage within it neither breaks it nor counts, and neither does its time."""
 
-    __slots__ = ("_last", "count", "seconds")
+    __slots__ = ("count", "last", "seconds")
 
-    def __init__(self, count: int = 0, seconds: float = 0.0) -> None:
+    def __init__(self, count: int = 0, seconds: float = 0.0, last: float | None = None) -> None:
         self.count = count
         self.seconds = seconds
         """Between the first of them and the last, outages apart."""
-        self._last: float | None = None
+        self.last = last
         """When the last of them came; None if there is none, or an outage came after it."""
 
     def add(self, now: float) -> None:
         """Add one."""
-        self.seconds += 0.0 if self._last is None else now - self._last
-        self.count, self._last = self.count + 1, now
+        self.seconds += 0.0 if self.last is None else now - self.last
+        self.count, self.last = self.count + 1, now
 
     def interrupt(self) -> None:
         """Take in an outage."""
-        self._last = None
+        self.last = None
 
     def stands(self, least: int, seconds: float) -> bool:
         """Return whether there are so many, over so many seconds."""

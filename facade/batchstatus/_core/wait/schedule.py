@@ -71,6 +71,7 @@ class Schedule:
         started: float,
         timeout: float,
         resume: checkpoint.Checkpoint | None = None,
+        goes_on: bool = False,
         utc: datetime | None = None,
     ) -> None:
         self.events: deque[Event] = deque()
@@ -82,6 +83,8 @@ class Schedule:
         """When polling ends: the deadline, or a little later if the process was frozen across it."""
         self._queues = list(dict.fromkeys(queues.values()))
         self._single = len(queues) == 1
+        self._only: tuple[BatchProgress, Queue] | None = None
+        """Of a wait for one batch."""
         self._poll = poll
         self._retry = retry
         self._until = until
@@ -110,9 +113,10 @@ class Schedule:
         for ref, queue in queues.items():
             progress = BatchProgress(ref, started)
             if resume is not None and utc is not None:
-                checkpoint.take_up(resume, progress, queue.evidence, started, utc)
+                checkpoint.take_up(resume, progress, queue.evidence, started, utc, goes_on=goes_on)
                 self._last = resume.last
             queue.add_unread(progress, started)
+            self._only = (progress, queue) if self._single else None
 
     def step(self, now: float, utc: datetime) -> StartPoll | Sleep | None:
         """Return what to do next; None when every batch is done."""
@@ -433,13 +437,12 @@ class Schedule:
         if isinstance(error, ReadError):
             error.attempts = progress.polls
         error.last = self._last or progress.batch(now, utc)
-        error.checkpoint = self._checkpoint(progress, queue, now, utc) if math.isfinite(self.deadline) else None
+        error.checkpoint = None if queue.evidence.is_endless else self._checkpoint(progress, queue, now, utc)
         self._end_with(progress, queue, error, now)
 
     def _end_with(self, progress: BatchProgress, queue: Queue, error: BatchStatusError, now: float) -> None:
         """End the wait for a batch by an error; a terminal reading that has not settled is the better answer."""
-        is_endless = math.isinf(self.deadline)
-        batch = progress.doubts.unsettled if progress.doubts is not None and not is_endless else None
+        batch = None if progress.doubts is None or queue.evidence.is_endless else progress.doubts.unsettled
         event = Event(
             kind=EventKind.DONE,
             ref=progress.ref,
@@ -450,13 +453,18 @@ class Schedule:
         )
         self._done(event, queue)
 
+    def checkpoint(self, now: float, utc: datetime) -> dict[str, Any]:
+        """Return the checkpoint of a wait for one batch, as it stands."""
+        assert self._only is not None
+        return self._checkpoint(*self._only, now, utc)
+
     def _checkpoint(self, progress: BatchProgress, queue: Queue, now: float, utc: datetime) -> dict[str, Any]:
         return checkpoint.dump(
             progress,
             queue.evidence,
             attempts=self._attempts_before + progress.polls,
             until=self._until,
-            deadline=utc + timedelta(seconds=self.deadline - now),
+            deadline=utc + timedelta(seconds=self.deadline - now) if math.isfinite(self.deadline) else None,
             now=now,
             utc=utc,
         )

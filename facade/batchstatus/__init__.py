@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         BatchStatusError,
         ConfigurationError,
         InvalidResponse,
+        PaceUnavailable,
         PermissionDenied,
         RateLimited,
         ReadError,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from ._core.events import Event, EventKind
     from ._core.keys import KeySource, Secret
     from ._core.pacing import PaceState
-    from ._core.policies import Pace, PollPolicy, RateLimit, RetryPolicy
+    from ._core.policies import AsyncPace, Pace, PollPolicy, RateLimit, RetryPolicy
     from ._core.read.check import AccountCheck
     from ._core.read.messages import Response, SendRequest, TransportFailure
     from ._core.transport import AsyncTransport, Transport
@@ -52,6 +53,7 @@ __all__ = [
     "AccountCheck",
     "AsyncBatchClient",
     "AsyncFollow",
+    "AsyncPace",
     "AsyncTransport",
     "AuthenticationError",
     "BadRequest",
@@ -79,6 +81,7 @@ __all__ = [
     "Outcome",
     "Pace",
     "PaceState",
+    "PaceUnavailable",
     "PermissionDenied",
     "PollPolicy",
     "RateLimit",
@@ -128,6 +131,7 @@ __getattr__, __dir__ = lazy_names(
             "BatchStatusError",
             "ConfigurationError",
             "InvalidResponse",
+            "PaceUnavailable",
             "PermissionDenied",
             "RateLimited",
             "ReadError",
@@ -141,7 +145,7 @@ __getattr__, __dir__ = lazy_names(
         "_core.events": ("Event", "EventKind"),
         "_core.keys": ("KeySource", "Secret"),
         "_core.pacing": ("PaceState",),
-        "_core.policies": ("Pace", "PollPolicy", "RateLimit", "RetryPolicy"),
+        "_core.policies": ("AsyncPace", "Pace", "PollPolicy", "RateLimit", "RetryPolicy"),
         "_core.read.check": ("AccountCheck",),
         "_core.read.messages": ("Response", "SendRequest", "TransportFailure"),
         "_core.transport": ("AsyncTransport", "Transport"),

@@ -24,6 +24,7 @@ TREE = {
     "RateLimited": ("APIError", Exception),
     "ServerError": ("APIError", Exception),
     "InvalidResponse": ("ReadError", Exception),
+    "PaceUnavailable": ("ReadError", Exception),
     "BatchFailed": ("BatchStatusError", Exception),
     "WaitError": ("BatchStatusError", Exception),
     "WaitTimeout": ("WaitError", TimeoutError),

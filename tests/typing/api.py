@@ -15,6 +15,7 @@ from batchstatus import (
     APIError,
     AsyncBatchClient,
     AsyncFollow,
+    AsyncPace,
     AsyncTransport,
     AuthenticationError,
     BadRequest,
@@ -42,6 +43,7 @@ from batchstatus import (
     Outcome,
     Pace,
     PaceState,
+    PaceUnavailable,
     PermissionDenied,
     PollPolicy,
     RateLimit,
@@ -192,8 +194,9 @@ def policy(retry: RetryPolicy) -> None:
     RetryPolicy(4)  # type: ignore[call-arg]
 
 
-def pace(limit: RateLimit, own: Pace) -> None:
+def pace(limit: RateLimit, own: Pace, shared: AsyncPace) -> None:
     Believe("test-key", rate_limit=own)
+    Believe("test-key", rate_limit=shared)
     assert_type(limit.requests, int)
     assert_type(limit.seconds, float)
     Believe("test-key", rate_limit=RateLimit(5))
@@ -211,6 +214,9 @@ def errors(client: BatchClient) -> None:
         assert_type(api.message, str | None)
         assert_type(api.request_id, str | None)
         assert_type(api.retry_after, float | None)
+    except PaceUnavailable as error:
+        read: ReadError = error
+        assert_type(read.ref, BatchRef)
     except RequestTimeout as error:
         transport: TransportError = error
         builtin: TimeoutError = error

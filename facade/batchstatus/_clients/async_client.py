@@ -25,6 +25,7 @@ from batchstatus._lazy import loading
 
 from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, kinds_told, parse_refs
 from .executors import TaskExecutor
+from .remote_pace import Permits, TaskPermits
 
 T = TypeVar("T")
 
@@ -47,6 +48,7 @@ class AsyncBatchClient(BaseClient):
     """
 
     IN_FLIGHT = 256
+    IN_TASKS = True
 
     def __init__(
         self,
@@ -296,6 +298,11 @@ class AsyncBatchClient(BaseClient):
     async def close(self) -> None:
         """Close all connections; a second time does nothing."""
         self._closed = True
+        for pace in self._paces.values():
+            if isinstance(pace, TaskPermits):
+                await pace.aclose()
+            elif isinstance(pace, Permits):
+                pace.close()
         await self._transport.close()
 
     async def _drive(self, steps: Generator[SendRequest | Sleep, StepResult, T]) -> T:

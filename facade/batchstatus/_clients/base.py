@@ -78,6 +78,8 @@ class BaseClient:
     """The transport's: called after a response that did not match its request."""
     IN_FLIGHT: ClassVar[int]
     """Exchanges of a call in flight at once, unless PollPolicy says otherwise."""
+    IN_TASKS: ClassVar[bool]
+    """Whether it reads in tasks of an event loop."""
 
     def __init__(
         self,
@@ -101,7 +103,9 @@ class BaseClient:
         self._on_event = on_event
         self._clock = clock or REAL
         self._paces = {
-            account: pace_for(account.account_ref, account.credential, account.rate_limit, self._clock)
+            account: pace_for(
+                account.account_ref, account.credential, account.rate_limit, self._clock, in_tasks=self.IN_TASKS
+            )
             for account in accounts
         }
         for account in accounts:

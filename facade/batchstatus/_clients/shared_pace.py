@@ -9,14 +9,18 @@ from weakref import WeakKeyDictionary
 
 from batchstatus._core.clock import Clock
 from batchstatus._core.pacing import NoPace, PaceState
-from batchstatus._core.policies import Pace, RateLimit
+from batchstatus._core.policies import AsyncPace, Pace, RateLimit
 from batchstatus._http.fork_lock import ForkLock
+
+from .remote_pace import at_once
 
 log = logging.getLogger("batchstatus")
 
 
 class SharedPace:
     """A pace that any number of threads may use: see `PaceState`, whose rules it follows."""
+
+    is_local = True
 
     def __init__(self, state: PaceState) -> None:
         self._state = state
@@ -60,13 +64,15 @@ _paces: WeakKeyDictionary[Clock, dict[Hashable, SharedPace]] = WeakKeyDictionary
 """By clock, since the times of a pace are those of one clock; all real clients share one."""
 
 
-def pace_for(name: str, credential: Hashable, limit: RateLimit | Pace | None, clock: Clock) -> Pace:
-    """Return the pace of a credential, or the caller's own.
+def pace_for(
+    name: str, credential: Hashable, limit: RateLimit | Pace | AsyncPace | None, clock: Clock, *, in_tasks: bool = False
+) -> Pace:
+    """Return the pace of a credential, or one in front of the caller's own, that answers at once.
 
     If two clients set different limits, the slower one holds for both.
     """
     if not isinstance(limit, RateLimit):
-        return NoPace() if limit is None else limit
+        return NoPace() if limit is None else at_once(name, limit, clock, in_tasks=in_tasks)
     state = PaceState.of_limit(limit)
     with _lock:
         paces = _paces.setdefault(clock, {})

@@ -23,6 +23,7 @@ from batchstatus._lazy import loading
 
 from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, kinds_told, parse_refs
 from .executors import ThreadExecutor
+from .remote_pace import Permits
 
 T = TypeVar("T")
 
@@ -45,6 +46,7 @@ class BatchClient(BaseClient):
     """
 
     IN_FLIGHT = 32
+    IN_TASKS = False
 
     def __init__(
         self,
@@ -291,6 +293,9 @@ class BatchClient(BaseClient):
     def close(self) -> None:
         """Close all connections; a second time does nothing."""
         self._closed = True
+        for pace in self._paces.values():
+            if isinstance(pace, Permits):
+                pace.close()
         self._transport.close()
 
     def _drive(self, steps: Generator[SendRequest | Sleep, StepResult, T]) -> T:

@@ -21,7 +21,7 @@ from attrs import field, frozen
 
 from .errors import APIError, ConfigurationError
 from .keys import Secret
-from .policies import Pace, RateLimit
+from .policies import AsyncPace, Pace, RateLimit
 from .urls import check_base_url
 from .values import BatchRef, BatchState, Counts, ItemFailure, check_account_name
 
@@ -119,7 +119,7 @@ class Account(ABC):
         *keys: Secret,
         base_url: str | None,
         name: str | None,
-        rate_limit: RateLimit | Pace | None,
+        rate_limit: RateLimit | Pace | AsyncPace | None,
         states: Mapping[str, BatchState] | None,
         allow_insecure: bool,
     ) -> None:
@@ -169,7 +169,7 @@ class Account(ABC):
             del revealed  # tracebacks with local variables must not show it
         return hashed.hexdigest()
 
-    def with_rate_limit(self, rate_limit: RateLimit | Pace | None) -> Self:
+    def with_rate_limit(self, rate_limit: RateLimit | Pace | AsyncPace | None) -> Self:
         """Return a copy of the account with another rate limit, or a pace of the caller's own."""
         changed = copy.copy(self)
         changed.rate_limit = _check_rate_limit(rate_limit)
@@ -264,8 +264,8 @@ def _header(name: str, value: object, reserved: Collection[str]) -> str:
     return value
 
 
-def _check_rate_limit(rate_limit: object) -> RateLimit | Pace | None:
-    if rate_limit is None or isinstance(rate_limit, (RateLimit, Pace)):
+def _check_rate_limit(rate_limit: object) -> RateLimit | Pace | AsyncPace | None:
+    if rate_limit is None or isinstance(rate_limit, (RateLimit, Pace, AsyncPace)):
         return rate_limit
     raise ConfigurationError(f"rate_limit is a RateLimit(requests, seconds), a Pace or None, not {rate_limit!r:.80}")
 

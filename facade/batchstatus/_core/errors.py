@@ -98,6 +98,12 @@ class RequestTimeout(TransportError, TimeoutError):
     """No complete response came within the attempt's deadline or the caller's timeout."""
 
 
+class PaceUnavailable(ReadError):
+    """Nothing was sent, as the pace of the account could not be asked in the caller's time: it raised, or hung."""
+
+    is_retryable = True
+
+
 class APIError(ReadError):
     """The vendor answered with an error status, or something between here and there did: see `code`.
 

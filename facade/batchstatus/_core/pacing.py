@@ -31,6 +31,7 @@ class PaceState:
     All times are seconds of one clock, which the keeper of the state chooses.
     """
 
+    is_local: ClassVar[bool] = True
     MAX_AHEAD: ClassVar[float] = 60.0
     """Seconds ahead that a pace on a wall clock books at most: a slot further ahead shows a clock that was set back."""
     DRIFT: ClassVar[float] = 0.01
@@ -127,6 +128,8 @@ class PaceState:
 
 class NoPace:
     """No pace: every moment before the deadline is a slot."""
+
+    is_local = True
 
     def reserve(self, now: float, before: float) -> float | None:
         """Return no wait."""

@@ -52,9 +52,13 @@ class Pace(Protocol):
     """When an account may be asked; give one instead of a RateLimit to share a pace between processes.
 
     Every exchange books a slot, uses it, and reports its outcome; retries included. One that is cancelled before
-    its slot gives it back. All times are seconds of the
-    client's monotonic clock. Methods are called in the thread or task that reads, from several threads at once, and
-    must not block for long. By default each credential has a pace of its own in each process.
+    its slot gives it back. All times are seconds of the client's monotonic clock. By default each credential has a pace
+    of its own in each process.
+
+    The methods may do I/O: they are called one after the other in a thread of their own. What they raise, and a call
+    that hangs, is a read that fails as PaceUnavailable at its deadline. A pace that answers at once may have an
+    attribute `is_local = True`: then they are called in the thread or task that reads, several at a time, and must not
+    raise.
     """
 
     def reserve(self, now: float, before: float) -> float | None:
@@ -70,6 +74,26 @@ class Pace(Protocol):
         """Record a 429, after which nothing is to be sent for so many seconds; return for how many nothing is."""
 
     def accepted(self) -> None:
+        """Record any other response."""
+
+
+@runtime_checkable
+class AsyncPace(Protocol):
+    """A Pace for an AsyncBatchClient, whose methods are called in a task of the event loop that reads."""
+
+    async def reserve(self, now: float, before: float) -> float | None:
+        """Book the next slot and return the seconds until it; None, and no booking, if it is not before `before`."""
+
+    async def begin(self, slot: float, now: float) -> bool:
+        """Use a booked slot; return False if it is void, and another has to be booked."""
+
+    async def release(self, slot: float) -> None:
+        """Give back a booked slot that will not be used, as the read was cancelled."""
+
+    async def refused(self, now: float, pause: float) -> float:
+        """Record a 429, after which nothing is to be sent for so many seconds; return for how many nothing is."""
+
+    async def accepted(self) -> None:
         """Record any other response."""
 
 

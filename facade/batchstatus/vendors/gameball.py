@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from batchstatus._core import errors
 from batchstatus._core.account import Account, ErrorFields, Request, StatusFields, keep_unset
 from batchstatus._core.keys import KeySource, Secret
-from batchstatus._core.policies import Pace, RateLimit
+from batchstatus._core.policies import AsyncPace, Pace, RateLimit
 from batchstatus._core.read import fields
 from batchstatus._core.values import BatchState, Counts, ItemFailure
 
@@ -93,7 +93,7 @@ class Gameball(Account):
         *,
         base_url: str | None = None,
         name: str | None = None,
-        rate_limit: RateLimit | Pace | None = RATE_LIMIT,
+        rate_limit: RateLimit | Pace | AsyncPace | None = RATE_LIMIT,
         states: Mapping[str, BatchState] | None = None,
         allow_insecure: bool = False,
     ) -> None:

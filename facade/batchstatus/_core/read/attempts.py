@@ -16,6 +16,7 @@ from batchstatus._core.errors import (
     BatchStatusError,
     ConfigurationError,
     InvalidResponse,
+    PaceUnavailable,
     RateLimited,
     ReadError,
     RequestTimeout,
@@ -53,7 +54,7 @@ def read_with_retries(
             attempt += 1
             slot = yield from _wait_for_slot(pace, now, deadline)
             if slot is None:
-                raise last_error or no_slot(ref, timeout)
+                raise last_error or unavailable(pace, ref) or no_slot(ref, timeout)
             now = slot
             request = build_request(account, ref)
             result = yield SendRequest(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
@@ -129,6 +130,15 @@ def failure_events(event: Event, closed: float | None) -> Iterator[Event]:
         yield attrs.evolve(event, kind=EventKind.THROTTLE, pause=closed, reason="the vendor answered 429")
     if event.pause is not None:
         yield attrs.evolve(event, kind=EventKind.RETRY)
+
+
+def unavailable(pace: Pace, ref: BatchRef) -> PaceUnavailable | None:
+    """Return the error for a read whose pace cannot be asked; None if it can."""
+    trouble = getattr(pace, "trouble", None)
+    reason = None if trouble is None else trouble()
+    return (
+        None if reason is None else PaceUnavailable(f"nothing was sent: its pace cannot be asked ({reason})", ref=ref)
+    )
 
 
 def no_slot(ref: BatchRef, timeout: float) -> RequestTimeout:

@@ -18,10 +18,24 @@ import attrs
 from attrs import frozen
 
 from batchstatus._core.account import Account
-from batchstatus._core.errors import BatchStatusError, RateLimited, ReadError, WaitError, WaitStopped, WaitTimeout
+from batchstatus._core.errors import (
+    BatchStatusError,
+    PaceUnavailable,
+    RateLimited,
+    ReadError,
+    WaitError,
+    WaitStopped,
+    WaitTimeout,
+)
 from batchstatus._core.events import Event, EventKind
 from batchstatus._core.policies import Pace, PollPolicy, RetryPolicy
-from batchstatus._core.read.attempts import bounded_retry_after, build_request, failure_events, update_pace
+from batchstatus._core.read.attempts import (
+    bounded_retry_after,
+    build_request,
+    failure_events,
+    unavailable,
+    update_pace,
+)
 from batchstatus._core.read.messages import SendRequest, Sleep, StepResult
 from batchstatus._core.read.response import parse_response
 from batchstatus._core.values import TERMINAL, Batch, BatchRef, BatchState
@@ -404,7 +418,8 @@ class Schedule:
         """End the wait for a batch that is still open."""
         elapsed = now - self.started
         stands = f"{progress.state.name} ({progress.vendor_status})" if progress.state else "unread"
-        cause = progress.error or (None if progress.polls else queue.health.error)
+        no_pace = unavailable(queue.pace, progress.ref)
+        cause = no_pace or progress.error or (None if progress.polls else queue.health.error)
         failed = f"; the last one failed: {getattr(cause, 'detail', cause)}" if cause else ""
         attempts = self._attempts_before + progress.polls
         error = kind(
@@ -457,6 +472,12 @@ class Schedule:
         """Return the checkpoint of a wait for one batch, as it stands."""
         assert self._only is not None
         return self._checkpoint(*self._only, now, utc)
+
+    def no_pace(self) -> PaceUnavailable | None:
+        """Return why the pace of a wait for one batch cannot be asked, if it cannot."""
+        assert self._only is not None
+        progress, queue = self._only
+        return unavailable(queue.pace, progress.ref)
 
     def _checkpoint(self, progress: BatchProgress, queue: Queue, now: float, utc: datetime) -> dict[str, Any]:
         return checkpoint.dump(

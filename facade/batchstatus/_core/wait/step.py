@@ -15,6 +15,9 @@ from batchstatus._core.values import Batch, BatchRef
 
 from .schedule import Schedule, StartPoll
 
+NO_PACE = 5.0
+"""Seconds until the next step if the pace cannot be asked."""
+
 
 @frozen(kw_only=True)
 class Step:
@@ -74,6 +77,13 @@ def take_step(
 
 
 def _put_off(schedule: Schedule, pause: float, now: float, utc: datetime) -> Step:
-    reason = "nothing was sent: the pace of the account has no slot before then"
-    made = schedule.checkpoint(now, utc)
-    return Step(ref=BatchRef.parse(made["ref"]), batch=None, error=None, pause=pause, reason=reason, checkpoint=made)
+    """Return a step in which nothing is sent: the pace has no slot in its time, or cannot be asked."""
+    made, error = schedule.checkpoint(now, utc), schedule.no_pace()
+    return Step(
+        ref=BatchRef.parse(made["ref"]),
+        batch=None,
+        error=error,
+        pause=pause if error is None else max(pause, NO_PACE),
+        reason="nothing was sent: the pace of the account " + ("has no slot before" if error is None else "is away"),
+        checkpoint=made,
+    )

@@ -38,6 +38,9 @@ log = logging.getLogger("batchstatus")
 class StorePace:
     """A `Pace` that several processes share; `Store.pace` makes it."""
 
+    is_local = True
+    """A booking takes less than a millisecond, and what SQLite raises becomes a wait."""
+
     def __init__(self, link: Connection, credential: str, limit: RateLimit) -> None:
         self._connection = link
         self._credential = credential

@@ -199,6 +199,17 @@ def test_no_slot_in_time_is_said_as_before(read, simulator):
     assert pace.calls.count("begin") == 1
 
 
+def test_a_pace_without_a_slot_leaves_the_others_alone(read, simulator):
+    """It answers at once, and is not asked again and again meanwhile."""
+    pace, client = read(spacing=60.0)
+    client.get(simulator.add("believe"))
+    refs = [simulator.add("believe"), simulator.add("gameball", status="completed")]
+    ended = client.wait_all(refs, timeout=1.5)
+    assert ended[refs[1]].batch.state.name == "SUCCEEDED"
+    assert isinstance(ended[refs[0]].error, WaitTimeout)
+    assert pace.calls.count("reserve") <= 6
+
+
 def test_an_async_pace_needs_an_event_loop():
     with pytest.raises(ConfigurationError, match="an AsyncPace works in an AsyncBatchClient"):
         BatchClient(Believe(BELIEVE_KEY, rate_limit=OwnAsyncPace()))

@@ -28,7 +28,7 @@ FIRST_LOOK = 0.001
 """Seconds after which a permit may be there: a call takes at least 0.2 ms to Redis or Postgres beside us."""
 MAX_LOOK = 0.05
 """Seconds between two looks, at most, as long as it is not known when the slot is."""
-FRESH = 0.05
+FRESH = 0.02
 """Seconds: a permit that nobody has taken for so long is late, and may come too close to another machine's slot."""
 FIRST_PAUSE, MAX_PAUSE = 0.1, 2.0
 """Seconds between two calls after a failed one: the first pause, which is doubled, and the longest."""
@@ -97,7 +97,7 @@ class Permits:
     def reserve(self, now: float, before: float) -> float | None:
         """Return the seconds until a permit may be there; None if none comes before `before`."""
         with self._lock:
-            if now >= before or (before <= self._none_before and now < self._none_until) or self._is_closed:
+            if now >= before or self._has_none(before, now) or self._is_closed:
                 return None
             at = max(self._slot or 0.0, self._closed_until)
             wait = max(at - now, 0.0) + self._look
@@ -127,6 +127,9 @@ class Permits:
         with self._lock:
             self._drop(slot)
         self._wake()  # it may wait for a slot that nobody needs any more
+
+    def _has_none(self, before: float, now: float) -> bool:
+        return before <= self._none_before and now < self._none_until
 
     def _drop(self, ticket: float) -> None:
         try:
@@ -188,7 +191,9 @@ class Permits:
             if not self._tickets:
                 self._before = 0.0
                 return None
-            return self._before if self._permit is None else None
+            if self._permit is not None or self._has_none(self._before, self._clock.monotonic()):
+                return None
+            return self._before
 
     def _report(self) -> Generator[Call, Any, Exception | None]:
         report = self._reports.popleft()
@@ -207,7 +212,7 @@ class Permits:
             return None
         slot = now + wait
         with self._lock:
-            self._slot = slot
+            self._slot, self._look = slot, FIRST_LOOK
         while (left := slot - self._clock.monotonic()) > 0:
             if self._is_closed or not self._tickets:
                 self._slot = None
@@ -303,6 +308,7 @@ class TaskPermits(Permits):
                         await woken.wait()
                 continue
             self._calling_since = self._clock.monotonic()
+            await asyncio.sleep(0)  # a pace may answer without waiting for anything
             try:
                 brought = await step.call()
             except Exception as error:  # noqa: BLE001 (whatever a pace raises is a pace that could not be asked)

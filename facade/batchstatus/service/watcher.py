@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import attrs
@@ -34,7 +35,7 @@ from batchstatus import (
 from .deliveries import Delivery
 from .dispatcher import SHUTDOWN_SECONDS, Dispatcher
 from .one_pass import OnePass
-from .store import Change, Store
+from .store import Change, Claim, Store
 from .tasks import LOOK_INTERVAL, retry_until_stored, to_thread_shielded, wait_first
 from .watch_set import WatchSet
 
@@ -99,6 +100,8 @@ class Watcher:
         """The batches that `once` could not read, and why, as far as that is known."""
         self._is_unsure = False
         """Whether to claim again although the store reports nothing new."""
+        self._move = 0
+        """Up to which move of refs this watcher knows what it has."""
 
     async def run(self, stop: asyncio.Event) -> None:
         """Read, store and deliver until `stop` is set; then let deliveries in flight end, for 5 s at most.
@@ -149,7 +152,8 @@ class Watcher:
         try:
             await self._serve_destinations()
             # With an account of its own it has no share: the others give up nothing for it.
-            one = OnePass(await self._claim(timeout + LEASE, {*self._account_refs, self.name}))
+            claim = await self._claim(timeout + LEASE, {*self._account_refs, self.name})
+            one = OnePass(claim.new)
             self.unread = one.unread
             async with asyncio.TaskGroup() as tasks:
                 writing = tasks.create_task(self._write(readings, changes=changes))
@@ -208,13 +212,14 @@ class Watcher:
         return {**self._options, "poll": poll, "on_event": note}
 
     async def _claim_while_running(self, watch_set: WatchSet, stop: asyncio.Event) -> None:
-        """Keep the watch set equal to the claims of this watcher."""
+        """Keep the watch set equal to the refs of this watcher."""
         while not stop.is_set():
             try:
                 if await asyncio.to_thread(self._store.renew, self.name, LEASE) or self._is_unsure:
                     self._is_unsure = False
-                    watch_set.set_refs(await self._claim(LEASE, self._account_refs))
-                    watch_set.resume(await asyncio.to_thread(self._store.retried, self.name))
+                    claim = await self._claim(LEASE, self._account_refs)
+                    watch_set.update(claim.new, claim.gone)
+                    self._move = claim.move
             except ConfigurationError:
                 raise
             except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)
@@ -232,13 +237,14 @@ class Watcher:
                 log.info("%d changes were older than %s, and are deleted", gone, self._keep)
             await asyncio.sleep(PRUNE_INTERVAL)
 
-    async def _claim(self, seconds: float, account_refs: set[str]) -> list[BatchRef]:
-        refs = await to_thread_shielded(self._store.claim, self.name, seconds, account_refs)
+    async def _claim(self, seconds: float, account_refs: set[str]) -> Claim:
+        call = partial(self._store.claim, self.name, seconds, account_refs, since=self._move)
+        claim = await to_thread_shielded(call)
         missing = await asyncio.to_thread(self._store.account_refs) - self._account_refs - self._missing
         for account_ref in sorted(missing):
             log.warning("batches at %s are tracked, and this watcher has no such account", account_ref)
         self._missing |= missing
-        return refs
+        return claim
 
     async def _release(self) -> None:
         """Give up the claims of this watcher: in a thread, as the store may be busy for long."""
@@ -279,10 +285,11 @@ class Watcher:
         """Tell the watch set which batches are lost, and which have ended."""
         if denied := [outcome.ref for outcome in outcomes if denies_batch(outcome.error)]:
             watch_set.rest_lost(await retry_until_stored("readings", self._store.lost, denied))
-        for outcome in outcomes:
-            if outcome.batch is not None and outcome.batch.has_ended:
-                watch_set.mark_ended(outcome.ref, outcome.ref in ended)
-                self._is_unsure |= outcome.ref not in ended
+        over = [outcome.ref for outcome in outcomes if outcome.batch is not None and outcome.batch.has_ended]
+        if unsure := [ref for ref in over if ref not in ended]:  # ended already, or another watcher's
+            unsure = [*await retry_until_stored("readings", self._store.held, self.name, unsure)]
+        for ref in over:
+            watch_set.mark_ended(ref, ref not in unsure)
 
     def _store_outcomes(self, outcomes: list[Outcome]) -> list[Change]:
         """Store outcomes, but for those that cannot be stored; return the changes."""

@@ -37,7 +37,7 @@ from batchstatus import (
     PaceState,
     RateLimit,
 )
-from batchstatus.service.store import Change, Store, StorePace, Tracked, default_path
+from batchstatus.service.store import Change, Store, StorePace, Tracked, default_path, leases
 from batchstatus.service.store import clock as clock_module
 from batchstatus.service.store import store as store_module
 from batchstatus.service.store import tracking as refs_module
@@ -305,12 +305,12 @@ def wall(monkeypatch):
     return clock
 
 
-def denied(store, wall, *, times=3, over=600.0):
+def denied(store, wall, *, times=3, over=600.0, ref="gameball:1"):
     """Refuse a batch so many times over so many seconds; return the changes."""
     found = []
     for number in range(times):
         wall.now += over / (times - 1) if number else 0.0
-        found.append(store.record_refusal("gameball:1", ConfigurationError("not found \ud800")))
+        found.append(store.record_refusal(ref, ConfigurationError("not found \ud800")))
     return [change for change in found if change is not None]
 
 
@@ -345,15 +345,14 @@ def test_a_time_in_which_nothing_was_asked_loses_no_batch(store, wall):
     assert store.record_refusal("gameball:1", "not found") is None
 
 
-def test_a_retried_batch_is_named_until_it_is_read(store, wall):
+def test_a_retried_batch_is_claimed_anew(store, wall):
     store.track(["gameball:1"])
     denied(store, wall)
-    store.claim("one")
-    assert store.retried("one") == []
+    claim = store.claim("one")
+    assert store.claim("one", since=claim.move).new == []
     store.retry(["gameball:1"])
-    assert store.retried("one") == [BatchRef("gameball", "1")]
-    store.record_refusal("gameball:1", "not found")
-    assert store.retried("one") == []
+    assert store.renew("one")
+    assert store.claim("one", since=claim.move).new == [BatchRef("gameball", "1")]
 
 
 def test_readings_without_a_known_start_are_stored_as_they_come(store):
@@ -385,15 +384,15 @@ def test_a_lost_batch_is_found_by_a_reading(store, wall, state, kind):
 def test_a_batch_that_was_lost_for_a_day_rests_until_retried(store, wall):
     store.track(["gameball:1", "gameball:2"])
     denied(store, wall)
-    assert len(store.claim("one")) == 2
+    assert len(store.claim("one").new) == 2
     wall.now += 86_400.0
     store.record_refusal("gameball:1", "not found")
     assert store.renew("one")
-    assert [ref.id for ref in store.claim("one")] == ["2"]
+    assert [ref.id for ref in store.claim("one").new] == ["2"]
     assert store.tracked()[0].resting
     assert store.retry(["gameball:1", "gameball:2"]) == 1
     assert store.renew("one")
-    assert len(store.claim("one")) == 2
+    assert len(store.claim("one").new) == 2
     store.record_refusal("gameball:1", "not found")
     assert not store.tracked()[0].resting
 
@@ -494,7 +493,7 @@ def test_a_watcher_stores_what_it_still_has_alone(store):
     """One that stood still for longer than its lease has lost its batches; its late answers change nothing."""
     store.track(["gameball:1", "gameball:2"])
     store.claim("late", seconds=-1.0)
-    assert len(store.claim("other")) == 2
+    assert len(store.claim("other").new) == 2
     assert store.record_all([reading("gameball:1"), reading("gameball:2")], owner="late") == []
     store.record_error("gameball:1", "late", owner="late")
     assert store.record_refusal("gameball:2", "late", owner="late") is None
@@ -649,7 +648,7 @@ def changes_if_whole(path):
             history = store.history(ref)
             assert [change.sequence for change in history] == [*range(1, sequence + 1)]
             assert ended == any(change.kind == "ended" for change in history)
-        assert len(store.claim("heir")) == checked["open"]
+        assert len(store.claim("heir").new) == checked["open"]
         return checked["changes"]
 
 
@@ -888,7 +887,7 @@ def test_a_damaged_row_costs_no_other(store, caplog):
             assert connection.execute(statement).rowcount == 1
     for _ in range(3):
         assert [found.ref.id for found in store.tracked()] == ["0", "4", "5"]
-        assert [ref.id for ref in store.claim("me")] == ["0", "2", "3", "4", "5"]
+        assert [ref.id for ref in store.claim("me").new] == ["0", "2", "3", "4", "5"]
         assert [change.ref.id for change in store.changes()] == ["0", "2", "3", "5"]
         assert store.history("gameball:4") == []
     assert [change.ref.id for change in store.undelivered("hook", limit=1_000)] == ["0", "2", "3", "5"]
@@ -916,7 +915,7 @@ def test_a_store_that_is_open_to_others_is_refused(path, place, mode, cure):
 def test_a_forked_child_opens_the_store_anew(path, store):
     """It may use the same object; the lock of its parent ends with the parent, not with the child."""
     store.track(["gameball:1"])
-    assert len(store.claim("parent")) == 1
+    assert len(store.claim("parent").new) == 1
     child = os.fork()
     if child == 0:
         code = 1
@@ -928,7 +927,7 @@ def test_a_forked_child_opens_the_store_anew(path, store):
     assert [found.ref.id for found in store.tracked()] == ["1", "2"]
     assert store.check()["integrity_check"] == "ok"
     with Store(path) as other:
-        assert other.claim("other") == [BatchRef("gameball", "2")] or not other.claim("other")
+        assert other.claim("other").new == [BatchRef("gameball", "2")] or not other.claim("other").new
 
 
 def test_many_refs_are_added_in_turns(path, store, monkeypatch):
@@ -966,7 +965,7 @@ def test_a_backup_is_restored(path, store, tmp_path):
         assert restored.check()["integrity_check"] == "ok"
         assert [change.id for change in restored.changes()] == [first.id]
         assert [change.id for change in restored.undelivered("hook")] == [first.id]
-        assert len(restored.claim("heir")) == 2
+        assert len(restored.claim("heir").new) == 2
         assert restored.record(reading("gameball:1", processed=2, at=2)).id not in (first.id, later.id)
     Store.restore(backup, tmp_path / "another" / "store")
     with Store(tmp_path / "another" / "store") as another:
@@ -1096,7 +1095,7 @@ def test_who_has_no_claim_has_nothing_to_deliver(store):
 def test_a_lone_watcher_has_all_open_refs(store):
     store.track(["gameball:1", "gameball:2", "believe/acme:3"])
     store.record(reading("gameball:2", BatchState.SUCCEEDED))
-    assert sorted(map(str, store.claim("me"))) == ["believe/acme:3", "gameball:1"]
+    assert sorted(map(str, store.claim("me").new)) == ["believe/acme:3", "gameball:1"]
 
 
 def test_the_longest_unread_come_first(store):
@@ -1104,23 +1103,23 @@ def test_the_longest_unread_come_first(store):
     store.track(["gameball:1", "gameball:2", "gameball:3"])
     store.record(reading("gameball:1", at=2))
     store.record(reading("gameball:2", at=1))
-    assert [ref.id for ref in store.claim("me")] == ["3", "2", "1"]
+    assert [ref.id for ref in store.claim("me").new] == ["3", "2", "1"]
 
 
 def test_watchers_share_the_open_refs(path, store):
     store.track(f"gameball:{number}" for number in range(60))
-    assert len(store.claim("a")) == 60
+    assert len(store.claim("a").new) == 60
     with Store(path) as second, Store(path) as third:
-        assert second.claim("b") == []
+        assert second.claim("b").new == []
         assert store.renew("a")
-        assert len(store.claim("a")) == 30
+        assert len(store.claim("a").new) == 30
         assert second.renew("b")
-        assert len(second.claim("b")) == 30
+        assert len(second.claim("b").new) == 30
         third.claim("c")
-        shares = [store.claim("a"), second.claim("b"), third.claim("c")]
+        shares = [store.claim("a").new, second.claim("b").new, third.claim("c").new]
         assert [*map(len, shares)] == [20, 20, 20]
         assert len(set().union(*shares)) == 60
-        assert not any((store.renew("a") and store.claim("a") and store.renew("a"), third.renew("c")))
+        assert not any((store.renew("a") and store.claim("a").new and store.renew("a"), third.renew("c")))
 
 
 def test_a_watcher_learns_of_new_refs(store):
@@ -1131,17 +1130,113 @@ def test_a_watcher_learns_of_new_refs(store):
     assert not store.renew("me")
     store.track(["gameball:2"])
     assert store.renew("me")
-    assert len(store.claim("me")) == 2
+    assert len(store.claim("me").new) == 2
     store.untrack(["gameball:1"])
     assert store.renew("me")
-    assert [ref.id for ref in store.claim("me")] == ["2"]
+    assert [ref.id for ref in store.claim("me").new] == ["2"]
     assert not store.renew("me")
+
+
+def steps(store, call, *arguments, **options):
+    """Return how many steps of SQLite's machine a call takes."""
+    taken = []
+    with store._work.exclusive() as connection:
+        connection.set_progress_handler(lambda: taken.append(1), 1)
+    call(*arguments, **options)
+    with store._work.exclusive() as connection:
+        connection.set_progress_handler(None, 1)
+    return len(taken)
+
+
+def test_a_claim_after_one_new_ref_does_not_grow_with_the_store(path, store):
+    """Nor does a renewal, nor the look at the accounts; 20,000 refs are held, and 20,000 nobody can claim."""
+
+    def costs():
+        move = store.claim("me", account_refs=["gameball"]).move
+        store.track([f"gameball:new-{move}"])
+        parts = ("renew", ["me"], {}), ("claim", ["me", 30.0, ["gameball"]], {"since": move}), ("account_refs", [], {})
+        return [steps(store, getattr(store, name), *arguments, **options) for name, arguments, options in parts]
+
+    store.track([*(f"gameball:{number}" for number in range(10)), "believe:0"])
+    few = costs()
+    store.track(f"{vendor}:{number}" for vendor in ("gameball", "believe") for number in range(20_000))
+    many = costs()
+    assert all(after < 2 * before for before, after in zip(few, many, strict=True))
+
+
+def test_a_claim_tells_what_is_new_and_what_is_gone(path, store):
+    store.track(f"gameball:{number}" for number in range(6))
+    claim = store.claim("me")
+    assert (len(claim.new), claim.gone) == (6, [])
+    store.track(["gameball:6"])
+    store.untrack(["gameball:0"])
+    store.record(reading("gameball:1", BatchState.SUCCEEDED))  # another process's, without a claim
+    store.record(reading("gameball:2", BatchState.SUCCEEDED), owner="me")
+    assert store.renew("me")
+    again = store.claim("me", since=claim.move)
+    assert ([ref.id for ref in again.new], sorted(ref.id for ref in again.gone)) == (["6"], ["0", "1"])
+    assert store.held("me", [BatchRef("gameball", number) for number in "0123"]) == {BatchRef("gameball", "3")}
+    with Store(path) as other:
+        other.claim("you")
+        moved = store.claim("me", since=again.move)
+        assert {*moved.gone} == {*other.claim("you").new}
+    assert (len(moved.gone), moved.new) == (2, [])
+
+
+def test_a_late_watcher_learns_what_others_took(path, store):
+    """Even if all of its refs went to another one, and came back."""
+    store.track(["gameball:1", "gameball:2"])
+    claim = store.claim("late", seconds=-1.0)
+    with Store(path) as other:
+        assert len(other.claim("other").new) == 2
+        assert len(store.claim("late", since=claim.move).gone) == 2
+    assert len(store.claim("late", since=claim.move).new) == 2
+
+
+def test_few_refs_change_hands_in_one_transaction(path, store, monkeypatch):
+    """Others write in between: of a claim, an eviction and a release."""
+    monkeypatch.setattr(leases, "MOVED_AT_ONCE", 7)
+    store.track(f"gameball:{number}" for number in range(50))
+    largest = "SELECT max(number) FROM (SELECT count(*) AS number FROM refs GROUP BY moved)"
+    assert len(store.claim("a", seconds=-1.0).new) == 50
+    assert store._work.rows(largest) == [(7,)]
+    with Store(path) as other:
+        other.renew("b")
+        assert store._work.rows(largest) == [(7,)]
+        assert len(other.claim("b").new) == 50
+        assert store._work.rows(largest) == [(7,)]
+        other.release("b")
+    assert store._work.rows(largest) == [(7,)]
+    assert store.check()["unclaimed"] == 50
+
+
+def test_shares_are_what_is_held(path, store, wall):
+    """After all that moves a ref."""
+    draw = random.Random(7)
+    refs = [f"{vendor}:{number}" for vendor in ("gameball", "believe/acme") for number in range(20)]
+    moves = {
+        "track": lambda ref: store.track([ref]),
+        "untrack": lambda ref: store.untrack([ref]),
+        "end": lambda ref: store.record(reading(ref, BatchState.SUCCEEDED)),
+        "claim": lambda ref: store.claim(draw.choice("ab"), draw.choice([-1.0, 30.0])),
+        "release": lambda ref: store.release(draw.choice("ab")),
+        "lose": lambda ref: denied(store, wall, ref=ref),
+        "rest": lambda ref: [setattr(wall, "now", wall.now + 90_000.0), store.record_refusal(ref, "not found")],
+        "retry": lambda ref: store.retry([ref]),
+    }
+    kept = "SELECT watcher, account_ref, open FROM shares WHERE open ORDER BY 1, 2"
+    found = (
+        f"SELECT ifnull(watcher, ''), account_ref, count(*) FROM refs WHERE {leases.OPEN} GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+    for _ in range(300):
+        moves[draw.choice([*moves, "track", "track"])](draw.choice(refs))
+        assert store._work.rows(kept) == store._work.rows(found)
 
 
 def test_a_watcher_takes_its_accounts_only(store):
     """A watcher takes only what it has accounts for."""
     store.track(["gameball:1", "believe:2", "believe/acme:3"])
-    assert [str(ref) for ref in store.claim("me", account_refs=["believe/acme", "gameball"])] == [
+    assert [str(ref) for ref in store.claim("me", account_refs=["believe/acme", "gameball"]).new] == [
         "gameball:1",
         "believe/acme:3",
     ]
@@ -1154,11 +1249,11 @@ def test_what_a_watcher_releases_others_take(path, store):
     store.track(["gameball:1"])
     store.claim("a")
     with Store(path) as other:
-        assert other.claim("b") == []
+        assert other.claim("b").new == []
         store.release("a")
         store.release("a")
         assert other.renew("b")
-        assert len(other.claim("b")) == 1
+        assert len(other.claim("b").new) == 1
     assert not list(path.parent.glob("*.lock"))
 
 
@@ -1167,7 +1262,7 @@ HOLDS = """
     from batchstatus.service.store import Store
 
     store = Store(sys.argv[1])
-    print(len(store.claim(sys.argv[2], seconds=float(sys.argv[3]))), flush=True)
+    print(len(store.claim(sys.argv[2], seconds=float(sys.argv[3])).new), flush=True)
     print(len(store.undelivered("hook", owner=sys.argv[2])), flush=True)
     sys.stdin.readline()
 """
@@ -1179,12 +1274,12 @@ def test_a_killed_watchers_refs_are_free(path, store):
     store.record(reading("gameball:0"))
     other = python(HOLDS, path, "other", 3600)
     assert (other.stdout.readline(), other.stdout.readline()) == ("5\n", "1\n")
-    assert store.claim("me") == []
+    assert store.claim("me").new == []
     assert store.undelivered("hook", owner="me") == []
     other.kill()
     other.communicate(timeout=LONG)
     assert store.renew("me")
-    assert len(store.claim("me")) == 5
+    assert len(store.claim("me").new) == 5
     assert names(store.undelivered("hook", owner="me")) == ["gameball:0#1"]
     assert [file.name for file in path.parent.glob("*.lock")] == [f"{path.name}.me.lock"]
 
@@ -1195,10 +1290,10 @@ def test_a_stopped_watchers_refs_are_free_later(path, store, monkeypatch):
     other = python(HOLDS, path, "other", 30)
     other.stdout.readline()
     other.send_signal(signal.SIGSTOP)
-    assert store.claim("me") == []
+    assert store.claim("me").new == []
     later = clock_module.now() + 31
     monkeypatch.setattr(clock_module, "now", lambda: later)
-    assert len(store.claim("me")) == 1
+    assert len(store.claim("me").new) == 1
     other.kill()
     other.communicate(timeout=LONG)
 
@@ -1209,19 +1304,19 @@ def test_an_expired_watcher_claims_again(path, store, monkeypatch):
     store.claim("me", seconds=0.01)
     time.sleep(0.02)
     with Store(path) as other:
-        assert len(other.claim("other")) == 1
+        assert len(other.claim("other").new) == 1
         assert store.renew("me")
-        assert store.claim("me") == []
+        assert store.claim("me").new == []
 
 
 def test_without_locks_a_lease_tells_who_is_alive(path, store, monkeypatch):
     monkeypatch.setattr("batchstatus.service.store.leases.fcntl", None)
     store.track(["gameball:1"])
     store.claim("dead", seconds=30)
-    assert store.claim("me") == []
+    assert store.claim("me").new == []
     later = clock_module.now() + 31
     monkeypatch.setattr(clock_module, "now", lambda: later)
-    assert len(store.claim("me")) == 1
+    assert len(store.claim("me").new) == 1
     assert not list(path.parent.glob("*.lock"))
 
 
@@ -1233,7 +1328,7 @@ def test_a_lease_ends_despite_the_clock(store, monkeypatch):
     with monkeypatch.context() as patched:
         patched.setattr(clock_module, "now", lambda: then)
         store.claim("dead", seconds=30)
-    assert len(store.claim("me")) == 1
+    assert len(store.claim("me").new) == 1
 
 
 def test_a_release_works_on_a_busy_store(path, store):
@@ -1244,7 +1339,7 @@ def test_a_release_works_on_a_busy_store(path, store):
     with Store(path) as other:
         with other._changes.transaction(), pytest.raises(sqlite3.OperationalError, match="locked"):
             store.release("a")
-        assert len(other.claim("b")) == 1
+        assert len(other.claim("b").new) == 1
 
 
 def test_deleted_locks_are_made_again(path, store):
@@ -1270,7 +1365,7 @@ def test_a_lock_that_cannot_be_opened_is_anothers(path, store, monkeypatch):
         other.claim("b")
         monkeypatch.setattr(os, "open", lambda *_: (_ for _ in ()).throw(PermissionError()))
         other.renew("b")
-    assert len(store.claim("a")) == 1
+    assert len(store.claim("a").new) == 1
 
 
 def test_two_watchers_have_two_names(path, store):
@@ -1291,16 +1386,16 @@ def test_a_wall_clock_that_is_set_stops_nothing(store, monkeypatch, by):
     """Leases, slots and due times do not depend on it."""
     store.track(["gameball:1"])
     store.record(reading("gameball:1"))
-    assert len(store.claim("me")) == 1
+    assert len(store.claim("me").new) == 1
     store.postpone("hook", store.changes()[0].id, clock_module.now() - 1, "HTTP 503")
     pace = store.pace("x", RateLimit(10))
     pace.reserve(time.monotonic(), math.inf)
     real = time.time
     monkeypatch.setattr(time, "time", lambda: real() + by)
-    assert len(store.claim("other")) == 0
+    assert len(store.claim("other").new) == 0
     assert names(store.undelivered("hook", owner="me")) == ["gameball:1#1"]
     assert pace.reserve(time.monotonic(), math.inf) < 1.0
-    assert [ref.id for ref in store.claim("me")] == ["1"]
+    assert [ref.id for ref in store.claim("me").new] == ["1"]
 
 
 def test_a_restart_of_the_machine_frees_all(path, store, monkeypatch):
@@ -1317,7 +1412,7 @@ def test_a_restart_of_the_machine_frees_all(path, store, monkeypatch):
         with Store(path) as restarted:
             assert names(restarted.undelivered("hook")) == ["gameball:1#1"]
             assert restarted._work.rows("SELECT * FROM paces") == []
-            assert len(restarted.claim("heir", seconds=1)) == 1
+            assert len(restarted.claim("heir", seconds=1).new) == 1
             restarted.release("heir")
 
 

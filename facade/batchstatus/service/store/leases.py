@@ -15,10 +15,13 @@ from collections.abc import Iterable
 from pathlib import Path
 from weakref import WeakSet
 
-from batchstatus import ConfigurationError
+from attrs import frozen
+
+from batchstatus import BatchRef, ConfigurationError
 
 from . import clock
-from .tracking import notify_watchers
+from .records import decoded
+from .tracking import next_move, notify_watchers
 
 try:
     import fcntl
@@ -31,8 +34,13 @@ CLOCK = 60.0
 SLACK = 4
 """A watcher gives refs up once it has a quarter more than its share, since each that moves is read once more."""
 OPEN = "tracked AND NOT ended AND NOT resting"
-CLAIMED = f"SELECT ref FROM refs WHERE watcher = ? AND {OPEN} ORDER BY coalesce(read_at, 0), n"
+CLAIMED = f"SELECT ref, 1 FROM refs WHERE watcher = :name AND {OPEN} ORDER BY coalesce(read_at, 0), n"
+MOVED = f"""
+    SELECT ref, watcher IS :name AND {OPEN} FROM refs WHERE moved > :since ORDER BY coalesce(read_at, 0), n
+"""
 NEW_WATCHER = "(name, until, seconds, account_refs, seen) VALUES (:name, :until, :seconds, :account_refs, 0)"
+MOVED_AT_ONCE = 2_000
+"""Refs that change hands in one transaction: of 100,000 at once others would wait for a second."""
 OF_ACCOUNTS = "(:account_refs = 'null' OR account_ref IN (SELECT value FROM json_each(:account_refs)))"
 
 
@@ -109,6 +117,18 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_leave_to_parent)
 
 
+@frozen(kw_only=True)
+class Claim:
+    """What a watcher has of late."""
+
+    new: list[BatchRef]
+    """Refs that are its own since, or that were retried; longest unread first."""
+    gone: list[BatchRef]
+    """Refs that others have, or nobody, since; it need not have had them."""
+    move: int
+    """For the next claim: what has changed up to now."""
+
+
 def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: float) -> bool:
     """Renew a lease and evict expired watchers; return whether to call `claim` again."""
     now = clock.now()
@@ -118,14 +138,14 @@ def renew(connection: sqlite3.Connection, locks: Locks, name: str, seconds: floa
     if found is None:
         return True
     account_refs, seen = found
-    free = f"SELECT EXISTS (SELECT 1 FROM refs WHERE watcher IS NULL AND {OPEN} AND {OF_ACCOUNTS})"
+    free = f"SELECT EXISTS (SELECT 1 FROM shares WHERE watcher = '' AND open > 0 AND {OF_ACCOUNTS})"
     return bool(seen != _version(connection) or connection.execute(free, {"account_refs": account_refs}).fetchone()[0])
 
 
 def claim(
     connection: sqlite3.Connection, locks: Locks, name: str, *, account_refs: Iterable[str] | None, seconds: float
-) -> None:
-    """Take a fair share of the open refs of some accounts."""
+) -> bool:
+    """Take, or give up, some refs towards a fair share of the open refs of some accounts; return whether to go on."""
     now = clock.now()
     values = {
         "name": name,
@@ -138,38 +158,75 @@ def claim(
     if not connection.execute(renewal, values).rowcount:
         connection.execute(f"INSERT INTO watchers {NEW_WATCHER}", values)
         notify_watchers(connection)
-    evict_expired(connection, locks, name, now)
+    is_more = evict_expired(connection, locks, name, now)
     (sharing,) = connection.execute(
         "SELECT count(*) FROM watchers WHERE account_refs = :account_refs", values
     ).fetchone()
-    (found,) = connection.execute(f"SELECT count(*) FROM refs WHERE {OPEN} AND {OF_ACCOUNTS}", values).fetchone()
-    (held,) = connection.execute(f"SELECT count(*) FROM refs WHERE watcher = :name AND {OPEN}", values).fetchone()
+    found = _count(connection, OF_ACCOUNTS, values)
+    held = _count(connection, "watcher = :name", values)
     share = math.ceil(found / sharing)
     if held > share + share // SLACK:
-        values["number"] = held - share
-        newest = f"SELECT n FROM refs WHERE watcher = :name AND {OPEN} ORDER BY n DESC LIMIT :number"
-        connection.execute(f"UPDATE refs SET watcher = NULL WHERE n IN ({newest})", values)
+        mine = f"watcher = :name AND {OPEN} ORDER BY account_ref DESC, n DESC"
+        is_more |= _move(connection, mine, held - share, None, values)
         notify_watchers(connection)
     elif held < share:
-        values["number"] = share - held
-        oldest = f"SELECT n FROM refs WHERE watcher IS NULL AND {OPEN} AND {OF_ACCOUNTS} ORDER BY n LIMIT :number"
-        connection.execute(f"UPDATE refs SET watcher = :name WHERE n IN ({oldest})", values)
+        # An account that nobody waits for costs no look at its refs.
+        accounts = f"SELECT account_ref FROM shares WHERE watcher = '' AND open > 0 AND {OF_ACCOUNTS}"
+        free = f"watcher IS NULL AND {OPEN} AND account_ref IN ({accounts})"
+        is_more |= _move(connection, free, share - held, name, values)
     values["version"] = _version(connection)
     connection.execute("UPDATE watchers SET seen = :version WHERE name = :name", values)
+    return is_more
 
 
-def release(connection: sqlite3.Connection, name: str) -> None:
-    """Release all refs of a watcher."""
-    if connection.execute("DELETE FROM watchers WHERE name = ?", (name,)).rowcount:
+def claimed(connection: sqlite3.Connection, name: str, since: int) -> Claim:
+    """Return what has come to a watcher, and what has left any, after a move; of move 0 all that it has."""
+    # First: what moves in between is told again next time.
+    (move,) = connection.execute("SELECT moves FROM work").fetchone()
+    rows = connection.execute(MOVED if since else CLAIMED, {"name": name, "since": since}).fetchall()
+    found = [*decoded(rows, _parse)]
+    return Claim(new=[ref for ref, mine in found if mine], gone=[ref for ref, mine in found if not mine], move=move)
+
+
+def _parse(row: tuple[str, int]) -> tuple[BatchRef, int]:
+    return BatchRef.parse(row[0]), row[1]
+
+
+def release(connection: sqlite3.Connection, name: str) -> bool:
+    """Release some refs of a watcher, and with the last ones its lease; return whether to go on."""
+    if _move(connection, "watcher = :name", MOVED_AT_ONCE, None, {"name": name}):
         notify_watchers(connection)
+        return True
+    if connection.execute("DELETE FROM watchers WHERE name = ?", (name,)).rowcount:
+        connection.execute("DELETE FROM shares WHERE watcher = ?", (name,))
+        notify_watchers(connection)
+    return False
 
 
-def evict_expired(connection: sqlite3.Connection, locks: Locks, name: str, now: float) -> None:
+def evict_expired(connection: sqlite3.Connection, locks: Locks, name: str, now: float) -> bool:
+    """Release some refs of the watchers whose lease has run out; return whether to go on."""
     others = connection.execute("SELECT name, until, seconds FROM watchers WHERE name != ?", (name,)).fetchall()
+    is_more = False
     for other, until, seconds in others:
         if not now < until < now + seconds + CLOCK or locks.is_free(other):
-            connection.execute("DELETE FROM watchers WHERE name = ?", (other,))
-            notify_watchers(connection)
+            is_more |= release(connection, other)
+    return is_more
+
+
+def _move(
+    connection: sqlite3.Connection, where: str, number: int, watcher: str | None, values: dict[str, object]
+) -> bool:
+    """Give some refs to a watcher, or to nobody; return whether there are more of them."""
+    most = min(number, MOVED_AT_ONCE)
+    chosen = f"SELECT n FROM refs WHERE {where} LIMIT :most"
+    update = f"UPDATE refs SET watcher = :watcher, moved = :move WHERE n IN ({chosen})"
+    values = {**values, "most": most, "watcher": watcher, "move": next_move(connection)}
+    return connection.execute(update, values).rowcount == MOVED_AT_ONCE
+
+
+def _count(connection: sqlite3.Connection, where: str, values: dict[str, object]) -> int:
+    query = f"SELECT coalesce(sum(open), 0) FROM shares WHERE {where}"
+    return int(connection.execute(query, values).fetchone()[0])
 
 
 def _version(connection: sqlite3.Connection) -> int:

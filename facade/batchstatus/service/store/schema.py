@@ -62,11 +62,40 @@ TABLES = (
         read_at REAL,
         asked_boot TEXT,
         asked_at REAL,
-        watcher TEXT REFERENCES watchers ON DELETE SET NULL
+        watcher TEXT REFERENCES watchers ON DELETE SET NULL,
+        moved INTEGER
     ) STRICT
     """,
     "CREATE INDEX open_refs ON refs (watcher, account_ref) WHERE tracked AND NOT ended AND NOT resting",
     "CREATE INDEX watched_refs ON refs (watcher) WHERE watcher IS NOT NULL",
+    "CREATE INDEX moved_refs ON refs (moved) WHERE moved IS NOT NULL",
+    # How many open refs each watcher has ('': nobody), so that no claim counts 100,000 of them.
+    """
+    CREATE TABLE shares (
+        watcher TEXT NOT NULL,
+        account_ref TEXT NOT NULL,
+        open INTEGER NOT NULL,
+        PRIMARY KEY (watcher, account_ref)
+    ) STRICT, WITHOUT ROWID
+    """,
+    """
+    CREATE TRIGGER share_of_new_ref AFTER INSERT ON refs BEGIN
+        INSERT INTO shares (watcher, account_ref, open) VALUES ('', NEW.account_ref, 1)
+        ON CONFLICT DO UPDATE SET open = open + 1;
+    END
+    """,
+    """
+    CREATE TRIGGER share_of_moved_ref AFTER UPDATE OF tracked, ended, resting, watcher ON refs
+    WHEN (OLD.tracked, OLD.ended, OLD.resting, OLD.watcher) IS NOT (NEW.tracked, NEW.ended, NEW.resting, NEW.watcher)
+    BEGIN
+        UPDATE shares SET open = open - 1
+        WHERE watcher = ifnull(OLD.watcher, '') AND account_ref = OLD.account_ref
+            AND OLD.tracked AND NOT OLD.ended AND NOT OLD.resting;
+        INSERT INTO shares (watcher, account_ref, open) SELECT ifnull(NEW.watcher, ''), NEW.account_ref, 1
+        WHERE NEW.tracked AND NOT NEW.ended AND NOT NEW.resting
+        ON CONFLICT DO UPDATE SET open = open + 1;
+    END
+    """,
     """
     CREATE TABLE changes (
         n INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -118,8 +147,8 @@ TABLES = (
         free TEXT NOT NULL
     ) STRICT
     """,
-    "CREATE TABLE work (version INTEGER NOT NULL) STRICT",
-    "INSERT INTO work (version) VALUES (1)",
+    "CREATE TABLE work (version INTEGER NOT NULL, moves INTEGER NOT NULL) STRICT",
+    "INSERT INTO work (version, moves) VALUES (1, 0)",
     f"PRAGMA application_id = {APPLICATION_ID}",
 )
 
@@ -228,9 +257,11 @@ def version_of(connection: sqlite3.Connection) -> int:
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    # The id last: another process may make the store in between, and writes all three at once.
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if application != APPLICATION_ID and (application or tables or version_of(connection)):
+    version = version_of(connection)
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    if application != APPLICATION_ID and (application or tables or version):
         raise ConfigurationError(f"{path} is another program's database, not a store: name another file")
     check_version(connection, path)
 

@@ -24,12 +24,13 @@ from batchstatus import Batch, BatchRef, BatchStatusError, ConfigurationError, R
 from . import backup, clock, leases, outbox, tracking
 from .connection import Connection
 from .folders import xdg_folder
+from .leases import Claim
 from .pace import StorePace
 from .records import TRACKED, Change, Destination, Tracked, decoded, tracked
 from .records import ref as ref_of
 from .schema import check_readable, prepare, version_of
 
-__all__ = ["Change", "Destination", "Store", "StorePace", "Tracked", "default_path"]
+__all__ = ["Change", "Claim", "Destination", "Store", "StorePace", "Tracked", "default_path"]
 
 TRACKED_AT_ONCE = 2_000
 """Refs that are added in one transaction: of 100,000 at once others would wait for seconds."""
@@ -168,11 +169,6 @@ class Store:
         rows = self._work.rows(query, [json.dumps([str(ref) for ref in refs])])
         return {*decoded(rows, ref_of)}
 
-    def retried(self, owner: str) -> list[BatchRef]:
-        """Return the lost refs of a watcher that were retried, and not read since."""
-        query = f"SELECT ref FROM refs WHERE watcher = ? AND {leases.OPEN} AND lost_at IS NOT NULL AND refusals = 0"
-        return [*decoded(self._work.rows(query, [owner]), ref_of)]
-
     def retry(self, refs: Iterable[str | BatchRef]) -> int:
         """Read lost batches at once, and then for another day ever more seldom; return how many were lost."""
         parsed = [*map(BatchRef.parse, refs)]
@@ -270,17 +266,31 @@ class Store:
             query = "UPDATE outbox SET due = 0 WHERE destination = ? AND sent_at IS NULL AND due != 0"
             connection.execute(query, [number])
 
-    def claim(self, owner: str, seconds: float = 30.0, account_refs: Iterable[str] | None = None) -> list[BatchRef]:
-        """Take a fair share of the open refs for a watcher; return all of its refs, longest unread first.
+    def claim(
+        self, owner: str, seconds: float = 30.0, account_refs: Iterable[str] | None = None, *, since: int = 0
+    ) -> Claim:
+        """Take a fair share of the open refs for a watcher; return those that are new to it, longest unread first.
 
         Args:
             owner: The watcher's name, which no other living one may have.
             seconds: For how long, unless it renews its lease.
             account_refs: The accounts that it has: "believe", "believe/acme"; default: any.
+            since: The `move` of its last claim: only what has changed since is looked at; default: all of its refs.
         """
-        with self._work.transaction() as connection:
-            leases.claim(connection, self._locks, owner, account_refs=account_refs, seconds=seconds)
-        return [*decoded(self._work.rows(leases.CLAIMED, [owner]), ref_of)]
+        is_more = True
+        while is_more:
+            with self._work.transaction() as connection:
+                is_more = leases.claim(connection, self._locks, owner, account_refs=account_refs, seconds=seconds)
+        with self._work.exclusive() as connection:
+            return leases.claimed(connection, owner, since)
+
+    def held(self, owner: str, refs: Iterable[BatchRef]) -> set[BatchRef]:
+        """Return which of the refs are a watcher's own, and open."""
+        query = f"""
+            SELECT ref FROM refs WHERE watcher = ? AND {leases.OPEN} AND ref IN (SELECT value FROM json_each(?))
+        """
+        rows = self._work.rows(query, [owner, json.dumps([str(ref) for ref in refs])])
+        return {*decoded(rows, ref_of)}
 
     def renew(self, owner: str, seconds: float = 30.0) -> bool:
         """Renew a lease; return whether to `claim` again, since refs or watchers have come or gone."""
@@ -290,15 +300,14 @@ class Store:
     def release(self, owner: str) -> None:
         """Release all refs of a watcher, for others to take."""
         self._locks.release(owner)  # first: even if the store cannot be written just now, the others see it
-        with self._work.transaction() as connection:
-            leases.release(connection, owner)
+        is_more = True
+        while is_more:
+            with self._work.transaction() as connection:
+                is_more = leases.release(connection, owner)
 
     def account_refs(self) -> set[str]:
         """Return the accounts of the open refs: "believe", "believe/acme"."""
-        return {
-            account_ref
-            for (account_ref,) in self._work.rows("SELECT DISTINCT account_ref FROM refs WHERE tracked AND NOT ended")
-        }
+        return {account_ref for (account_ref,) in self._work.rows("SELECT account_ref FROM shares WHERE open > 0")}
 
     def pace(self, credential: str, limit: RateLimit) -> StorePace:
         """Return a pace that all processes share which ask this store for it, for `rate_limit=` of an account.

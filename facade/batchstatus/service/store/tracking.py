@@ -54,8 +54,9 @@ def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapp
 
 def untrack(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
     """Stop tracking the refs; return how many were tracked. Their changes stay, and so does the count of them."""
-    query = "UPDATE refs SET tracked = 0, watcher = NULL WHERE ref = ? AND tracked"
-    gone = sum(connection.execute(query, (str(ref),)).rowcount for ref in refs)
+    move = next_move(connection)
+    query = "UPDATE refs SET tracked = 0, watcher = NULL, moved = ? WHERE ref = ? AND tracked"
+    gone = sum(connection.execute(query, (move, str(ref))).rowcount for ref in refs)
     if gone:
         notify_watchers(connection)
     return gone
@@ -66,13 +67,23 @@ def notify_watchers(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE work SET version = version + 1")
 
 
+def next_move(connection: sqlite3.Connection) -> int:
+    """Return the number for refs that come to a watcher, or leave it, in this transaction: `claim` asks for later ones.
+
+    An end needs none if the watcher itself has stored it.
+    """
+    move: int = connection.execute("UPDATE work SET moves = moves + 1 RETURNING moves").fetchone()[0]
+    return move
+
+
 def retry(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
     """Read lost batches at once, and then for another day ever more seldom; return how many were lost."""
     query = """
-        UPDATE refs SET lost_at = ?, resting = 0, refusals = 0, refused_at = NULL, refused_for = 0
+        UPDATE refs SET lost_at = ?, resting = 0, refusals = 0, refused_at = NULL, refused_for = 0, moved = ?
         WHERE ref = ? AND tracked AND lost_at IS NOT NULL
     """
-    found = sum(connection.execute(query, (time.time(), str(ref))).rowcount for ref in refs)
+    move = next_move(connection)
+    found = sum(connection.execute(query, (time.time(), move, str(ref))).rowcount for ref in refs)
     if found:
         notify_watchers(connection)
     return found
@@ -88,13 +99,13 @@ def record(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> C
     None if it changes nothing, was asked for before the stored one, or the batch is not open, or not the owner's.
     """
     query = f"""
-        SELECT n, reading, changed_at, lost_at, asked_boot, asked_at FROM refs
+        SELECT n, reading, changed_at, lost_at, asked_boot, asked_at, watcher FROM refs
         WHERE ref = :ref AND tracked AND NOT ended AND {OWNED}
     """
     found = connection.execute(query, {"ref": str(batch.ref), "owner": owner}).fetchone()
     if found is None:
         return None
-    number, before, changed_at, lost_at, boot, asked_at = found
+    number, before, changed_at, lost_at, boot, asked_at, watcher = found
     asked = batch.asked_at
     if asked is not None and asked_at is not None and asked.is_before(Moment(boot, asked_at)):
         return None
@@ -110,6 +121,9 @@ def record(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> C
         # They grow with the batch, and storing them in every change would be quadratic.
         stored["results"] = stored["failures"] = None
     kind = "ended" if has_ended else "change" if lost_at is None else "found"
+    if has_ended and watcher not in {None, owner}:
+        connection.execute("UPDATE refs SET moved = ? WHERE n = ?", (next_move(connection), number))
+        notify_watchers(connection)
     return _add(connection, number, kind, reading=now, batch=json.dumps(stored))
 
 
@@ -139,7 +153,8 @@ def record_refusal(connection: sqlite3.Connection, ref: BatchRef, error: str, ow
     number, before, refusals, refused_for, lost_at = found
     if lost_at is not None:
         if now - lost_at >= REST_AFTER:
-            connection.execute("UPDATE refs SET resting = 1, watcher = NULL WHERE n = ?", (number,))
+            update = "UPDATE refs SET resting = 1, watcher = NULL, moved = ? WHERE n = ?"
+            connection.execute(update, (next_move(connection), number))
             notify_watchers(connection)
         return None
     if refusals < LEAST_REFUSALS or refused_for < LOST_AFTER:

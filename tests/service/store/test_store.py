@@ -930,15 +930,41 @@ def test_a_forked_child_opens_the_store_anew(path, store):
         assert other.claim("other").new == [BatchRef("gameball", "2")] or not other.claim("other").new
 
 
-def test_many_refs_are_added_in_turns(path, store, monkeypatch):
-    """Others may write in between."""
-    monkeypatch.setattr(store_module, "TRACKED_AT_ONCE", 10)
-    begun = []
-    transaction = store._changes.transaction
-    monkeypatch.setattr(store._changes, "transaction", lambda: begun.append(1) or transaction())
-    assert store.track([f"gameball:{number}" for number in range(35)]) == 35
-    assert store.track([f"gameball:{number}" for number in range(30, 40)]) == 5
-    assert len(begun) == 5
+def test_many_refs_are_added_and_removed_in_turns(store, wall, monkeypatch):
+    """2,000 rows in one transaction at most, and time between two in which others write."""
+    statements = []
+    monkeypatch.setattr(time, "sleep", lambda seconds: statements.append(f"sleep {seconds:.2f}"))
+    with store._changes.exclusive() as connection:
+        connection.set_trace_callback(statements.append)
+    refs = [f"gameball:{number}" for number in range(4_500)]
+    assert (store.track(refs), store.track(refs[:100]), store.untrack(refs)) == (4_500, 0, 4_500)
+    once = [text for text, _ in itertools.groupby(statements)]  # a trigger repeats the statement that has fired it
+    rows = [text[:11] for text in once if text.startswith(("INSERT INTO refs", "UPDATE refs", "COMMIT", "sleep"))]
+    found = [(word, len([*same])) for word, same in itertools.groupby(rows)]
+    inserted, updated, commit, turn = "INSERT INTO", "UPDATE refs", ("COMMIT", 1), ("sleep 0.03", 1)
+    assert found == [
+        *[(inserted, 2_000), commit, turn, (inserted, 2_000), commit, turn, (inserted, 500), ("COMMIT", 2)],
+        *[(updated, 2_000), commit, turn, (updated, 2_000), commit, turn, (updated, 500), commit],
+    ]
+
+
+def test_others_write_while_many_refs_are_added(path, store):
+    """Another process that waits as SQLite does gets in between, again and again."""
+    adding = python(
+        """
+        import sys
+        from batchstatus.service.store import Store
+        with Store(sys.argv[1]) as store:
+            print(store.track(f"believe:{number}" for number in range(20_000)))
+        """,
+        path,
+    )
+    written = 0
+    while adding.poll() is None:
+        written += store.track([f"gameball:{written}"])
+    assert adding.communicate()[0] == "20000\n"
+    assert written >= 10
+    assert store.check()["tracked"] == 20_000 + written
 
 
 # Backup, restore, retention

@@ -133,6 +133,25 @@ def test_a_hundred_thousand_refs_can_be_added(user):
     assert run(user, "track", "list", "-o", "id").stdout == text
 
 
+def test_a_long_table_has_the_same_columns(user, simulator, store):
+    """Above 1,000 rows, which are plain lines, nothing is cut."""
+    long = "x" * 200
+    ref = simulator.add("believe", status="EXECUTED")
+    store.track([ref], labels={"team": "a"})
+    run(user, "run", "--once")
+    store.track([f"believe:{long}", *(f"gameball:{number}" for number in range(998))], labels={"team": "a"})
+    tables = [run(user, "track", "list", "-o", "table").stdout.splitlines()]
+    store.track(["gameball:998"])
+    tables.append(run(user, "track", "list", "-o", "table").stdout.splitlines())
+    drawn, plain = ([line.replace("━", "").split() for line in lines] for lines in tables)
+    assert [len(drawn), len(plain)] == [1 + 1_000, 1 + 1_001]
+    assert [drawn[0], drawn[1], drawn[3]] == [plain[0], plain[1], plain[3]]
+    assert plain[1][:3] == [str(ref), "SUCCEEDED", "EXECUTED"]
+    assert plain[2][0] == f"believe:{long}"
+    starts = [tables[1][0].index(head) for head in ("BATCH", "STATE", "VENDOR'S WORD")]
+    assert [tables[1][1].index(word) for word in plain[1][:3]] == starts
+
+
 def test_rm_ended_removes_ended_batches_only(user, simulator):
     """Only what has ended is removed with ended."""
     ended, open_ = simulator.add("believe", status="EXECUTED"), simulator.add("believe", status="FINALIZED")

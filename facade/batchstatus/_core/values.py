@@ -64,7 +64,7 @@ def _batch_id(value: object) -> str:
         )
     if len(value) > MAX_ID_LENGTH:
         raise ConfigurationError(f"a batch id has at most {MAX_ID_LENGTH} characters, not {len(value)}")
-    if any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
+    if "." in value and any(part in {".", ".."} for part in re.split(r"[/\\]", value)):
         raise ConfigurationError(f"a batch id holds no '.' or '..' as a path segment: {value!r:.80}")
     return value
 

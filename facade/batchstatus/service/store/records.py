@@ -145,13 +145,13 @@ def ref(row: tuple[Any, ...]) -> BatchRef:
 def tracked(row: tuple[Any, ...]) -> Tracked:
     """Return a row of the columns TRACKED."""
     ref, labels, reading, sequence, added_at, changed_at, read_at, ended, error, lost_at, resting = row
-    state, word, counts = json.loads(reading) if reading else (None, None, {})
+    state, word, counts = _reading(reading) if reading else (None, None, Counts())
     return Tracked(
         ref=BatchRef.parse(ref),
-        labels=json.loads(labels),
-        state=state and BatchState(state),
+        labels={**_labels(labels)},
+        state=state,
         vendor_status=word,
-        counts=Counts(**counts),
+        counts=counts,
         sequence=sequence,
         added_at=utc(added_at),
         changed_at=changed_at and utc(changed_at),
@@ -161,6 +161,17 @@ def tracked(row: tuple[Any, ...]) -> Tracked:
         lost_since=lost_at and utc(lost_at),
         resting=bool(resting),
     )
+
+
+@functools.lru_cache(1_000)  # many batches have the same labels, and ended ones often the same reading
+def _labels(text: str) -> dict[str, str]:
+    return json.loads(text)  # type: ignore[no-any-return]
+
+
+@functools.lru_cache(1_000)
+def _reading(text: str) -> tuple[BatchState, str, Counts]:
+    state, word, counts = json.loads(text)
+    return BatchState(state), word, Counts(**counts)
 
 
 def change(row: tuple[Any, ...]) -> Change:

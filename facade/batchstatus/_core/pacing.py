@@ -16,10 +16,6 @@ from .policies import RateLimit
 SHARE_OF_LIMIT = 0.9
 MAX_SLOWNESS = 16.0
 """How many times its usual spacing a pace takes, at most, while a vendor keeps answering 429."""
-LATE = 0.1
-"""Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
-TOO_LATE = 0.5
-"""Of a spacing: a slot that is used later than that would come too close to the one that another process has next."""
 UNCONFIRMED = 60.0
 """Seconds: a longer Retry-After closes an account for so long only, unless it is said twice in a row."""
 RECOVERY = 0.95
@@ -38,6 +34,11 @@ class PaceState:
     """Seconds ahead that a pace on a wall clock books at most: a slot further ahead shows a clock that was set back."""
     DRIFT: ClassVar[float] = 0.01
     """Seconds by which the two clocks of a machine may drift apart in a pause."""
+
+    TOO_LATE: ClassVar[float] = 0.5
+    """Of a spacing: a slot that is used later than that would come too close to one that another process has."""
+    LATE: ClassVar[float] = 0.1
+    """Of a spacing: a slot that is used later than that puts off the next one, which would come too soon after it."""
 
     spacing: float
     """Seconds between two slots."""
@@ -71,6 +72,15 @@ class PaceState:
         if self.free:
             self.free = tuple(other for other in self.free if other > slot)
 
+    def book_block(self, slot: float, until: float, most: int) -> list[float]:
+        """Book the slot that `next_slot` returned, and the new ones after it until then, `most` in all; return them."""
+        self.book(slot)
+        slots, step = [slot], self.spacing * self.slowness
+        while self.last == slots[-1] and self.last + step <= until and len(slots) < most:
+            slots.append(self.last + step)
+            self.last = slots[-1]
+        return slots
+
     def release(self, slot: float) -> None:
         """Give back a booked slot that will not be used, as the read was cancelled; another one may take it."""
         self.free = tuple(sorted((*self.free, slot)))
@@ -88,13 +98,13 @@ class PaceState:
         if now < self.closed_until:
             return False
         # Not of the slowed spacing: until the next slot is booked, the slowness may be gone.
-        if now - slot > LATE * self.spacing:
+        if now - slot > self.LATE * self.spacing:
             self.last = max(self.last, now)
         return True
 
     def is_overtaken(self, slot: float, now: float) -> bool:
         """Return whether a slot is so late that it would come too close to one that another process has booked."""
-        return now - slot > TOO_LATE * self.spacing * self.slowness and self.last > slot + self.DRIFT
+        return now - slot > self.TOO_LATE * self.spacing * self.slowness and self.last > slot + self.DRIFT
 
     def refused(self, now: float, pause: float) -> float:
         """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together.

@@ -25,7 +25,7 @@ from batchstatus import (
     WaitStopped,
     WaitTimeout,
 )
-from batchstatus._core.pacing import LATE
+from batchstatus._core.pacing import PaceState
 from batchstatus._core.wait.checkpoint import load
 from batchstatus._core.wait.schedule import ENDING, FROZEN, LAST_LOOK, MAX_ENDED_AT_ONCE, MAX_LAST_POLL
 from hypothesis import example, given
@@ -348,7 +348,7 @@ def test_spacing_holds_despite_late_polls(plan):
     """Reads of a paced account start hardly closer than its spacing even after late ones."""
     for attempts, spacing in zip(Wait(plan).by_account(), plan.spacings, strict=True):
         for one, following in itertools.pairwise(attempts):
-            assert following.at - one.at >= (1 - LATE) * spacing - EPS
+            assert following.at - one.at >= (1 - PaceState.LATE) * spacing - EPS
 
 
 @ENOUGH

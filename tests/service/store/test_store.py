@@ -1657,6 +1657,111 @@ def test_a_store_without_booking_stops_reads(path, store, caplog):
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
 
 
+def paced_slots(pace, number, now=0.0):
+    """Return so many slots of a caller that uses each at its time and asks for the next one then."""
+    slots = []
+    while len(slots) < number:
+        now += pace.reserve(now, math.inf)
+        if pace.begin(now, now):
+            slots.append(now)
+    return slots
+
+
+NINE = RateLimit(10, 1.0)
+"""Nine slots a second."""
+
+
+def test_a_steady_caller_books_in_blocks(store, clock):
+    """Of 4 slots at 9 a second, and 50 at 100; they are as far apart as single ones, and none is far ahead."""
+    for limit, most in ((NINE, 4), (RateLimit(1_000, 9.0), 50)):
+        pace, bookings, ahead = pace_of(store, limit), [], []
+        with store._paces.exclusive() as connection:
+            connection.set_trace_callback(lambda text, found=bookings: found.append(text))
+        now, spacing = 0.0, PaceState.of_limit(limit).spacing
+        start = paced_slots(pace, 1)[0]
+        for number in range(1, 501):
+            now = paced_slots(pace, 1, now)[0]
+            assert now - start == pytest.approx(number * spacing)
+            ((last,),) = store._work.rows("SELECT last FROM paces")
+            ahead.append(last - clock.wall - now)
+        assert bookings.count("BEGIN IMMEDIATE") <= 500 / most + 10
+        assert max(ahead) <= 0.5
+        clock.wall += 1_000.0
+
+
+def test_a_caller_now_and_then_books_one_slot(store, clock):
+    """It leaves the others to who asks at once after it."""
+    pace, other = pace_of(store, NINE), pace_of(store, NINE)
+    for now in (0.0, 0.15, 0.3, 0.45):
+        assert pace.reserve(now, 99.0) == pytest.approx(0.0)
+        assert pace.begin(now, now)
+    assert other.reserve(0.46, 99.0) == pytest.approx(0.45 + 1 / 9 - 0.46)
+
+
+def test_a_block_starves_no_other_process(path, store, clock):
+    """Its first slot comes with the end of the block, and from then on both have about half. One that is killed starves
+    nobody either.
+    """
+    with Store(path) as second:
+        one, other = pace_of(store, NINE), pace_of(second, NINE)
+        now = paced_slots(one, 20)[-1]
+        coming = [(now + one.reserve(now, math.inf), one), (now + other.reserve(now, math.inf), other)]
+        assert coming[1][0] - now <= 0.5 + 1 / 9
+        used = []
+        while len(used) < 60:
+            coming.sort(key=lambda pair: pair[0])
+            at, pace = coming.pop(0)
+            if pace.begin(at, at):
+                used.append((at, pace))
+            coming.append((at + pace.reserve(at, math.inf), pace))
+        assert 24 <= sum(pace is one for _, pace in used) <= 36
+        assert all(b - a == pytest.approx(1 / 9) or b - a > 1 / 9 for (a, _), (b, _) in itertools.pairwise(used))
+        now = used[-1][0]
+        with Store(path) as third:  # the two are dead now
+            assert pace_of(third, NINE).reserve(now, math.inf) <= 0.5 + 1 / 9
+
+
+def test_a_429_voids_a_block(path, store, clock):
+    """The one that its own process has seen, and another's, even if it has passed."""
+    with Store(path) as second:
+        for seen_by in (store, second):
+            pace, stranger = pace_of(store, NINE), pace_of(seen_by, NINE)
+            now = paced_slots(pace, 20)[-1]
+            slot = now + pace.reserve(now, math.inf)
+            (pace if seen_by is store else stranger).refused(now, 3.0)
+            assert not pace.begin(slot, slot)
+            assert slot + pace.reserve(slot, math.inf) == pytest.approx(now + 3.0)
+            gaps = [b - a for a, b in itertools.pairwise(paced_slots(pace, 5, now + 3.0))]
+            assert gaps == pytest.approx([2 / 9] * 4)
+            clock.wall += 1_000.0
+            with store._work.transaction() as connection:
+                connection.execute("DELETE FROM paces")
+
+
+def test_a_block_is_given_back_with_its_slot(path, store, clock):
+    with Store(path) as second:
+        pace, other = pace_of(store, NINE), pace_of(second, NINE)
+        now = paced_slots(pace, 16)[-1]
+        while not pace._block:
+            now += pace.reserve(now, math.inf)
+        pace.release(now)
+        assert now + other.reserve(now, math.inf) == pytest.approx(now)
+        assert now + other.reserve(now, math.inf) == pytest.approx(now + 1 / 9)
+
+
+def test_a_forked_child_uses_no_slot_of_its_parents(store, clock):
+    pace = pace_of(store, NINE)
+    now = paced_slots(pace, 16)[-1]
+    while not pace._block:
+        now += pace.reserve(now, math.inf)
+    ((last,),) = store._work.rows("SELECT last FROM paces")
+    child = os.fork()
+    if child == 0:
+        slot = now + pace.reserve(now, math.inf)
+        os._exit(int(slot + clock.wall < last + 0.05))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
 PACED = """
     import sys
     from batchstatus import BatchClient, Believe

@@ -156,11 +156,11 @@ def test_the_systems_store_is_trusted(reader, change, vendor, monkeypatch, platf
     account = Believe(KEY, base_url=url, rate_limit=None)
     with system_store(authority):
         assert reader(account).get("believe:1").has_ended
-        to_url(url)(change)
+        asyncio.run(to_url(url)(change))
     with pytest.raises(TransportError, match="CERTIFICATE_VERIFY_FAILED"):
         reader(account, retry=ONCE).get("believe:1")
     with pytest.raises(DeliveryFailed, match="CERTIFICATE_VERIFY_FAILED"):
-        to_url(url)(change)
+        asyncio.run(to_url(url)(change))
 
 
 def test_a_given_store_wins(reader, change, vendor, monkeypatch):
@@ -168,7 +168,7 @@ def test_a_given_store_wins(reader, change, vendor, monkeypatch):
     monkeypatch.setattr(routing, "NATIVE_STORES", {sys.platform})
     monkeypatch.setenv("SSL_CERT_FILE", authority)
     assert reader(Believe(KEY, base_url=url, rate_limit=None)).get("believe:1").has_ended
-    to_url(url)(change)
+    asyncio.run(to_url(url)(change))
 
 
 # Event loops

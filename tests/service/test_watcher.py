@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import importlib
 import io
+import itertools
 import json
 import logging
 import socket
@@ -877,12 +878,13 @@ def test_whatever_a_delivery_raises_it_has_failed(store, simulator, error):
     assert error.__name__ in store._work.rows("SELECT reason FROM outbox")[0][0]
 
 
-def test_a_cancelled_coroutine_has_failed(store, simulator):
-    """A coroutine that is cancelled elsewhere has failed."""
+@pytest.mark.parametrize("error", [asyncio.CancelledError, SystemExit], ids=lambda error: error.__name__)
+def test_a_cancelled_coroutine_has_failed(store, simulator, error):
+    """A coroutine that is cancelled elsewhere, or would end the process, has failed."""
     store.track([simulator.add("gameball", status="completed")])
 
     async def deliver(change):
-        raise asyncio.CancelledError
+        raise error
 
     asyncio.run(Watcher(store, simulator.accounts(), deliver=deliver).once())
     assert store.check()["failed_deliveries"] == 1
@@ -1047,7 +1049,7 @@ def change(store, simulator):
 def test_a_post_carries_json_and_an_id(change):
     """A post carries the change as json and its id as idempotency key."""
     with receiver() as (url, came):
-        to_url(f"{url}?a=b")(change)
+        asyncio.run(to_url(f"{url}?a=b")(change))
     ((path, headers, body),) = came
     assert path == "/hook?a=b"
     assert headers["Idempotency-Key"] == change.id
@@ -1059,7 +1061,7 @@ def test_a_post_carries_json_and_an_id(change):
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
 def test_any_2xx_means_that_it_has_arrived(change, status):
     with receiver(status) as (url, _):
-        to_url(url)(change)
+        asyncio.run(to_url(url)(change))
 
 
 @pytest.mark.parametrize(
@@ -1068,7 +1070,7 @@ def test_any_2xx_means_that_it_has_arrived(change, status):
 )
 def test_any_other_answer_means_that_it_has_not(change, status, is_refusal):
     with receiver(status, [("Location", "/elsewhere")]) as (url, came), pytest.raises(Exception, match="HTTP ") as no:
-        to_url(url)(change)
+        asyncio.run(to_url(url)(change))
     assert str(no.value) == f"HTTP {status}"
     assert no.value.is_refusal == is_refusal
     assert len(came) == 1
@@ -1081,10 +1083,10 @@ def test_an_untrusted_receiver_gets_nothing(change, monkeypatch, tmp_path):
     authority.issue_cert("127.0.0.1").configure_cert(context)
     with receiver(context=context) as (url, came):
         with pytest.raises(DeliveryFailed, match="CERTIFICATE_VERIFY_FAILED"):
-            to_url(url)(change)
+            asyncio.run(to_url(url)(change))
         authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
         monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-        to_url(url)(change)
+        asyncio.run(to_url(url)(change))
     assert len(came) == 1
 
 
@@ -1093,8 +1095,52 @@ def test_a_silent_receiver_is_left_in_time(change):
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as silent:
         started = time.monotonic()
         with pytest.raises(DeliveryFailed, match="no complete response within"):
-            to_url(f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.2)(change)
+            asyncio.run(to_url(f"http://127.0.0.1:{silent.getsockname()[1]}/", timeout=0.2)(change))
         assert time.monotonic() - started < HANG
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(lambda _: itertools.chain([response(b"x" * 99)[:-99]], itertools.cycle([b"x", 1.0])), id="drips"),
+        pytest.param(lambda _: itertools.repeat(b"HTTP/1.1 100 Continue\r\n\r\n" * 99), id="floods-with-100s"),
+    ],
+)
+def test_an_endless_receiver_holds_nothing(store, simulator, monkeypatch, caplog, script):
+    """Neither a thread nor a socket, nor another destination, nor a poll; its attempts end at their deadline."""
+    monkeypatch.setattr(dispatcher_module, "FIRST_PAUSE", 0.1)
+    store.track(simulator.add("gameball", seconds=seconds) for seconds in (0.0, 1.0, 2.0))
+    got, before, names = [], {*threading.enumerate()}, set()
+
+    def take(change):
+        names.update(thread.name for thread in threading.enumerate() if thread.daemon and thread not in before)
+        got.append(change)
+
+    async def take_in_loop(change):
+        take(change)
+
+    with serving(script) as server:
+        deliver = {"endless": to_url(f"{server.url}/secret", timeout=0.3), "other": take_in_loop}
+
+        def tried():
+            return next(found.failed for found in store.destinations() if found.name == "endless")
+
+        async def main():
+            async with running(Watcher(store, simulator.accounts(), deliver=deliver)):
+                await until(lambda: ended(store) and tried() >= 3 and len(got) == store.check()["changes"])
+
+        asyncio.run(main())
+        wait_until(lambda: not any(thread.is_alive() for thread in server._threads))  # each has seen its socket closed
+        assert len(server.heads) >= 3
+    assert {*threading.enumerate()} == before
+    assert not names & {"batchstatus-delivery"}
+    assert sum(change.kind == "ended" for change in got) == 3
+    reasons = {reason for (reason,) in store._work.rows("SELECT reason FROM outbox WHERE reason IS NOT NULL")}
+    assert reasons
+    assert all(reason.startswith("DeliveryFailed: no complete response within") for reason in reasons)
+    assert "secret" not in caplog.text
+    keys = (GAMEBALL_KEY, GAMEBALL_SECRET)
+    assert not any(key.encode() in head for key in keys for head in server.heads)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from .deadline import RememberingBackend
 from .errors import error_outcome, too_late
 from .leftovers import is_clean
 from .pool import Connection, ConnectionPool, Origin, max_connections
-from .request import ERROR_BODY_TIME, ONE_CONNECTION, STALE, get_message, parse_url
+from .request import ERROR_BODY_TIME, ONE_CONNECTION, STALE, Message, get_message, parse_url
 from .routing import Routes
 
 
@@ -37,6 +37,10 @@ class AsyncHttpTransport:
 
     async def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return the whole response, or why there is none within `timeout` seconds."""
+        return await self.exchange(get_message(step.request), step.max_body, timeout)
+
+    async def exchange(self, message: Message, max_body: int, timeout: float) -> Response | TransportFailure:
+        """Send a message; return the whole response, or why there is none within `timeout` seconds."""
         loop = asyncio.get_running_loop()
         if self._pool.rebind(loop):
             self._room, self._closing = asyncio.Semaphore(max_connections()), set()
@@ -49,22 +53,23 @@ class AsyncHttpTransport:
         except TimeoutError:
             return too_late(timeout)
         try:
-            url = parse_url(step.request.url)
+            url = parse_url(message.url)
             connection = self._pool.acquire((url.scheme, url.host, url.port))
-            outcome = await self._exchange(connection, url, step, end, timeout)
+            outcome = await self._attempt(connection, message, max_body, end, timeout)
             if outcome is None:
-                outcome = await self._exchange(self._pool.connect(connection), url, step, end, timeout)
+                fresh = self._pool.connect(connection)
+                outcome = await self._attempt(fresh, message, max_body, end, timeout)
             return outcome or too_late(timeout)
         except httpx.InvalidURL as error:
             return error_outcome(None, error, timeout)
         finally:
             room.release()
 
-    async def _exchange(
+    async def _attempt(
         self,
         connection: Connection[httpx.AsyncHTTPTransport],
-        url: httpx.URL,
-        step: SendRequest,
+        message: Message,
+        max_body: int,
         end: float,
         timeout: float,
     ) -> Response | TransportFailure | None:
@@ -74,11 +79,9 @@ class AsyncHttpTransport:
         drop = [connection.transport]
         try:
             async with asyncio.timeout_at(end) as limit:
-                response = await connection.transport.handle_async_request(
-                    get_message(step.request).build(url, timeout)
-                )
+                response = await connection.transport.handle_async_request(message.build(timeout))
                 try:
-                    content = Content(response.status_code, response.headers.multi_items(), step.max_body)
+                    content = Content(response.status_code, response.headers.multi_items(), max_body)
                     if content.is_refusal:
                         limit.reschedule(min(end, loop.time() + ERROR_BODY_TIME))
                     async for chunk in response.stream:  # type: ignore[union-attr]

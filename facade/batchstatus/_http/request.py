@@ -38,8 +38,9 @@ class Message:
     headers: Mapping[str, str] = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
 
-    def build(self, url: httpx.URL, timeout: float) -> httpx.Request:
+    def build(self, timeout: float) -> httpx.Request:
         """Return it as httpx sends it."""
+        url = parse_url(self.url)
         timeouts = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
         return httpx.Request(
             self.method, url, headers=self.headers, content=self.body, extensions={"timeout": timeouts}

@@ -36,10 +36,7 @@ class HttpTransport:
 
     def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return the whole response, or why there is none within `timeout` seconds."""
-        return self.exchange(get_message(step.request), step.max_body, timeout)
-
-    def exchange(self, message: Message, max_body: int, timeout: float) -> Response | TransportFailure:
-        """Send a message; return the whole response, or why there is none within `timeout` seconds."""
+        message, max_body = get_message(step.request), step.max_body
         self._deadline.set(timeout)
         if self._pool.rebind(os.getpid()):
             self._room = threading.Semaphore(max_connections())
@@ -49,9 +46,9 @@ class HttpTransport:
         try:
             url = parse_url(message.url)
             connection = self._pool.acquire((url.scheme, url.host, url.port))
-            outcome = self._attempt(connection, message, url, max_body, timeout)
+            outcome = self._attempt(connection, message, max_body, timeout)
             if outcome is None:
-                outcome = self._attempt(self._pool.connect(connection), message, url, max_body, timeout)
+                outcome = self._attempt(self._pool.connect(connection), message, max_body, timeout)
             return outcome or too_late(timeout)
         except httpx.InvalidURL as error:
             return error_outcome(None, error, timeout)
@@ -62,7 +59,6 @@ class HttpTransport:
         self,
         connection: Connection[httpx.HTTPTransport],
         message: Message,
-        url: httpx.URL,
         max_body: int,
         timeout: float,
     ) -> Response | TransportFailure | None:
@@ -70,7 +66,7 @@ class HttpTransport:
         content: Content | None = None
         drop = [connection.transport]
         try:
-            response = connection.transport.handle_request(message.build(url, timeout))
+            response = connection.transport.handle_request(message.build(timeout))
             try:
                 content = Content(response.status_code, response.headers.multi_items(), max_body)
                 if content.is_refusal:

@@ -6,7 +6,7 @@ import json
 import os
 import stat
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TextIO, TypeAlias
 from urllib.parse import urlsplit
@@ -17,7 +17,10 @@ from batchstatus._http.post import Poster
 from .store import Change
 
 Delivery: TypeAlias = Callable[[Change], object]
-"""Delivers a change before it returns, or raises; called in a thread, several at a time."""
+"""Delivers a change before it returns, or raises; called in a thread, several at a time.
+
+A coroutine function, or an object with one as its `__call__`, is called in the event loop of the watcher instead.
+"""
 
 RETRYABLE = frozenset({408, 425, 429})
 """The statuses below 500 with which the same request may succeed later."""
@@ -104,7 +107,7 @@ def _take_back(descriptor: int, written: int) -> bool:
     return True
 
 
-def to_url(url: str, timeout: float = 30.0) -> Delivery:
+def to_url(url: str, timeout: float = 30.0) -> Callable[[Change], Awaitable[None]]:
     """Return a delivery that POSTs each change as JSON, with its id in the header Idempotency-Key.
 
     Any 2xx means that it has arrived. Redirects are not followed, certificates are checked, proxies of the
@@ -122,17 +125,17 @@ def to_url(url: str, timeout: float = 30.0) -> Delivery:
 
 
 class _ToURL:
-    """The delivery that `to_url` returns; its connections are closed with it."""
+    """The delivery that `to_url` returns."""
 
     def __init__(self, url: str, timeout: float) -> None:
         self._url = url
         self._timeout = timeout
         self._poster = Poster()
 
-    def __call__(self, change: Change) -> None:
+    async def __call__(self, change: Change) -> None:
         headers = {"Content-Type": "application/json", "Idempotency-Key": change.id}
         body = json.dumps(change.to_dict()).encode()
-        outcome = self._poster.post(self._url, body, headers, self._timeout)
+        outcome = await self._poster.post(self._url, body, headers, self._timeout)
         if isinstance(outcome, TransportFailure):
             raise DeliveryFailed(outcome.reason)
         if not 200 <= outcome.status < 300:
@@ -140,9 +143,6 @@ class _ToURL:
 
     def __repr__(self) -> str:
         return "to_url(hidden)"
-
-    def __del__(self) -> None:
-        self._poster.close()
 
 
 def _check_url(url: str) -> None:

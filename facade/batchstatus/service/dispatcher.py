@@ -11,7 +11,7 @@ from batchstatus import ConfigurationError
 
 from .deliveries import Delivery, DeliveryFailed
 from .store import Change, Store, clock
-from .tasks import LOOK_INTERVAL, call_in_daemon_thread, retry_until_stored, wait_first
+from .tasks import LOOK_INTERVAL, call_in_daemon_thread, fail_if_cancelled, is_async, retry_until_stored, wait_first
 
 FIRST_PAUSE = 1.0
 MAX_PAUSE = 60.0
@@ -111,7 +111,11 @@ class Dispatcher:
     async def _attempt(self, change: Change) -> None:
         try:
             async with asyncio.timeout(MAX_DELIVERY_SECONDS):
-                await call_in_daemon_thread(self._deliver_if_held, change)
+                if is_async(self._deliver):
+                    await asyncio.to_thread(self._check_held, change)
+                    await fail_if_cancelled(self._deliver(change))
+                else:
+                    await call_in_daemon_thread(self._deliver_if_held, change)
         except NotHeld:
             log.info("%s is left to another watcher: this one stood still for longer than its lease", change)
         except Exception as error:  # noqa: BLE001 (a delivery is the caller's: whatever it raises, it is tried again)
@@ -129,10 +133,13 @@ class Dispatcher:
             await retry_until_stored("a delivery", self._store.delivered, self.destination, change.id)
 
     def _deliver_if_held(self, change: Change) -> object:
-        """Deliver a change; raise NotHeld if this process stood still meanwhile, and others deliver it."""
+        self._check_held(change)
+        return self._deliver(change)
+
+    def _check_held(self, change: Change) -> None:
+        """Raise NotHeld if this process stood still meanwhile, and others deliver the change."""
         if not self._store.holds(self._owner, self.destination, change.id):
             raise NotHeld
-        return self._deliver(change)
 
     def _count_failure(self, now: float) -> None:
         """Count a failure: as many as may be in flight show that the receiver is down; pauses follow from there."""

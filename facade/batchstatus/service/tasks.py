@@ -75,10 +75,22 @@ async def call_in_daemon_thread(call: Callable[[Change], object], change: Change
     if error is not None:
         raise error
     if inspect.isawaitable(result):
-        try:
-            await result
-        except asyncio.CancelledError as cancelled:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
-                raise
-            raise RuntimeError("it was cancelled, and not by the watcher") from cancelled
+        await fail_if_cancelled(result)
+
+
+def is_async(call: Callable[..., object]) -> bool:
+    """Return whether a call returns at once, with a coroutine."""
+    return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
+
+
+async def fail_if_cancelled(result: Any) -> None:
+    """Await something; raise RuntimeError if it was cancelled, and not its task, or would end the process."""
+    try:
+        await result
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("it was cancelled, and not by the watcher") from cancelled
+    except SystemExit as error:
+        raise RuntimeError(repr(error)) from error

@@ -619,7 +619,7 @@ BOMB = gzip.compress(bytes(20_000_000), mtime=0)
 
 def collected(status, encoding, pieces, limit):
     """Return the answer, or BadContent, for a body that comes in pieces."""
-    headers = [("Content-Encoding", encoding), ("X-Request-ID", "first"), ("x-request-id", "second")]
+    headers = [(b"Content-Encoding", encoding.encode()), (b"X-Request-ID", b"first"), (b"x-request-id", b"second")]
     try:
         content = Content(status, headers, limit)
         for piece in pieces:

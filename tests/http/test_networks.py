@@ -82,8 +82,8 @@ def test_the_forms_of_no_proxy_are_understood(monkeypatch, no_proxy, url, is_dir
     monkeypatch.setenv("NO_PROXY", no_proxy)
     monkeypatch.setenv("HTTP_PROXY", "http://proxy.invalid:3128")
     parts = urlsplit(url)
-    proxy = Routes(True, None).to((parts.scheme, parts.hostname, parts.port))["proxy"]
-    assert proxy == (None if is_direct else "http://proxy.invalid:3128")
+    proxy = Routes(True, None).to((parts.scheme, parts.hostname, parts.port or 80))["proxy"]
+    assert (proxy and bytes(proxy.url)) == (None if is_direct else b"http://proxy.invalid:3128/")
 
 
 @pytest.mark.parametrize(

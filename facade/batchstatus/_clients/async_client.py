@@ -64,7 +64,7 @@ class AsyncBatchClient(BaseClient):
         with loading():
             super().__init__(accounts, retry, poll, on_event, clock)
             if transport is None:
-                # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
+                # Here, not at the top: httpcore is loaded when a client is made, not by `import batchstatus`.
                 from batchstatus._http.async_transport import AsyncHttpTransport  # noqa: PLC0415
 
                 transport = AsyncHttpTransport(verify=verify, proxy=proxy)

@@ -62,7 +62,7 @@ class BatchClient(BaseClient):
         with loading():
             super().__init__(accounts, retry, poll, on_event, clock)
             if transport is None:
-                # Here, not at the top: httpx is loaded when a client is made, not by `import batchstatus`.
+                # Here, not at the top: httpcore is loaded when a client is made, not by `import batchstatus`.
                 from batchstatus._http.sync_transport import HttpTransport  # noqa: PLC0415
 
                 transport = HttpTransport(verify=verify, proxy=proxy)

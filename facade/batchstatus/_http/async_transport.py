@@ -7,17 +7,32 @@ import contextlib
 import ssl
 from collections.abc import AsyncGenerator
 
-import httpx
+import httpcore
+from attrs import frozen
 
 from batchstatus._core.read.messages import Response, SendRequest, TransportFailure
 
 from .body import BadContent, Content
 from .deadline import RememberingBackend
-from .errors import error_outcome, too_late
+from .errors import HTTP_ERRORS, error_outcome, too_late
 from .leftovers import is_clean
-from .pool import Connection, ConnectionPool, Origin, max_connections
-from .request import ERROR_BODY_TIME, ONE_CONNECTION, STALE, Message, get_message, parse_url
+from .pool import MAX_IDLE_SECONDS, Connection, ConnectionPool, Origin, max_connections
+from .request import ERROR_BODY_TIME, STALE, InvalidURL, core_origin, get_message
 from .routing import Routes
+
+
+@frozen(eq=False)
+class Line:
+    """A connection, and what it has opened."""
+
+    http: httpcore.AsyncConnectionInterface
+    backend: RememberingBackend
+
+    async def close(self) -> None:
+        """Close all of it."""
+        with contextlib.suppress(*HTTP_ERRORS, OSError):
+            await self.http.aclose()
+            await self.backend.forget()
 
 
 class AsyncHttpTransport:
@@ -30,17 +45,13 @@ class AsyncHttpTransport:
         self._closing: set[asyncio.Task[None]] = set()
         self._end: AsyncGenerator[None] | None = None
 
-    def _make(self, origin: Origin) -> httpx.AsyncHTTPTransport:
-        transport = httpx.AsyncHTTPTransport(limits=ONE_CONNECTION, **self._routes.to(origin))
-        transport._pool._network_backend = RememberingBackend()  # noqa: SLF001
-        return transport
+    def _make(self, origin: Origin) -> Line:
+        backend, options = RememberingBackend(), self._routes.to(origin)
+        pool = httpcore.AsyncConnectionPool(keepalive_expiry=MAX_IDLE_SECONDS, network_backend=backend, **options)
+        return Line(pool.create_connection(core_origin(origin)), backend)
 
     async def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return the whole response, or why there is none within `timeout` seconds."""
-        return await self.exchange(get_message(step.request), step.max_body, timeout)
-
-    async def exchange(self, message: Message, max_body: int, timeout: float) -> Response | TransportFailure:
-        """Send a message; return the whole response, or why there is none within `timeout` seconds."""
         loop = asyncio.get_running_loop()
         if self._pool.rebind(loop):
             self._room, self._closing = asyncio.Semaphore(max_connections()), set()
@@ -53,22 +64,21 @@ class AsyncHttpTransport:
         except TimeoutError:
             return too_late(timeout)
         try:
-            url = parse_url(message.url)
-            connection = self._pool.acquire((url.scheme, url.host, url.port))
-            outcome = await self._attempt(connection, message, max_body, end, timeout)
+            origin, request = get_message(step.request).build()
+            connection = self._pool.acquire(origin)
+            outcome = await self._exchange(connection, request, step.max_body, end, timeout)
             if outcome is None:
-                fresh = self._pool.connect(connection)
-                outcome = await self._attempt(fresh, message, max_body, end, timeout)
+                outcome = await self._exchange(self._pool.connect(connection), request, step.max_body, end, timeout)
             return outcome or too_late(timeout)
-        except httpx.InvalidURL as error:
+        except InvalidURL as error:
             return error_outcome(None, error, timeout)
         finally:
             room.release()
 
-    async def _attempt(
+    async def _exchange(
         self,
-        connection: Connection[httpx.AsyncHTTPTransport],
-        message: Message,
+        connection: Connection[Line],
+        request: httpcore.Request,
         max_body: int,
         end: float,
         timeout: float,
@@ -76,12 +86,14 @@ class AsyncHttpTransport:
         """Return the outcome, or None if the other side had closed the connection while it idled."""
         content: Content | None = None
         loop = asyncio.get_running_loop()
-        drop = [connection.transport]
+        http, drop = connection.transport.http, [connection.transport]
         try:
+            if connection.used and http.has_expired():
+                return None
             async with asyncio.timeout_at(end) as limit:
-                response = await connection.transport.handle_async_request(message.build(timeout))
+                response = await http.handle_async_request(request)
                 try:
-                    content = Content(response.status_code, response.headers.multi_items(), max_body)
+                    content = Content(response.status, response.headers, max_body)
                     if content.is_refusal:
                         limit.reschedule(min(end, loop.time() + ERROR_BODY_TIME))
                     async for chunk in response.stream:  # type: ignore[union-attr]
@@ -92,40 +104,38 @@ class AsyncHttpTransport:
                     answer = content.response()
                 finally:
                     await response.aclose()
-            if is_clean(connection.transport):
+            if is_clean(http):
                 drop = self._pool.release(connection, loop)
             return answer
-        except (httpx.HTTPError, BadContent, TimeoutError) as error:
+        except (*HTTP_ERRORS, BadContent, TimeoutError) as error:
             if content is None and connection.used and isinstance(error, STALE):
                 return None
             return error_outcome(content, error, timeout)
         finally:
-            for transport in drop:
-                self._drop(transport)
+            for line in drop:
+                self._drop(line)
 
-    def _drop(self, transport: httpx.AsyncHTTPTransport) -> None:
+    def _drop(self, line: Line) -> None:
         """Close a connection in a task of its own, which a cancelled caller cannot cancel with it."""
-        task = asyncio.get_running_loop().create_task(_close(transport))
+        task = asyncio.get_running_loop().create_task(line.close())
         self._closing.add(task)
         task.add_done_callback(self._closing.discard)
 
     def discard_idle_connections(self) -> None:
         """Close idle connections: one delivered unsolicited data and may deliver more."""
-        for transport in self._pool.clear(asyncio.get_running_loop()):
-            self._drop(transport)
+        for line in self._pool.clear(asyncio.get_running_loop()):
+            self._drop(line)
 
     async def close(self) -> None:
         """Close all connections."""
-        for transport in self._pool.close(asyncio.get_running_loop()):
-            self._drop(transport)
+        for line in self._pool.close(asyncio.get_running_loop()):
+            self._drop(line)
         await asyncio.gather(*self._closing)
         if self._end is not None:
             await self._end.aclose()
 
 
-async def _closed_with_loop(
-    pool: ConnectionPool[httpx.AsyncHTTPTransport], closing: set[asyncio.Task[None]]
-) -> AsyncGenerator[None]:
+async def _closed_with_loop(pool: ConnectionPool[Line], closing: set[asyncio.Task[None]]) -> AsyncGenerator[None]:
     """Close the free connections at the end of the loop, which then finalizes the generators that it has started.
 
     A client that is used in a second `asyncio.run` would leave those of the first one to the garbage collector.
@@ -135,12 +145,6 @@ async def _closed_with_loop(
     try:
         yield
     finally:
-        for transport in take_all():
-            await _close(transport)
+        for line in take_all():
+            await line.close()
         await asyncio.gather(*closing, return_exceptions=True)
-
-
-async def _close(transport: httpx.AsyncHTTPTransport) -> None:
-    with contextlib.suppress(httpx.HTTPError, OSError):
-        await transport.aclose()
-        await transport._pool._network_backend.forget()  # type: ignore[attr-defined]  # noqa: SLF001

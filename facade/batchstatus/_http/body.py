@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from batchstatus._core.read.messages import Response
 
@@ -28,12 +28,10 @@ class Content:
     message: such a body is dropped without complaint.
     """
 
-    def __init__(self, status: int, headers: Iterable[tuple[str, str]], max_body: int) -> None:
+    def __init__(self, status: int, headers: Sequence[tuple[bytes, bytes]], max_body: int) -> None:
         self.status = status
         self.is_refusal = status != 200
-        self._headers: dict[str, str] = {}
-        for name, value in headers:
-            self._headers.setdefault(name.lower(), value)
+        self._headers = decode_headers(headers)
         self._limit = min(max_body, ERROR_PAGE) if self.is_refusal else max_body
         self._body = bytearray()
         self._wire = 0
@@ -75,3 +73,11 @@ class Content:
     def _refuse(self, reason: str, *, cut_short: bool = False, is_too_large: bool = False) -> None:
         if not self.is_refusal:
             raise BadContent(self.status, reason, cut_short=cut_short, is_too_large=is_too_large)
+
+
+def decode_headers(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Return headers as text, UTF-8 or else Latin-1: names in lower case, the first value of each."""
+    try:
+        return {name.decode().lower(): value.decode() for name, value in reversed(headers)}
+    except UnicodeDecodeError:
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in reversed(headers)}

@@ -5,13 +5,23 @@ from __future__ import annotations
 import socket
 import ssl
 
-import httpx
+import httpcore
 
 from batchstatus._core.errors import InvalidResponse, RequestTimeout, TransportError
 from batchstatus._core.read.messages import Response, TransportFailure
 from batchstatus._core.read.response import is_outage
 
 from .body import BadContent, Content
+from .request import InvalidURL
+
+HTTP_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.ProxyError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+)
+"""How an exchange fails."""
 
 
 def error_outcome(content: Content | None, error: Exception, timeout: float) -> Response | TransportFailure:
@@ -31,13 +41,13 @@ def error_outcome(content: Content | None, error: Exception, timeout: float) -> 
         )
     cause = _system_error(error)
     detail = f"{cause or error or type(error).__name__}"
-    if isinstance(error, (httpx.TimeoutException, TimeoutError)):
+    if isinstance(error, (httpcore.TimeoutException, TimeoutError)):
         return too_late(timeout) if content is None or not content.is_refusal else body_too_late(content.status)
-    if isinstance(error, (httpx.LocalProtocolError, httpx.InvalidURL)):
+    if isinstance(error, (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol, InvalidURL)):
         reason = f"the request cannot be sent as HTTP ({type(error).__name__})"
-    elif isinstance(error, httpx.ConnectError):
+    elif isinstance(error, httpcore.ConnectError):
         reason = f"cannot connect; check the address, the network and the proxy ({detail})"
-    elif isinstance(error, httpx.ProxyError):
+    elif isinstance(error, httpcore.ProxyError):
         reason = f"the proxy refused; check its address and rights ({detail})"
     else:
         reason = f"the connection broke before the response was complete ({detail})"

@@ -37,8 +37,8 @@ def max_connections() -> int:
 
 
 T = TypeVar("T")
-Origin = tuple[str, str, int | None]
-"""Scheme, host and port."""
+Origin = tuple[str, str, int]
+"""Scheme, host (an IDN in ASCII) and port."""
 
 
 @define(eq=False)

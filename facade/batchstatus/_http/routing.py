@@ -11,10 +11,11 @@ import ssl
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import certifi
-import httpx
+import httpcore
 
 from batchstatus._core.errors import ConfigurationError
 from batchstatus._core.urls import is_loopback
@@ -23,9 +24,9 @@ from batchstatus._lazy import loading
 from .fork_lock import ForkLock
 from .pool import Origin
 
-PORTS = {"http": 80, "https": 443}
 NATIVE_STORES = frozenset({"darwin", "win32"})
 """Platforms whose trust store OpenSSL cannot read, or only in part."""
+PROXY_SCHEMES = frozenset({"http", "https", "socks5", "socks5h"})
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
@@ -34,16 +35,15 @@ class Routes:
 
     def __init__(self, verify: bool | str | ssl.SSLContext, proxy: str | None) -> None:
         self._verify = _check_verify(verify)
-        self._proxy = None if proxy is None else _check_proxy(proxy, "proxy")
+        self._proxy = None if proxy is None else _parse_proxy(proxy, "proxy")
         self._context: ssl.SSLContext | None = None
         self._lock = ForkLock()
 
     def to(self, origin: Origin) -> dict[str, Any]:
-        """Return the options of httpx's transports."""
+        """Return the options of httpcore's pools."""
         proxy = self._proxy or _environment_proxy(*origin)
-        needs_tls = origin[0] == "https" or (proxy or "").startswith("https")
-        # Without TLS any context will do; httpx would load certificates of its own.
-        return {"verify": self._tls() if needs_tls else NO_TLS, "proxy": proxy}
+        # Without TLS any context will do; httpcore would load certificates of its own.
+        return {"ssl_context": self._tls() if origin[0] == "https" else NO_TLS, "proxy": proxy}
 
     def _tls(self) -> ssl.SSLContext:
         with self._lock:
@@ -57,12 +57,20 @@ def _context(verify: bool | str | ssl.SSLContext) -> ssl.SSLContext:
     try:
         if isinstance(verify, str):
             return ssl.create_default_context(cafile=verify)
-        if verify is True:
-            return _trusted_context()
-        return httpx.create_ssl_context(verify=verify)
+        if isinstance(verify, ssl.SSLContext):
+            return verify
+        return _trusted_context() if verify else _blind_context()
     except OSError as error:  # ssl.SSLError is one
         reason = error.strerror or type(error).__name__
     raise ConfigurationError(f"the certificates of verify=, SSL_CERT_FILE or SSL_CERT_DIR cannot be loaded: {reason}")
+
+
+def _blind_context() -> ssl.SSLContext:
+    """Return a context that trusts anybody."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _trusted_context() -> ssl.SSLContext:
@@ -91,30 +99,34 @@ def _check_verify(verify: bool | str | ssl.SSLContext) -> bool | str | ssl.SSLCo
     return verify
 
 
-def _check_proxy(proxy: str, source: str) -> str:
-    """Return the proxy's URL; raise ConfigurationError, which does not show it: it may hold a password."""
+def _parse_proxy(proxy: str, source: str) -> httpcore.Proxy:
+    """Return the proxy of a URL; raise ConfigurationError, which does not show it: it may hold a password."""
     try:
-        scheme = httpx.Proxy(proxy).url.scheme
-    except (ValueError, TypeError, httpx.InvalidURL):
-        raise ConfigurationError(f"{source} must be a URL such as 'http://proxy.example.com:3128'") from None
+        parts = urlsplit(proxy)
+        scheme, name, port = parts.scheme, (parts.hostname or "").encode("idna"), parts.port
+    except (ValueError, TypeError, AttributeError):
+        name = b""
+    if not name or scheme not in PROXY_SCHEMES:
+        raise ConfigurationError(f"{source} must be a URL such as 'http://proxy.example.com:3128'")
     if scheme.startswith("socks") and importlib.util.find_spec("socksio") is None:
         raise ConfigurationError(
-            f"{source} is a SOCKS proxy, which needs the package socksio: pip install 'httpx[socks]'"
+            f"{source} is a SOCKS proxy, which needs the package socksio: pip install 'httpcore[socks]'"
         )
-    return proxy
+    user, password = parts.username or "", parts.password or ""
+    auth = (unquote(user).encode(), unquote(password).encode()) if user or password else None
+    return httpcore.Proxy(httpcore.URL(scheme=scheme, host=name, port=port, target=b"/"), auth)
 
 
-def _environment_proxy(scheme: str, host: str, port: int | None) -> str | None:
+def _environment_proxy(scheme: str, host: str, port: int) -> httpcore.Proxy | None:
     """Return the proxy that HTTPS_PROXY, ALL_PROXY and NO_PROXY ask for; loopback is always reached directly."""
     proxies = getproxies()
     proxy = proxies.get(scheme) or proxies.get("all")
     if not proxy or is_loopback(host) or proxy_bypass(host):
         return None
-    port = PORTS.get(scheme, 0) if port is None else port
     if any(_is_excepted(host, port, exception) for exception in re.split(r"[\s,]+", proxies.get("no", ""))):
         return None
     source = f"{scheme}_proxy or all_proxy in the environment"
-    return _check_proxy(proxy if "://" in proxy else f"http://{proxy}", source)
+    return _parse_proxy(proxy if "://" in proxy else f"http://{proxy}", source)
 
 
 def _is_excepted(host: str, port: int, exception: str) -> bool:

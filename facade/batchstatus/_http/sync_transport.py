@@ -6,16 +6,16 @@ import os
 import ssl
 import threading
 
-import httpx
+import httpcore
 
 from batchstatus._core.read.messages import Response, SendRequest, TransportFailure
 
 from .body import BadContent, Content
 from .deadline import Deadline, DeadlineBackend
-from .errors import error_outcome, too_late
+from .errors import HTTP_ERRORS, error_outcome, too_late
 from .leftovers import is_clean
-from .pool import Connection, ConnectionPool, Origin, max_connections
-from .request import ERROR_BODY_TIME, ONE_CONNECTION, STALE, Message, get_message, parse_url
+from .pool import MAX_IDLE_SECONDS, Connection, ConnectionPool, Origin, max_connections
+from .request import ERROR_BODY_TIME, STALE, InvalidURL, Message, core_origin, get_message
 from .routing import Routes
 
 
@@ -28,15 +28,19 @@ class HttpTransport:
         self._pool = ConnectionPool(self._make, os.getpid())
         self._room = threading.Semaphore(max_connections())
 
-    def _make(self, origin: Origin) -> httpx.HTTPTransport:
-        transport = httpx.HTTPTransport(limits=ONE_CONNECTION, **self._routes.to(origin))
-        # httpx has no parameter for it, and its own timeouts bound each socket operation, never the sum of them.
-        transport._pool._network_backend = DeadlineBackend(self._deadline)  # noqa: SLF001
-        return transport
+    def _make(self, origin: Origin) -> httpcore.ConnectionInterface:
+        # Of httpcore's pool only how it connects: its own timeouts bound each socket operation, never the sum of them.
+        backend = DeadlineBackend(self._deadline)
+        options = self._routes.to(origin)
+        pool = httpcore.ConnectionPool(keepalive_expiry=MAX_IDLE_SECONDS, network_backend=backend, **options)
+        return pool.create_connection(core_origin(origin))
 
     def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return the whole response, or why there is none within `timeout` seconds."""
-        message, max_body = get_message(step.request), step.max_body
+        return self.exchange(get_message(step.request), step.max_body, timeout)
+
+    def exchange(self, message: Message, max_body: int, timeout: float) -> Response | TransportFailure:
+        """Send a message; return the whole response, or why there is none within `timeout` seconds."""
         self._deadline.set(timeout)
         if self._pool.rebind(os.getpid()):
             self._room = threading.Semaphore(max_connections())
@@ -44,21 +48,21 @@ class HttpTransport:
         if not room.acquire(timeout=timeout):
             return too_late(timeout)
         try:
-            url = parse_url(message.url)
-            connection = self._pool.acquire((url.scheme, url.host, url.port))
-            outcome = self._attempt(connection, message, max_body, timeout)
+            origin, request = message.build()
+            connection = self._pool.acquire(origin)
+            outcome = self._attempt(connection, request, max_body, timeout)
             if outcome is None:
-                outcome = self._attempt(self._pool.connect(connection), message, max_body, timeout)
+                outcome = self._attempt(self._pool.connect(connection), request, max_body, timeout)
             return outcome or too_late(timeout)
-        except httpx.InvalidURL as error:
+        except InvalidURL as error:
             return error_outcome(None, error, timeout)
         finally:
             room.release()
 
     def _attempt(
         self,
-        connection: Connection[httpx.HTTPTransport],
-        message: Message,
+        connection: Connection[httpcore.ConnectionInterface],
+        request: httpcore.Request,
         max_body: int,
         timeout: float,
     ) -> Response | TransportFailure | None:
@@ -66,9 +70,11 @@ class HttpTransport:
         content: Content | None = None
         drop = [connection.transport]
         try:
-            response = connection.transport.handle_request(message.build(timeout))
+            if connection.used and connection.transport.has_expired():
+                return None
+            response = connection.transport.handle_request(request)
             try:
-                content = Content(response.status_code, response.headers.multi_items(), max_body)
+                content = Content(response.status, response.headers, max_body)
                 if content.is_refusal:
                     self._deadline.shorten(ERROR_BODY_TIME)
                 for chunk in response.stream:  # type: ignore[union-attr]
@@ -80,7 +86,7 @@ class HttpTransport:
             if is_clean(connection.transport):
                 drop = self._pool.release(connection, os.getpid())
             return answer
-        except (httpx.HTTPError, BadContent) as error:
+        except (*HTTP_ERRORS, BadContent) as error:
             if content is None and connection.used and isinstance(error, STALE):
                 return None
             return error_outcome(content, error, timeout)

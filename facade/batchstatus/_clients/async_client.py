@@ -121,7 +121,7 @@ class AsyncBatchClient(BaseClient):
             WaitStopped: `stop` was set; with a checkpoint.
         """
         schedule = self._wait(ref, timeout, until, resume)
-        async with aclosing(self._events(schedule, stop, *kinds_told(on_checkpoint))) as events:
+        async with aclosing(self._events(schedule, stop, *kinds_told(on_update, on_checkpoint))) as events:
             async for event in events:
                 result: object = None
                 if event.kind is EventKind.CHANGE and on_update is not None:
@@ -270,7 +270,7 @@ class AsyncBatchClient(BaseClient):
         """
         check_loop()
         executor = TaskExecutor(self._transport, self._clock, stop)
-        plan.wake = executor.wake
+        plan.wake, plan.listens = executor.wake, self._listens_for(kinds)
         try:
             while True:
                 executor.deliver(plan.take_result)

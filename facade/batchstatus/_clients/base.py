@@ -7,7 +7,7 @@ import logging
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol, Self
 
@@ -16,7 +16,7 @@ import attrs
 from batchstatus._core.account import Account, account_for, accounts_by_ref
 from batchstatus._core.clock import Clock
 from batchstatus._core.errors import ConfigurationError, InvalidResponse
-from batchstatus._core.events import Event, EventKind
+from batchstatus._core.events import Event, EventKind, Listens
 from batchstatus._core.policies import PollPolicy, RetryPolicy, seconds
 from batchstatus._core.read.attempts import read_with_retries
 from batchstatus._core.read.check import AccountCheck, check_account
@@ -36,14 +36,16 @@ from .shared_pace import pace_for
 WAIT_TIMEOUT = 900.0
 """Seconds: the timeout of `wait`, unless the caller or a checkpoint says otherwise."""
 
-WARNINGS = {
-    EventKind.UNKNOWN_WORD,
-    EventKind.NEEDS_ACTION,
-    EventKind.TROUBLE,
-    EventKind.CLOSED,
-    EventKind.REOPENED,
+LEVELS = {
+    EventKind.ATTEMPT: logging.DEBUG,
+    EventKind.CHANGE: logging.INFO,  # of the state only
+    EventKind.UNKNOWN_WORD: logging.WARNING,
+    EventKind.NEEDS_ACTION: logging.WARNING,
+    EventKind.TROUBLE: logging.WARNING,
+    EventKind.CLOSED: logging.WARNING,
+    EventKind.REOPENED: logging.WARNING,
 }
-"""The events that are logged as warnings."""
+"""The log level of each kind of event that is logged."""
 
 log = logging.getLogger("batchstatus")
 log.addHandler(logging.NullHandler())
@@ -57,6 +59,7 @@ class Plan(Protocol):
     events: deque[Event]
     in_flight: int
     wake: Callable[[], None]
+    listens: Listens
 
     def step(self, now: float, utc: datetime) -> StartPoll | StartRead | Sleep | None:
         """Return what to do next; None at the end."""
@@ -138,7 +141,8 @@ class BaseClient:
         self._check_open()
         ref, timeout = BatchRef.parse(ref), seconds("timeout", timeout)
         now = self._clock.monotonic()
-        return self._read_of(account_for(ref, self._accounts), ref, now, timeout, now=now, notify=self._notify)
+        account = account_for(ref, self._accounts)
+        return self._read_of(account, ref, now, timeout, now=now, notify=self._notify, listens=self._listens)
 
     def _read_of(
         self,
@@ -149,6 +153,7 @@ class BaseClient:
         *,
         now: float,
         notify: Callable[[Event], None],
+        listens: Listens,
     ) -> Read:
         return read_with_retries(
             account,
@@ -160,6 +165,7 @@ class BaseClient:
             timeout=timeout,
             random=random.random,
             notify=notify,
+            listens=listens,
         )
 
     def _reads(self, refs: Refs, timeout: float) -> ManyReads:
@@ -172,9 +178,10 @@ class BaseClient:
             by_account.setdefault(account, []).append(ref)
 
         def begin(account: Account, ref: BatchRef, now: float) -> Read:
-            return self._read_of(account, ref, started, timeout, now=now, notify=events.append)
+            return self._read_of(account, ref, started, timeout, now=now, notify=events.append, listens=reads.listens)
 
-        return ManyReads(by_account, begin, events=events, in_flight=self._poll.in_flight or self.IN_FLIGHT)
+        reads = ManyReads(by_account, begin, events=events, in_flight=self._poll.in_flight or self.IN_FLIGHT)
+        return reads
 
     def _schedule(
         self,
@@ -271,6 +278,7 @@ class BaseClient:
                     timeout,
                     now=now,
                     notify=self._notify,
+                    listens=self._listens,
                 ),
             )
             for account in self._paces
@@ -282,6 +290,14 @@ class BaseClient:
 
     def _result(self, outcome: Response | TransportFailure | None, asked_at: Moment | None = None) -> StepResult:
         return StepResult(outcome, self._clock.monotonic(), self._clock.utc(), asked_at)
+
+    def _listens(self, kind: EventKind) -> bool:
+        """Return whether an event is told to anybody: to the observer, or to the log."""
+        return self._on_event is not None or (kind in LEVELS and log.isEnabledFor(LEVELS[kind]))
+
+    def _listens_for(self, wanted: Collection[EventKind]) -> Listens:
+        """Return the same for a call whose caller is told of some kinds."""
+        return lambda kind: kind in wanted or self._listens(kind)
 
     def _notify(self, event: Event) -> None:
         """Log an event, and pass it to the observer, whose own errors lose no batch."""
@@ -311,12 +327,9 @@ def parse_refs(refs: Refs) -> Iterable[BatchRef]:
 
 def _level(event: Event) -> int:
     """Return the log level of an event; 0 if it is not logged."""
-    kind = event.kind
-    if kind is EventKind.ATTEMPT:
-        return logging.DEBUG
-    if kind is EventKind.CHANGE:
-        return logging.INFO if event.batch is not None and event.batch.state is not event.previous_state else 0
-    return logging.WARNING if kind in WARNINGS else 0
+    if event.kind is EventKind.CHANGE and event.batch is not None and event.batch.state is event.previous_state:
+        return 0
+    return LEVELS.get(event.kind, 0)
 
 
 def _constructors() -> str:
@@ -349,9 +362,10 @@ def check_return_when(return_when: str) -> str:
     return return_when
 
 
-def kinds_told(on_checkpoint: object) -> tuple[EventKind, ...]:
-    """Return the kinds of events that a wait for one batch looks at."""
-    return (EventKind.CHANGE,) if on_checkpoint is None else (EventKind.CHANGE, EventKind.ATTEMPT)
+def kinds_told(on_update: object, on_checkpoint: object) -> tuple[EventKind, ...]:
+    """Return the kinds of events, besides the end, that a wait for one batch looks at."""
+    wanted = ((EventKind.CHANGE, on_update), (EventKind.ATTEMPT, on_checkpoint))
+    return tuple(kind for kind, listener in wanted if listener is not None)
 
 
 def is_wanted(event: Event, kind: EventKind) -> bool:

@@ -118,7 +118,7 @@ class BatchClient(BaseClient):
             WaitStopped: `stop` was set; with a checkpoint.
         """
         schedule = self._wait(ref, timeout, until, resume)
-        with closing(self._events(schedule, stop, *kinds_told(on_checkpoint))) as events:
+        with closing(self._events(schedule, stop, *kinds_told(on_update, on_checkpoint))) as events:
             for event in events:
                 if event.kind is EventKind.CHANGE and on_update is not None:
                     on_update(event.outcome.unwrap())
@@ -265,7 +265,7 @@ class BatchClient(BaseClient):
         executor = ThreadExecutor(
             self._transport, self._clock, stop, plan.in_flight, wakeable=isinstance(plan, OpenSchedule)
         )
-        plan.wake = executor.wake
+        plan.wake, plan.listens = executor.wake, self._listens_for(kinds)
         try:
             while True:
                 executor.deliver(plan.take_result)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
+from typing import TypeAlias
 
 from attrs import frozen
 
@@ -35,6 +37,15 @@ class EventKind(StrEnum):
     DONE = "done"
     """The call is done with this batch: `batch` or `error`. Exactly one for each distinct ref of a call that
     is neither abandoned nor interrupted."""
+
+
+Listens: TypeAlias = Callable[[EventKind], bool]
+"""Whether anybody listens to a kind of event: those that come with each poll are made only then."""
+
+
+def everything(_: EventKind) -> bool:
+    """Listen to all kinds."""
+    return True
 
 
 @frozen(kw_only=True)

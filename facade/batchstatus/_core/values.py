@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -99,9 +100,7 @@ class BatchRef:
             return ref
         if not isinstance(ref, str) or ":" not in ref:
             raise ConfigurationError(f"a ref is written vendor:id or vendor/account:id, not {_shown(ref)}")
-        account_ref, _, batch_id = ref.partition(":")
-        vendor, slash, account = account_ref.partition("/")
-        return cls(vendor, batch_id, account if slash else None)
+        return _parsed(ref)
 
     @property
     def account_ref(self) -> str:
@@ -113,6 +112,14 @@ class BatchRef:
 
     def __repr__(self) -> str:
         return f"BatchRef({str(self)!r})"
+
+
+@functools.lru_cache(1024)
+def _parsed(ref: str) -> BatchRef:
+    """Return the ref that a text names; kept, since scripts ask for a few of them again and again."""
+    account_ref, _, batch_id = ref.partition(":")
+    vendor, slash, account = account_ref.partition("/")
+    return BatchRef(vendor, batch_id, account if slash else None)
 
 
 @frozen(kw_only=True)

@@ -27,6 +27,7 @@ STALE = (httpcore.NetworkError, httpcore.RemoteProtocolError)
 """How an exchange fails on a connection that the other side has closed while it idled."""
 PORTS = {"http": 80, "https": 443}
 SPLIT_URL = re.compile(r"([^/?#]*//[^/?#]*)/?([^#]*)")
+PLAIN = re.compile(r"[\w!$%&'()*+,./:;=?@~-]*", re.ASCII)
 SAFE_IN_TARGET = "!$%&'()*+,-./:;=?@[\\]^_|~"
 
 
@@ -68,12 +69,13 @@ class Message:
         origin, host = parse_origin(split[1])
         scheme, name, port = origin
         url = httpcore.URL(
-            scheme=scheme.encode(),
-            host=name.encode(),
+            scheme=scheme,
+            host=name,
             port=None if port == PORTS[scheme] else port,  # a proxy is told the URL as everybody writes it
-            target=b"/" + quote(split[2], safe=SAFE_IN_TARGET).encode(),
+            target="/" + (split[2] if PLAIN.fullmatch(split[2]) else quote(split[2], safe=SAFE_IN_TARGET)),
         )
-        headers = [(b"Host", host), *((key.encode(), value.encode()) for key, value in self.headers.items())]
+        headers = [(b"Host", host)]
+        headers += [(key.encode(), value.encode()) for key, value in self.headers.items()]
         if self.body is not None:
             headers.append((b"Content-Length", b"%d" % len(self.body)))
         body = Body(self.body) if self.body else EMPTY

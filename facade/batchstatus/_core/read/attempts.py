@@ -7,6 +7,8 @@ follow the same decisions.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
+from typing import Any
 
 import attrs
 
@@ -21,9 +23,9 @@ from batchstatus._core.errors import (
     ReadError,
     RequestTimeout,
 )
-from batchstatus._core.events import Event, EventKind
+from batchstatus._core.events import Event, EventKind, Listens, everything
 from batchstatus._core.policies import Pace, RetryPolicy
-from batchstatus._core.values import Batch, BatchRef
+from batchstatus._core.values import Batch, BatchRef, BatchState
 
 from .messages import SendRequest, Sleep, StepResult
 from .response import parse_response
@@ -40,13 +42,15 @@ def read_with_retries(
     timeout: float,
     random: Callable[[], float],
     notify: Callable[[Event], None],
+    listens: Listens = everything,
 ) -> Generator[SendRequest | Sleep, StepResult, Batch]:
     """Read one batch within `timeout` seconds of `started` (monotonic): queueing, attempts and pauses together.
 
     `now` may be later than `started` if other reads of the same call came first.
     """
     due, deadline = started, started + timeout
-    event = Event(kind=EventKind.ATTEMPT, ref=ref)
+    times: dict[str, Any] = {}
+    reason = ""
     last_error: ReadError | None = None
     attempt = 0
     try:
@@ -59,38 +63,29 @@ def read_with_retries(
             request = build_request(account, ref)
             result = yield SendRequest(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
             now = result.monotonic
-            event = Event(
-                kind=EventKind.ATTEMPT,
-                ref=ref,
-                attempts=attempt,
-                elapsed=now - started,
-                duration=now - slot,
-                queued=slot - due,
-            )
+            times = {"attempts": attempt, "elapsed": now - started, "duration": now - slot, "queued": slot - due}
             try:
-                batch = parse_response(account, ref, request, result)
+                batch = parse_response(account, ref, request, result, attempts=attempt, elapsed=now - started)
             except ReadError as error:
                 last_error = error
             else:
                 pace.accepted()
-                batch = attrs.evolve(batch, attempts=attempt, elapsed=now - started)
-                event = attrs.evolve(event, batch=batch)
-                notify(event)
-                notify(attrs.evolve(event, kind=EventKind.DONE))
+                for kind in filter(partial(is_told, batch, listens), (EventKind.ATTEMPT, EventKind.DONE)):
+                    notify(Event(kind=kind, ref=ref, batch=batch, **times))
                 return batch
             last_error.attempts = attempt
             closed = update_pace(pace, last_error, now, policy)
             pause, reason = pause_after(last_error, attempt, policy, random)
             if pause is not None and now + pause >= deadline:
                 pause, reason = None, "the time is up before another attempt"
-            event = attrs.evolve(event, error=last_error, pause=pause, reason=reason)
+            event = Event(kind=EventKind.ATTEMPT, ref=ref, error=last_error, pause=pause, reason=reason, **times)
             for each in failure_events(event, closed):
                 notify(each)
             if pause is None:
                 raise last_error
             due = now = (yield Sleep(pause)).monotonic
     except BatchStatusError as error:
-        notify(attrs.evolve(event, kind=EventKind.DONE, error=error, pause=None))
+        notify(Event(kind=EventKind.DONE, ref=ref, error=error, reason=reason, **times))
         raise
 
 
@@ -121,6 +116,11 @@ def build_request(account: Account, ref: BatchRef) -> Request:
         failed = ReadError(f"cannot get the account's key ({type(error).__name__})", ref=ref)
         failed.is_lasting = True
         raise failed from error
+
+
+def is_told(batch: Batch, listens: Listens, kind: EventKind) -> bool:
+    """Return whether the event of a reading is made; whoever listens, an unknown word is warned of."""
+    return (kind is EventKind.ATTEMPT and batch.state is BatchState.UNKNOWN) or listens(kind)
 
 
 def failure_events(event: Event, closed: float | None) -> Iterator[Event]:

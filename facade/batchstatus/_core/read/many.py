@@ -16,7 +16,7 @@ from attrs import define, frozen
 
 from batchstatus._core.account import Account
 from batchstatus._core.errors import BatchStatusError
-from batchstatus._core.events import Event
+from batchstatus._core.events import Event, Listens, everything
 from batchstatus._core.values import Batch, BatchRef
 
 from .messages import SendRequest, Sleep, StepResult
@@ -82,6 +82,7 @@ class ManyReads:
         """A heap: when each read goes on, a number that keeps the order, and the read."""
         self._numbers = itertools.count()
         self.wake: Callable[[], None] = lambda: None
+        self.listens: Listens = everything
 
     def step(self, now: float, utc: datetime) -> StartRead | Sleep | None:
         """Return what to do next; None when every read is done."""

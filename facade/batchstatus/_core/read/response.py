@@ -57,7 +57,15 @@ MAX_PROBLEM = 200
 REQUEST_ID_HEADERS = ("x-request-id", "request-id", "x-correlation-id", "cf-ray")
 
 
-def parse_response(account: Account, ref: BatchRef, request: Request, result: StepResult) -> Batch:
+def parse_response(
+    account: Account,
+    ref: BatchRef,
+    request: Request,
+    result: StepResult,
+    *,
+    attempts: int = 1,
+    elapsed: float = 0.0,
+) -> Batch:
     """Return the batch that a response describes; raise the ReadError that it amounts to."""
     outcome = result.outcome
     if isinstance(outcome, TransportFailure):
@@ -108,6 +116,8 @@ def parse_response(account: Account, ref: BatchRef, request: Request, result: St
         payload=payload,
         request_id=request_id(response),
         retry_after=retry_after(response, result.utc),
+        attempts=attempts,
+        elapsed=elapsed,
     )
 
 

@@ -10,7 +10,7 @@ import copy
 import math
 import statistics
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,12 +27,13 @@ from batchstatus._core.errors import (
     WaitStopped,
     WaitTimeout,
 )
-from batchstatus._core.events import Event, EventKind
+from batchstatus._core.events import Event, EventKind, Listens, everything
 from batchstatus._core.policies import Pace, PollPolicy, RetryPolicy
 from batchstatus._core.read.attempts import (
     bounded_retry_after,
     build_request,
     failure_events,
+    is_told,
     unavailable,
     update_pace,
 )
@@ -114,6 +115,8 @@ class Schedule:
         """The polls in flight."""
         self.wake: Callable[[], None] = lambda: None
         """The driver's: ends its rest, so that it takes the next step now."""
+        self.listens: Listens = everything
+        """The driver's: whether it passes on events of a kind."""
         self._last_poll: float | None = None
         self._last: Batch | None = None
         """The last reading whole, in a wait for one batch."""
@@ -254,20 +257,31 @@ class Schedule:
         if not done:
             pause, reason = self._push(progress, queue, now, self._planned(progress, batch, look, now))
         self._last = batch if self._single else None
-        event = Event(
-            kind=EventKind.ATTEMPT, ref=progress.ref, batch=batch, previous_state=before, attempts=progress.polls,
-            elapsed=now - self.started, duration=duration, queued=queued, pause=pause, reason=reason,
-            remaining=remaining(progress, now),
-        )  # fmt: skip
-        self.events.append(event)
+        for kind in self._kinds(batch, before, changed=changed, was_closed=was_closed, done=done):
+            event = Event(
+                kind=kind, ref=progress.ref, batch=batch, previous_state=before, attempts=progress.polls,
+                elapsed=now - self.started, duration=duration, queued=queued, pause=pause, reason=reason,
+                remaining=remaining(progress, now),
+            )  # fmt: skip
+            if kind is EventKind.DONE:
+                self._done(event, queue)
+            else:
+                self.events.append(event)
+
+    def _kinds(
+        self, batch: Batch, before: BatchState | None, *, changed: bool, was_closed: bool, done: bool
+    ) -> Iterator[EventKind]:
+        """Yield the events of a reading in their order; of those that many polls bring, the ones that are heard."""
+        if is_told(batch, self.listens, EventKind.ATTEMPT):
+            yield EventKind.ATTEMPT
         if was_closed:
-            self.events.append(attrs.evolve(event, kind=EventKind.REOPENED))
-        if changed:
-            self.events.append(attrs.evolve(event, kind=EventKind.CHANGE))
+            yield EventKind.REOPENED
+        if changed and self.listens(EventKind.CHANGE):
+            yield EventKind.CHANGE
         if batch.state is BatchState.REQUIRES_ACTION and before is not BatchState.REQUIRES_ACTION:
-            self.events.append(attrs.evolve(event, kind=EventKind.NEEDS_ACTION))
+            yield EventKind.NEEDS_ACTION
         if done:
-            self._done(event, queue)
+            yield EventKind.DONE
 
     def _notice_sleep(self, poll: StartPoll, now: float, *, has_failed: bool) -> None:
         """Note a poll during which the process was frozen across the deadline, if it has to be made again."""
@@ -493,7 +507,7 @@ class Schedule:
     def _done(self, event: Event, queue: Queue) -> None:
         self.open -= 1
         queue.open -= 1
-        self.events.append(attrs.evolve(event, kind=EventKind.DONE))
+        self.events.append(event)
 
 
 class OpenSchedule(Schedule):

@@ -126,7 +126,7 @@ class TaskExecutor:
         self._transport = transport
         self._clock = clock
         self._loop = asyncio.get_running_loop()
-        self._tasks: set[Any] = set()
+        self._tasks: dict[Start, asyncio.Task[None]] = {}
         self._results: deque[tuple[Start, StepResult] | BaseException] = deque()
         self._in_flight = 0
         self._waiter: asyncio.Future[None] | None = None
@@ -138,7 +138,7 @@ class TaskExecutor:
     def start(self, step: Start) -> None:
         """Start an exchange."""
         self._in_flight += 1
-        self._tasks.add(self._loop.create_task(self._perform(step)))
+        self._tasks[step] = self._loop.create_task(self._perform(step))
 
     async def _perform(self, step: Start) -> None:
         try:
@@ -148,7 +148,7 @@ class TaskExecutor:
         except Exception as error:  # noqa: BLE001 (raised again in the task that waits)
             self._results.append(error)
         finally:
-            self._tasks.discard(asyncio.current_task())
+            del self._tasks[step]
         self.wake()
 
     def wake(self) -> None:
@@ -196,7 +196,7 @@ class TaskExecutor:
         """Start nothing more, and leave no task behind."""
         if self._timer is not None:
             self._timer.cancel()
-        left = [*self._tasks, *([self._stop] if self._stop is not None else [])]
+        left: list[asyncio.Task[Any]] = [*self._tasks.values(), *([self._stop] if self._stop is not None else [])]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)

@@ -48,8 +48,9 @@ class SharedPace:
 
     def accepted(self) -> None:
         """Record any other response."""
-        with self._lock:
-            self._state.accepted()
+        if not self._state.is_well:  # mostly it is, and needs no lock
+            with self._lock:
+                self._state.accepted()
 
     def slow_down_to(self, spacing: float) -> bool:
         """Take the larger spacing; return whether the two differ."""

@@ -64,6 +64,8 @@ class PaceState:
         """Return when the next slot is: the first one that was given back, or the one after the last."""
         earliest = max(now, self.closed_until)
         new = max(earliest, self.last + self.spacing * self.slowness)
+        if not self.free:
+            return new
         return next((slot for slot in self.free if earliest <= slot < new), new)
 
     def book(self, slot: float) -> None:
@@ -121,6 +123,11 @@ class PaceState:
         if now + pause > self.closed_until:
             self.closed_until, self.closed_for = now + pause, pause
         return self.closed_until - now
+
+    @property
+    def is_well(self) -> bool:
+        """Whether a response but a 429 changes nothing: the rate is normal."""
+        return self.slowness == 1.0 and not self.long_ones
 
     def accepted(self) -> None:
         """Any response but a 429: recover towards the normal rate."""

@@ -59,7 +59,7 @@ class AsyncHttpTransport:
             await anext(self._end)
         end, room = loop.time() + timeout, self._room
         try:
-            async with asyncio.timeout_at(end):
+            async with asyncio.timeout_at(end if room.locked() else None):  # a timer costs more than a free place
                 await room.acquire()
         except TimeoutError:
             return too_late(timeout)

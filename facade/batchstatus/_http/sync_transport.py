@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 import threading
 
@@ -13,6 +12,7 @@ from batchstatus._core.read.messages import Response, SendRequest, TransportFail
 from .body import BadContent, Content
 from .deadline import Deadline, DeadlineBackend
 from .errors import HTTP_ERRORS, error_outcome, too_late
+from .fork_lock import generation
 from .leftovers import is_clean
 from .pool import MAX_IDLE_SECONDS, Connection, ConnectionPool, Origin, max_connections
 from .request import ERROR_BODY_TIME, STALE, InvalidURL, Message, core_origin, get_message
@@ -25,7 +25,7 @@ class HttpTransport:
     def __init__(self, *, verify: bool | str | ssl.SSLContext = True, proxy: str | None = None) -> None:
         self._routes = Routes(verify, proxy)
         self._deadline = Deadline()
-        self._pool = ConnectionPool(self._make, os.getpid())
+        self._pool = ConnectionPool(self._make, generation())
         self._room = threading.Semaphore(max_connections())
 
     def _make(self, origin: Origin) -> httpcore.ConnectionInterface:
@@ -42,7 +42,7 @@ class HttpTransport:
     def exchange(self, message: Message, max_body: int, timeout: float) -> Response | TransportFailure:
         """Send a message; return the whole response, or why there is none within `timeout` seconds."""
         self._deadline.set(timeout)
-        if self._pool.rebind(os.getpid()):
+        if self._pool.rebind(generation()):
             self._room = threading.Semaphore(max_connections())
         room = self._room
         if not room.acquire(timeout=timeout):
@@ -84,7 +84,7 @@ class HttpTransport:
             finally:
                 response.close()
             if is_clean(connection.transport):
-                drop = self._pool.release(connection, os.getpid())
+                drop = self._pool.release(connection, generation())
             return answer
         except (*HTTP_ERRORS, BadContent) as error:
             if content is None and connection.used and isinstance(error, STALE):
@@ -96,10 +96,10 @@ class HttpTransport:
 
     def discard_idle_connections(self) -> None:
         """Close idle connections: one delivered unsolicited data and may deliver more."""
-        for transport in self._pool.clear(os.getpid()):
+        for transport in self._pool.clear(generation()):
             transport.close()
 
     def close(self) -> None:
         """Close all connections."""
-        for transport in self._pool.close(os.getpid()):
+        for transport in self._pool.close(generation()):
             transport.close()

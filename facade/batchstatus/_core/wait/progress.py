@@ -68,6 +68,15 @@ class BatchProgress:
         """Tie-breaker for the heap."""
         return self.ref.id < other.ref.id
 
+    def _has(self, counts: Counts) -> bool:
+        """Return whether these are the counts of the last reading."""
+        return (
+            counts.processed == self.processed
+            and counts.total == self.total
+            and counts.succeeded == self.succeeded
+            and counts.failed == self.failed
+        )
+
     @property
     def counts(self) -> Counts:
         """The counts of the last reading."""
@@ -76,7 +85,7 @@ class BatchProgress:
     def record_poll(self, batch: Batch, now: float) -> bool:
         """Record a reading; return whether state or counts have changed."""
         state, processed, before = batch.state, _shared(batch.counts.processed), self.processed
-        changed = state is not self.state or batch.vendor_status != self.vendor_status or batch.counts != self.counts
+        changed = state is not self.state or batch.vendor_status != self.vendor_status or not self._has(batch.counts)
         if processed is None:
             self.baseline = None
         elif self.baseline is None or before is None or processed < before or state is not self.state:

@@ -5,6 +5,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+BENCH_BIN := .venv-bench/bin
+BENCH_READY := .venv-bench/ready
+COMPILE = $(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+    --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')  # tests mostly wait
 # A company's certificate authority may be in the system's store only.
 export UV_SYSTEM_CERTS := 1
@@ -30,8 +34,8 @@ check: $(READY)  ## Check format, lint, types and import contracts, then run all
 	$(BIN)/lint-imports
 	$(MAKE) test
 
-bench: $(READY)  ## Measure costs and lateness against peers; ONLY="jobs pace" for some of it
-	$(BIN)/python tests/bench $(ONLY)
+bench: $(BENCH_READY)  ## Measure costs and lateness against peers; ONLY="jobs pace" for some of it
+	$(BENCH_BIN)/python tests/bench $(ONLY)
 
 regen: $(READY)  ## Regenerate generated/ from specs/
 	$(BIN)/python specs/regen.py
@@ -45,18 +49,17 @@ drills: $(READY)  ## Change the vendors' pages in every way that was thought of,
 record: $(READY)  ## Record the cassettes again, from the simulator; LIVE=1 from the vendors, with real keys
 	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/vendors/test_recorded.py
 
-lock: $(READY)  ## Update requirements-dev.txt from pyproject.toml
-	$(BIN)/uv pip compile pyproject.toml --group dev --all-extras --universal --python-version 3.11 \
-	    --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet \
-	    --output-file requirements-dev.txt
+lock: $(READY)  ## Update requirements-dev.txt and requirements-bench.txt from pyproject.toml
+	$(COMPILE) --group dev --output-file requirements-dev.txt
+	$(COMPILE) --group bench --output-file requirements-bench.txt
 
 clean:  ## Remove the files of the other targets, .venv included
-	rm -rf .venv .regen-* dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .regen-* dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	@echo "Setting up .venv, once: about 15 seconds, and 112 packages from the package registry"
+	@echo "Setting up .venv, once: about 15 seconds, and 89 packages from the package registry"
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/[^\]$$/p' requirements-dev.txt > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt
@@ -64,4 +67,11 @@ $(READY): requirements-dev.txt pyproject.toml
 	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.txt
 	@echo "Installing this checkout"
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(BENCH_READY): requirements-bench.txt $(READY)
+	@echo "Setting up .venv-bench, once: the peers of make bench, about 60 packages"
+	@$(PYTHON) -m venv --without-pip .venv-bench
+	@$(BIN)/uv pip sync --quiet --python $(BENCH_BIN)/python --require-hashes requirements-bench.txt
+	@$(BIN)/uv pip install --quiet --python $(BENCH_BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

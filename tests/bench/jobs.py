@@ -1,4 +1,9 @@
-"""Reads per job, and how late its end is noticed, against the waiters of other SDKs by their published defaults."""
+"""Reads per job, and how late its end is noticed, against the waiters of other SDKs and the libraries for retries.
+
+A waiter has its published default. The libraries for retries have none for waiting: they would give up after some
+attempts, or double their pauses for ever. So they wait without an end, and tenacity's pauses end at 20 s, as
+google-api-core's do. A fixed gap is given as many reads as batchstatus takes, which no waiter knows in advance.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,7 @@ import bisect
 import math
 import random
 from collections.abc import Callable, Iterator
-from itertools import accumulate
+from itertools import accumulate, chain, repeat
 from typing import TypeAlias
 
 from _report import Figure
@@ -27,10 +32,34 @@ def google(draw: random.Random) -> Iterator[float]:
         delay = min(delay * 1.5, 20.0)
 
 
+def azure(_: random.Random) -> Iterator[float]:
+    """azure-core's LROBasePolling: 30 s, unless a response says otherwise."""
+    return repeat(30.0)
+
+
+def openai(_: random.Random) -> Iterator[float]:
+    """openai's `poll` methods: 1 s, unless a response says otherwise."""
+    return repeat(1.0)
+
+
+def tenacity(draw: random.Random) -> Iterator[float]:
+    """tenacity's wait_exponential_jitter, up to 20 s: 1 s, doubled each time, and up to a second more."""
+    return (min(2.0**n + draw.uniform(0.0, 1.0), 20.0) for n in chain(range(10), repeat(10)))
+
+
+def stamina(draw: random.Random) -> Iterator[float]:
+    """stamina's default pauses: 0.1 s, doubled each time, and up to a second more; 5 s at most."""
+    return (min(0.1 * 2.0**n + draw.uniform(0.0, 1.0), 5.0) for n in chain(range(10), repeat(10)))
+
+
+def with_gap(end: float, reads: float) -> float:
+    """Return the fixed gap that takes so many reads for a job, on the average."""
+    return end / max(reads - 1.5, 0.5)
+
+
 def botocore(_: random.Random) -> Iterator[float]:
     """botocore's waiters, most of which wait 15 s between two reads."""
-    while True:
-        yield 15.0
+    return repeat(15.0)
 
 
 def with_progress(draw: random.Random) -> tuple[float, Job]:
@@ -78,17 +107,24 @@ def average(results: list[tuple[int, float]]) -> tuple[float, float]:
     return sum(reads) / len(reads), sum(late) / len(late)
 
 
+PEERS = (google, botocore, azure, openai, tenacity, stamina)
+
+
 def figures() -> Iterator[Figure]:
     for kind in (with_progress, uniform, log_uniform):
         jobs = [kind(random.Random(number)) for number in range(JOBS)]
         name = f"a job {kind.__name__.replace('_', ' ')}" if kind is with_progress else f"ends {kind.__name__}"
         peers = {}
-        for peer in (google, botocore):
+        for peer in PEERS:
             draw = random.Random(0)
             peers[peer] = average([theirs(peer(draw), end) for end, _ in jobs])
             yield Figure(f"{name}: {peer.__name__}, reads", peers[peer][0])
             yield Figure(f"{name}: {peer.__name__}, lateness", peers[peer][1], unit="s")
         most = (20.0, 1.5) if kind is with_progress else peers[google]
         reads, late = average([ours(*job) for job in jobs])
+        gap = with_gap(sum(end for end, _ in jobs) / JOBS, reads)
+        even = average([theirs(repeat(gap), end) for end, _ in jobs])
+        yield Figure(f"{name}: a fixed gap of {gap:.1f} s, reads", even[0])
+        yield Figure(f"{name}: a fixed gap of {gap:.1f} s, lateness", even[1], unit="s")
         yield Figure(f"{name}: batchstatus, reads", reads, most[0])
         yield Figure(f"{name}: batchstatus, lateness", late, most[1], "s")

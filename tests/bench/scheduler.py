@@ -151,7 +151,7 @@ def figures() -> Iterator[Figure]:
         yield Figure(f"{what}: a heap and asyncio.sleep, reading with get", by_hand * 1e6, unit="us")
         yield Figure(f"{what}: as_completed", waiting * 1e6, unit="us")
         yield Figure(f"{what}: as_completed of heap, sleep and get", waiting / by_hand, 1.5)
-        yield Figure(f"{what}: as_completed of heap, sleep and bare read", waiting / alone)
+        yield Figure(f"{what}: as_completed of heap, sleep and bare read", waiting / alone, 1.5)
     growth = spent[100_000] / spent[1_000]
     yield Figure("CPU for each read, 100,000 batches: of that at 1,000", growth, 1.3)
     first, later = memory(100_000)

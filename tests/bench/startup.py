@@ -1,4 +1,4 @@
-"""How long `batchstatus --help` takes to start, against a bare click program with as many commands."""
+"""How long a program takes to start: with a first client, and `batchstatus --help` against a bare click program."""
 
 from __future__ import annotations
 
@@ -36,7 +36,31 @@ def {name}(refs, timeout):
 """
 
 
+MAKING = {
+    "batchstatus": "import batchstatus as b; b.BatchClient(b.Believe('test-key')).close()",
+    "the generated client": "from batchstatus_raw.believe import AuthenticatedClient as A;"
+    "from batchstatus_raw.believe.api.default import get_batch_status;"
+    "A(base_url='https://localhost', token='test-key').get_httpx_client()",
+    "httpx": "import httpx; httpx.Client()",
+    "aiohttp": "import aiohttp",
+    "urllib3": "import urllib3; urllib3.PoolManager()",
+    "pycurl": "import pycurl; pycurl.Curl()",
+    "openai": "import openai; openai.OpenAI(api_key='test-key')",
+    "google-api-core": "import google.api_core.future.polling",
+    "azure-core": "import azure.core; azure.core.PipelineClient('https://localhost')",
+    "botocore": "import botocore.session; botocore.session.get_session()",
+}
+"""A program that imports a package and makes a client, or what there is of one."""
+
+
 def figures() -> Iterator[Figure]:
+    for name, program in MAKING.items():
+        try:
+            rounds = [spent([sys.executable, "-c", program]) for _ in range(ROUNDS // 2)]
+        except subprocess.CalledProcessError:
+            print(f"  ({name} is left out: it is not installed)")
+            continue
+        yield Figure(f"import and a first client: {name}", statistics.median(rounds) * 1e3, unit="ms")
     with tempfile.TemporaryDirectory() as folder:
         bare = Path(folder) / "bare.py"
         commands = "".join(COMMAND.format(name=name, help=text) for name, text in COMMANDS.items())
@@ -51,5 +75,5 @@ def figures() -> Iterator[Figure]:
 
 def spent(command: list[str]) -> float:
     started = time.perf_counter()
-    subprocess.run(command, stdout=subprocess.DEVNULL, check=True)
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
     return time.perf_counter() - started

@@ -58,6 +58,10 @@ def test_a_ref_reads_as_it_is_written(text, parts):
     assert BatchRef.parse(ref) is ref
 
 
+def test_a_text_is_parsed_once():
+    assert BatchRef.parse("gameball:1748392") is BatchRef.parse("gameball:1748392")
+
+
 def test_an_int_id_is_its_decimal_text():
     assert BatchRef("gameball", 1748392) == BatchRef.parse("gameball:1748392")
 

@@ -35,6 +35,7 @@ from batchstatus.testing.simulator import (
     Quirk,
     Simulator,
 )
+from batchstatus.testing.vcr import PATCHES
 from raw_server import response, serving
 
 CASSETTES = Path(__file__).parent / "cassettes"
@@ -207,7 +208,7 @@ def test_a_cassette_holds_no_key(path):
 
 
 def recorder(**options) -> vcrpy.VCR:
-    made = vcrpy.VCR(**recording.options(**options))
+    made = vcrpy.VCR(**recording.options(**options), custom_patches=PATCHES)
     made.register_serializer("literal", recording.LiteralYAML)
     made.register_matcher("keys", recording.same_keys)
     return made

@@ -17,7 +17,7 @@ from .deadline import RememberingBackend
 from .errors import HTTP_ERRORS, error_outcome, too_late
 from .leftovers import is_clean
 from .pool import MAX_IDLE_SECONDS, Connection, ConnectionPool, Origin, max_connections
-from .request import ERROR_BODY_TIME, STALE, InvalidURL, core_origin, get_message
+from .request import ERROR_BODY_TIME, STALE, InvalidURL, Message, core_origin, get_message
 from .routing import Routes
 
 
@@ -52,6 +52,10 @@ class AsyncHttpTransport:
 
     async def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return the whole response, or why there is none within `timeout` seconds."""
+        return await self.exchange(get_message(step.request), step.max_body, timeout)
+
+    async def exchange(self, message: Message, max_body: int, timeout: float) -> Response | TransportFailure:
+        """Send a message; return the whole response, or why there is none within `timeout` seconds."""
         loop = asyncio.get_running_loop()
         if self._pool.rebind(loop):
             self._room, self._closing = asyncio.Semaphore(max_connections()), set()
@@ -64,18 +68,18 @@ class AsyncHttpTransport:
         except TimeoutError:
             return too_late(timeout)
         try:
-            origin, request = get_message(step.request).build()
+            origin, request = message.build()
             connection = self._pool.acquire(origin)
-            outcome = await self._exchange(connection, request, step.max_body, end, timeout)
+            outcome = await self._attempt(connection, request, max_body, end, timeout)
             if outcome is None:
-                outcome = await self._exchange(self._pool.connect(connection), request, step.max_body, end, timeout)
+                outcome = await self._attempt(self._pool.connect(connection), request, max_body, end, timeout)
             return outcome or too_late(timeout)
         except InvalidURL as error:
             return error_outcome(None, error, timeout)
         finally:
             room.release()
 
-    async def _exchange(
+    async def _attempt(
         self,
         connection: Connection[Line],
         request: httpcore.Request,

@@ -15,7 +15,7 @@ from .errors import HTTP_ERRORS, error_outcome, too_late
 from .fork_lock import generation
 from .leftovers import is_clean
 from .pool import MAX_IDLE_SECONDS, Connection, ConnectionPool, Origin, max_connections
-from .request import ERROR_BODY_TIME, STALE, InvalidURL, Message, core_origin, get_message
+from .request import ERROR_BODY_TIME, STALE, InvalidURL, core_origin, get_message
 from .routing import Routes
 
 
@@ -37,10 +37,6 @@ class HttpTransport:
 
     def send(self, step: SendRequest, timeout: float) -> Response | TransportFailure:
         """Return the whole response, or why there is none within `timeout` seconds."""
-        return self.exchange(get_message(step.request), step.max_body, timeout)
-
-    def exchange(self, message: Message, max_body: int, timeout: float) -> Response | TransportFailure:
-        """Send a message; return the whole response, or why there is none within `timeout` seconds."""
         self._deadline.set(timeout)
         if self._pool.rebind(generation()):
             self._room = threading.Semaphore(max_connections())
@@ -48,11 +44,11 @@ class HttpTransport:
         if not room.acquire(timeout=timeout):
             return too_late(timeout)
         try:
-            origin, request = message.build()
+            origin, request = get_message(step.request).build()
             connection = self._pool.acquire(origin)
-            outcome = self._attempt(connection, request, max_body, timeout)
+            outcome = self._attempt(connection, request, step.max_body, timeout)
             if outcome is None:
-                outcome = self._attempt(self._pool.connect(connection), request, max_body, timeout)
+                outcome = self._attempt(self._pool.connect(connection), request, step.max_body, timeout)
             return outcome or too_late(timeout)
         except InvalidURL as error:
             return error_outcome(None, error, timeout)

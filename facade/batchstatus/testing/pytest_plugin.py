@@ -1,9 +1,9 @@
-"""The pytest fixture `fake_vendors`; pytest finds it if batchstatus is installed."""
+"""The pytest fixture `fake_vendors`, and recordings; pytest finds them if batchstatus is installed."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -20,3 +20,11 @@ def fake_vendors() -> Iterator[FakeVendors]:
     vendors = FakeVendors()
     yield vendors
     vendors.assert_played()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_recording_configure(config: pytest.Config, vcr: Any) -> None:  # noqa: ARG001 (pytest-recording's hook)
+    """Let pytest-recording record and replay what the clients of this package send."""
+    from .vcr import PATCHES  # noqa: PLC0415
+
+    vcr._custom_patches = (*vcr._custom_patches, *PATCHES)  # noqa: SLF001 (vcrpy has no other way to add to them)

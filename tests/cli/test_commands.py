@@ -457,6 +457,40 @@ def test_a_wrong_configuration_file_is_refused(environ, text, mode, says):
     assert "test-key" not in said.stderr
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ('pace = "http://:test-secret@paces"', "a shared pace is written redis://host:6379/0 or postgresql://"),
+        ('pace = "redis://:test-secret@["', "a Redis server is written redis://host:6379/0"),
+        (
+            'pace = "redis://:test-secret@paces"\npace_when_lost = "go on"',
+            "when_lost is 'wait' or 'local', not 'go on'",
+        ),
+        ("pace = 7", "pace a URL"),
+    ],
+)
+def test_a_pace_that_cannot_be_is_refused_without_its_secret(user, settings, says):
+    config(user["HOME"], settings)
+    said = run(user, "status", "believe:1")
+    assert (said.returncode, says in said.stderr) == (2, True), said.stderr
+    assert "test-secret" not in said.stderr
+
+
+def test_a_pace_that_is_away_sends_nothing(user, simulator, tmp_path):
+    """By a file, too, which may hold a password."""
+    (tmp_path / "pace").write_text("redis://:test-secret@127.0.0.1:1/0\n")
+    said = run(user | {"BATCHSTATUS_PACE_FILE": tmp_path / "pace"}, "status", "believe:1", "--timeout", "1s")
+    assert said.returncode == 5
+    assert "its pace cannot be asked (ConnectionError)" in said.stderr
+    assert "test-secret" not in said.stderr
+    assert simulator.reads == []
+
+
+def test_a_file_with_the_password_of_a_pace_is_for_its_owner(user):
+    config(user["HOME"], 'pace = "redis://:test-secret@127.0.0.1:1/0"', 0o644)
+    assert "chmod 600" in run(user, "status", "believe:1").stderr
+
+
 def test_an_account_may_have_words_and_a_rate(environ, simulator):
     """An account in the file may have words and a rate of its own."""
     ref = simulator.add("believe", status="ARCHIVED")

@@ -52,6 +52,11 @@ def default_path() -> Path:
     return (xdg_folder("XDG_CONFIG_HOME", ".config") or Path()) / "batchstatus" / "config.toml"
 
 
+COMMON = ("output", "store", "pace", "pace_when_lost")
+"""The settings of all commands."""
+PACE = "BATCHSTATUS_PACE"
+
+
 @frozen
 class Settings:
     """The contents of the configuration file."""
@@ -59,7 +64,7 @@ class Settings:
     path: Path
     accounts: list[dict[str, Any]] = field(factory=list)
     common: dict[str, str] = field(factory=dict)
-    """`output` and `store`."""
+    """The values of COMMON that it has."""
     commands: dict[str, dict[str, Any]] = field(factory=dict)
     """Options of commands: {"wait": {"timeout": "2h"}}."""
     retry: RetryPolicy = field(factory=RetryPolicy)
@@ -102,19 +107,20 @@ def load(given: Path | None, commands: Collection[str]) -> Settings:
     accounts = tables.pop("account", [])
     if not isinstance(accounts, list) or not all(isinstance(account, dict) for account in accounts):
         raise ConfigurationError(f"{path}: accounts are written{EXAMPLE}")
-    common: dict[str, Any] = {name: tables.pop(name) for name in ("output", "store") if name in tables}
+    common: dict[str, Any] = {name: tables.pop(name) for name in COMMON if name in tables}
     if not all(isinstance(value, str) for value in common.values()) or common.get("output", "auto") not in FORMATS:
-        raise ConfigurationError(f"{path}: output is one of {', '.join(FORMATS)}, store a path")
+        raise ConfigurationError(f"{path}: output is one of {', '.join(FORMATS)}, store a path, pace a URL")
     retry = _policy(path, "retry", RetryPolicy, tables.pop("retry", {}))
     poll = _policy(path, "poll", PollPolicy, tables.pop("poll", {}))
     if unknown := tables.keys() - set(commands):
         raise ConfigurationError(
-            f"{path}: no setting {', '.join(sorted(unknown))}; there are account, output, store, retry, poll, and a "
-            f"table for each of {', '.join(commands)}"
+            f"{path}: no setting {', '.join(sorted(unknown))}; there are account, {', '.join(COMMON)}, retry, poll, "
+            f"and a table for each of {', '.join(commands)}"
         )
     if not all(isinstance(table, dict) for table in tables.values()):
         raise ConfigurationError(f"{path}: the settings of a command are a table; settings are written{EXAMPLE}")
-    secrets = any(key.endswith("_key") for account in accounts for key in account) or "deliver" in tables.get("run", {})
+    secrets = any(key.endswith("_key") for account in accounts for key in account)
+    secrets = secrets or "deliver" in tables.get("run", {}) or "@" in common.get("pace", "")
     if secrets and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(f"{path} holds secrets that others can read: chmod 600 {path}")
     return Settings(path, accounts, common, tables, retry, poll)
@@ -146,7 +152,26 @@ def accounts(settings: Settings) -> list[Account]:
         if account.account_ref not in taken:
             taken.add(account.account_ref)
             found.append(account)
-    return found
+    pace, when_lost = _pace(settings)
+    if not pace:
+        return found
+    from batchstatus.paces import paced  # noqa: PLC0415 (with an extra)
+
+    try:
+        return paced(pace, found, when_lost=when_lost)
+    except ImportError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def _pace(settings: Settings) -> tuple[str, str]:
+    """Return the URL of a pace that is shared between machines, "" if there is none, and what to do without it."""
+    try:
+        file = os.environ.get(f"{PACE}_FILE")
+        url = os.environ.get(PACE) or (Path(file).read_text(encoding="utf-8").strip() if file else "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{PACE}_FILE cannot be read ({type(error).__name__})") from None
+    when_lost = os.environ.get(f"{PACE}_WHEN_LOST") or settings.common.get("pace_when_lost", "wait")
+    return url or settings.common.get("pace", ""), when_lost
 
 
 def _of_environment(vendor: type[Account]) -> Account | None:

@@ -167,6 +167,25 @@ def forget(server):
         connection.execute("TRUNCATE batchstatus_paces")
 
 
+def test_the_command_line_takes_it_from_its_settings(server):
+    """Another process that shares the pace leaves it no slot."""
+    with Simulator() as simulator:
+        account = Believe(BELIEVE_KEY, base_url=simulator.url)
+        pace = PACES[type(server).__name__.lower()](server.url, account)
+        environment = os.environ | simulator.environment() | {"BATCHSTATUS_PACE": server.url}
+        command = [sys.executable, "-m", "batchstatus.cli", "status", str(simulator.add("believe")), "--timeout", "3s"]
+        good = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (good.returncode, len(simulator.reads)) == (8, 1), good.stderr
+        for _ in range(200):
+            now = time.monotonic()
+            pace.reserve(now, now + 600.0)
+        pace.close()
+        late = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (late.returncode, len(simulator.reads)) == (5, 1)
+        assert "the pace of its account has no slot left" in late.stderr
+        assert SECRET not in good.stderr + late.stderr
+
+
 @pytest.mark.parametrize("url", ["redis://:test-secret@[", "postgresql://u:test-secret@h:port/x?y=", "http://x", "", 7])
 def test_a_url_that_cannot_work_is_refused_without_its_secret(url):
     with pytest.raises(ConfigurationError) as caught:

@@ -19,7 +19,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,45 @@ RUN = f"""if True:
     batchstatus.service.watcher.LEASE = {LEASE}
     sys.exit(main())
 """
+
+
+POLLS = """if True:
+    import asyncio, sys, time
+    from batchstatus import AsyncBatchClient, EventKind, Gameball, RateLimit
+    from batchstatus.service import Store, Watcher
+    from batchstatus.testing.simulator import GAMEBALL_KEY, GAMEBALL_SECRET
+
+    kind, path, url, *refs = sys.argv[1:]
+    account, polls = Gameball(GAMEBALL_KEY, GAMEBALL_SECRET, base_url=url, rate_limit=RateLimit(100)), []
+
+    def note(event):
+        if event.kind is EventKind.ATTEMPT:
+            polls.append(event)
+
+    async def watch(stop):
+        async with AsyncBatchClient(account, on_event=note) as client:
+            async for _ in client.watch(refs, timeout=600, changes_only=False, stop=stop):
+                pass
+
+    async def run(stop):
+        with Store(path) as store:
+            store.track(refs)
+            await Watcher(store, [account], on_event=note).run(stop)
+
+    async def main():
+        stop = asyncio.Event()
+        task = asyncio.create_task((watch if kind == "watch" else run)(stop))
+        await asyncio.sleep(3.0)  # until all were read, and code is loaded
+        polls.clear()
+        started = time.process_time()
+        await asyncio.sleep(8.0)
+        print((time.process_time() - started) / len(polls))
+        stop.set()
+        await task
+
+    asyncio.run(main())
+"""
+"""Prints the CPU seconds of a poll."""
 
 
 @define
@@ -96,6 +135,7 @@ class Found:
 
 
 def figures() -> Iterator[Figure]:
+    yield Figure("a watcher's poll of a moving batch / a plain watch's, CPU", poll_cost(), 1.3)
     yield Figure("a slot of the store's pace at 1,000 a second / a plain update", slot_cost(RateLimit(1_000)), 2.0)
     yield Figure("a slot of the store's pace at Believe's limit / a plain update", slot_cost(Believe.RATE_LIMIT))
     with tempfile.TemporaryDirectory() as folder:
@@ -107,6 +147,17 @@ def figures() -> Iterator[Figure]:
     yield Figure(f"{what} repeats on the wire", found.repeats, 2 * found.kills * IN_FLIGHT)
     yield Figure(f"{what} answers 429, of {found.statuses.total():,}", found.statuses[429], 0)
     yield Figure(f"{what} faults of the store, changes back in time among them", len(found.faults), 0)
+
+
+def poll_cost() -> float:
+    """Return the CPU time of a service's poll, if each is a change, over that of a plain watch: the least of 3 each."""
+    found: dict[str, list[float]] = {"watch": [], "run": []}
+    with tempfile.TemporaryDirectory() as folder, Simulator(limits=False) as simulator:
+        for number, (kind, taken) in product(range(3), found.items()):
+            refs = [str(simulator.add("gameball", seconds=3_600.0)) for _ in range(60)]
+            command = [sys.executable, "-c", POLLS, kind, f"{folder}/{number}", simulator.url, *refs]
+            taken.append(float(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+    return min(found["run"]) / min(found["watch"])
 
 
 def slot_cost(limit: RateLimit) -> float:

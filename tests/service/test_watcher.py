@@ -41,6 +41,7 @@ from batchstatus._core.wait import health as health_module
 from batchstatus.service import Watcher, to_stream, to_url
 from batchstatus.service import dispatcher as dispatcher_module
 from batchstatus.service import watch_set as watch_set_module
+from batchstatus.service import watcher as watcher_module
 from batchstatus.service.deliveries import DeliveryFailed
 from batchstatus.service.store import Store
 from batchstatus.service.store import tracking as tracking_module
@@ -123,6 +124,29 @@ def test_a_change_is_stored_first(store, simulator):
 
     asyncio.run(Watcher(store, simulator.accounts(), deliver=deliver).once())
     assert seen == [True] * 5
+
+
+def test_readings_are_stored_together_and_an_end_at_once(store, simulator, monkeypatch):
+    """Readings are collected for as long as none of them is an end."""
+    monkeypatch.setattr(watcher_module, "STORE_INTERVAL", LONG)
+    store.track(simulator.add("gameball", status="processing") for _ in range(5))
+    begun, record_all = [], store.record_all
+
+    def record(batches, **options):
+        begun.append(len(batches))
+        return record_all(batches, **options)
+
+    monkeypatch.setattr(store, "record_all", record)
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts())):
+            await until(lambda: len(simulator.reads) >= 5)
+            assert begun == []
+            store.track([simulator.add("gameball", status="completed")])
+            await until(lambda: any(change.kind == "ended" for change in store.changes()))
+
+    asyncio.run(main())
+    assert begun[0] >= 6
 
 
 def test_a_coroutine_function_delivers(store, simulator):

@@ -49,6 +49,8 @@ DEFAULT = "default"
 """The name of a destination that has none of its own."""
 NEVER = 10.0**9
 """Seconds."""
+STORE_INTERVAL = 0.5
+"""Seconds for which readings are collected until one is an end: a transaction for each costs as much as half a read."""
 MAX_STORED_AT_ONCE = 256
 MAX_WAITING = 4_096
 """Readings that may wait for the disk before reading waits for it too."""
@@ -100,6 +102,8 @@ class Watcher:
         """The batches that `once` could not read, and why, as far as that is known."""
         self._is_unsure = False
         """Whether to claim again although the store reports nothing new."""
+        self._urgent = asyncio.Event()
+        """Whether a batch has ended that is not stored yet."""
         self._move = 0
         """Up to which move of refs this watcher knows what it has."""
 
@@ -116,7 +120,13 @@ class Watcher:
             readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
             options = self._options_of_run(readings)
             async with AsyncBatchClient(*self._accounts, **options) as client, asyncio.TaskGroup() as tasks:
-                watch_set = WatchSet(client, readings.put)
+
+                async def found(outcome: Outcome) -> None:
+                    await readings.put(outcome)
+                    if is_end(outcome):
+                        self._urgent.set()
+
+                watch_set = WatchSet(client, found)
                 await self._serve_destinations()
                 reading = tasks.create_task(watch_set.run())
                 writing = tasks.create_task(self._write(readings, watch_set=watch_set))
@@ -128,6 +138,7 @@ class Watcher:
                     pruning.cancel()
                     reading.cancel()
                     await asyncio.wait([reading])
+                self._urgent.set()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(readings.join(), SHUTDOWN_SECONDS)
                 await asyncio.gather(*delivering)
@@ -268,6 +279,9 @@ class Watcher:
         """Store readings, many at a time; tell the watch set, and add the changes to a list."""
         while True:
             outcomes = [await readings.get()]
+            if watch_set is not None and readings.qsize() < MAX_STORED_AT_ONCE:
+                await wait_first(self._urgent.wait(), seconds=STORE_INTERVAL)
+                self._urgent.clear()
             while not readings.empty() and len(outcomes) < MAX_STORED_AT_ONCE:
                 outcomes.append(readings.get_nowait())
             found = await retry_until_stored("readings", self._store_outcomes, outcomes)
@@ -285,7 +299,7 @@ class Watcher:
         """Tell the watch set which batches are lost, and which have ended."""
         if denied := [outcome.ref for outcome in outcomes if denies_batch(outcome.error)]:
             watch_set.rest_lost(await retry_until_stored("readings", self._store.lost, denied))
-        over = [outcome.ref for outcome in outcomes if outcome.batch is not None and outcome.batch.has_ended]
+        over = [outcome.ref for outcome in outcomes if is_end(outcome)]
         if unsure := [ref for ref in over if ref not in ended]:  # ended already, or another watcher's
             unsure = [*await retry_until_stored("readings", self._store.held, self.name, unsure)]
         for ref in over:
@@ -321,6 +335,11 @@ def destinations(deliver: Delivery | Mapping[str, Delivery] | None) -> Mapping[s
     if deliver is None:
         return {}
     return deliver if isinstance(deliver, Mapping) else {DEFAULT: deliver}
+
+
+def is_end(outcome: Outcome) -> bool:
+    """Return whether an outcome tells that its batch has ended."""
+    return outcome.batch is not None and outcome.batch.has_ended
 
 
 def denies_batch(error: BatchStatusError | None) -> bool:

@@ -42,6 +42,7 @@ from batchstatus.service.store import clock as clock_module
 from batchstatus.service.store import store as store_module
 from batchstatus.service.store import tracking as refs_module
 from batchstatus.service.store.schema import APPLICATION_ID, TABLES, VERSION
+from batchstatus.service.store.store import SUMMARY
 from batchstatus.testing.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -869,6 +870,28 @@ def test_a_newer_program_ends_the_work_of_an_older_one(path, store):
     connection.close()
     with pytest.raises(ConfigurationError, match="written by a newer batchstatus"):
         store.record(reading("gameball:1"))
+
+
+def test_a_column_more_breaks_nothing(store, wall):
+    """Of a newer program that has left the version as it was: columns are named in every INSERT."""
+    with store._work.transaction() as connection:
+        for table in ("store", "watchers", "refs", "shares", "changes", "destinations", "outbox", "paces", "work"):
+            connection.execute(f"ALTER TABLE {table} ADD COLUMN later TEXT")
+    store.track(["gameball:1", "gameball:2"])
+    store.serve("later")
+    assert len(store.claim("me").new) == 2
+    assert store.record(reading("gameball:1", BatchState.SUCCEEDED)).kind == "ended"
+    assert [change.kind for change in denied(store, wall, ref="gameball:2")] == ["lost"]
+    assert len(store.undelivered("later", owner="me")) == 2
+    assert store.pace("x", RateLimit(10)).reserve(0.0, math.inf) == 0.0
+    assert store.check()["integrity_check"] == "ok"
+
+
+def test_the_summary_reads_each_table_once(store):
+    with store._work.exclusive() as connection:
+        plans = [row[3] for query in SUMMARY for row in connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+    scans = [plan.split()[1] for plan in plans if plan.startswith(("SCAN", "SEARCH")) and "CONSTANT ROW" not in plan]
+    assert sorted(scans) == ["changes", "destinations", "outbox", "refs", "watchers"]
 
 
 def test_a_damaged_row_costs_no_other(store, caplog):

@@ -192,7 +192,7 @@ def change(row: tuple[Any, ...]) -> Change:
 
 def reading(batch: Batch) -> str:
     """Return state, vendor's status and counts as JSON: if they are equal, two readings are the same."""
-    return json.dumps([batch.state, batch.vendor_status, attrs.asdict(batch.counts)])
+    return json.dumps([batch.state, batch.vendor_status, attrs.asdict(batch.counts, recurse=False)])
 
 
 def utc(seconds: float) -> datetime:

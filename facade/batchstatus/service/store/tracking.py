@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from batchstatus import Batch, BatchRef, ConfigurationError, Moment, printable
 
-from .records import CHANGE, MAX_TEXT, Change, change, decoded, reading
+from .records import CHANGE, MAX_TEXT, Change, change, decoded, reading, utc
 from .schema import new_id
 
 LEAST_REFUSALS = 3
@@ -124,7 +125,7 @@ def record(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> C
     if has_ended and watcher not in {None, owner}:
         connection.execute("UPDATE refs SET moved = ? WHERE n = ?", (next_move(connection), number))
         notify_watchers(connection)
-    return _add(connection, number, kind, reading=now, batch=json.dumps(stored))
+    return _add(connection, number, kind, reading=now, batch=stored)
 
 
 NOT_LOST = "error = NULL, refusals = 0, refused_at = NULL, refused_for = 0, lost_at = NULL, resting = 0"
@@ -175,7 +176,7 @@ def _add(
     kind: str,
     *,
     reading: str | None,
-    batch: str | None = None,
+    batch: dict[str, Any] | None = None,
     error: str | None = None,
 ) -> Change:
     at, ended = time.time(), kind == "ended"
@@ -187,10 +188,12 @@ def _add(
     ref, sequence = connection.execute(update, (reading, at, ended, ended, number)).fetchone()
     insert = "INSERT INTO changes (id, ref, sequence, kind, at, batch, error) VALUES (?, ?, ?, ?, ?, ?, ?)"
     id_ = new_id()
-    row = connection.execute(insert, (id_, number, sequence, kind, at, batch, error)).lastrowid
+    text = None if batch is None else json.dumps(batch)
+    row = connection.execute(insert, (id_, number, sequence, kind, at, text, error)).lastrowid
     connection.execute("INSERT INTO outbox (destination, change, ref) SELECT n, ?, ? FROM destinations", (row, number))
     (store,) = connection.execute("SELECT id FROM store").fetchone()
-    return change((id_, store, ref, sequence, kind, at, batch, error, 0))
+    parsed = BatchRef.parse(ref)
+    return Change(id=id_, store=store, ref=parsed, sequence=sequence, kind=kind, at=utc(at), batch=batch, error=error)
 
 
 def is_change(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> bool:

@@ -34,7 +34,12 @@ class RealClock:
 
     def moment(self) -> Moment:
         """Return the time since the machine was started, sleep included where the system counts it."""
-        return Moment(_boot(), time.clock_gettime(BOOTTIME) if BOOTTIME is not None else time.monotonic())
+        return Moment(_boot(), self.boottime())
+
+    @staticmethod
+    def boottime() -> float:
+        """Return the seconds of `moment` alone."""
+        return time.clock_gettime(BOOTTIME) if BOOTTIME is not None else time.monotonic()
 
     def utc(self) -> datetime:
         """Return the wall clock's time, aware, UTC."""

@@ -9,7 +9,7 @@ _CLOCK = RealClock()
 
 def now() -> float:
     """Return the seconds since the machine was started, the same in all its processes."""
-    return _CLOCK.moment().seconds
+    return _CLOCK.boottime()
 
 
 def boot() -> str:

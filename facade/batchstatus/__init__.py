@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from ._core.read.messages import Response, SendRequest, TransportFailure
     from ._core.transport import AsyncTransport, Transport
     from ._core.values import Batch, BatchRef, BatchState, Counts, ItemFailure, Moment, Outcome, printable
+    from ._core.wait.durations import Durations
     from ._core.wait.step import Step
     from ._version import __version__
     from .vendors import Believe, Gameball
@@ -68,6 +69,7 @@ __all__ = [
     "Clock",
     "ConfigurationError",
     "Counts",
+    "Durations",
     "ErrorFields",
     "Event",
     "EventKind",
@@ -159,6 +161,7 @@ __getattr__, __dir__ = lazy_names(
             "Outcome",
             "printable",
         ),
+        "_core.wait.durations": ("Durations",),
         "_core.wait.step": ("Step",),
         "_version": ("__version__",),
         "vendors": ("Believe", "Gameball"),

@@ -30,6 +30,7 @@ from batchstatus import (
     Clock,
     ConfigurationError,
     Counts,
+    Durations,
     ErrorFields,
     Event,
     EventKind,
@@ -260,6 +261,9 @@ def waits(client: BatchClient, checkpoint: str) -> None:
         assert_type(outcome.error, BatchStatusError | None)
         assert_type(outcome.unwrap(), Batch)
     assert_type(client.wait_all(["believe:17"], timeout=60, return_when="any"), dict[BatchRef, Outcome])
+    client.wait("believe:17", history=[60.0])
+    client.wait_all(["believe:17"], timeout=60, history=Durations([60.0]))
+    client.watch(["believe:17"], timeout=60, history=lambda ref: Durations() if ref.account else None)
     assert_type(client.get_many(["believe:17"], timeout=60), dict[BatchRef, Outcome])
     client.as_completed(["believe:17"])  # type: ignore[call-arg]
     client.wait("believe:17", on_checkpoint=lambda made: assert_type(made, dict[str, Any]))

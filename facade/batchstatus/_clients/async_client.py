@@ -23,7 +23,7 @@ from batchstatus._core.wait.schedule import OpenSchedule
 from batchstatus._core.wait.step import Step
 from batchstatus._lazy import loading
 
-from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, kinds_told, parse_refs
+from .base import BaseClient, History, Plan, Refs, check_return_when, is_enough, is_wanted, kinds_told, parse_refs
 from .executors import TaskExecutor
 from .remote_pace import Permits, TaskPermits
 
@@ -96,6 +96,7 @@ class AsyncBatchClient(BaseClient):
         on_checkpoint: Callable[[dict[str, Any]], object] | None = None,
         stop: asyncio.Event | None = None,
         resume: str | Mapping[str, Any] | None = None,
+        history: History | None = None,
     ) -> Batch:
         """Poll a batch until it has ended: at once first, then when news is likely.
 
@@ -112,6 +113,8 @@ class AsyncBatchClient(BaseClient):
                 JSON-ready: for the heartbeat of an engine.
             stop: Ends the wait when it is set, within 0.1 s in a pause and with its deadline in a read.
             resume: The `checkpoint` of an error that ended a wait, or its JSON text, from this process or another.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
 
         Raises:
             ConfigurationError: The ref or an option cannot work; nothing was sent.
@@ -120,7 +123,7 @@ class AsyncBatchClient(BaseClient):
             WaitTimeout: The time is up; with a checkpoint, and why the last poll failed as its `__cause__`.
             WaitStopped: `stop` was set; with a checkpoint.
         """
-        schedule = self._wait(ref, timeout, until, resume)
+        schedule = self._wait(ref, timeout, until, resume, history)
         async with aclosing(self._events(schedule, stop, *kinds_told(on_update, on_checkpoint))) as events:
             async for event in events:
                 result: object = None
@@ -166,6 +169,7 @@ class AsyncBatchClient(BaseClient):
         timeout: float,
         changes_only: bool = True,
         stop: asyncio.Event | None = None,
+        history: History | None = None,
     ) -> AsyncGenerator[Outcome, None]:
         """Yield an Outcome at each change of a batch's state or counts, until all have ended or the time is up.
 
@@ -174,12 +178,19 @@ class AsyncBatchClient(BaseClient):
             timeout: Seconds for all of it.
             changes_only: False yields at each reading.
             stop: Ends the watch when it is set.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
         """
-        schedule = self._schedule(refs, timeout=timeout)
+        schedule = self._schedule(refs, timeout=timeout, history=history)
         return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.ATTEMPT)
 
     def as_completed(
-        self, refs: Iterable[str | BatchRef], *, timeout: float, stop: asyncio.Event | None = None
+        self,
+        refs: Iterable[str | BatchRef],
+        *,
+        timeout: float,
+        stop: asyncio.Event | None = None,
+        history: History | None = None,
     ) -> AsyncGenerator[Outcome, None]:
         """Yield one Outcome for each distinct ref as soon as its batch has ended; an error is in its Outcome.
 
@@ -187,8 +198,10 @@ class AsyncBatchClient(BaseClient):
             refs: Any number, of all vendors and accounts; duplicates are read once.
             timeout: Seconds for all of them. Reads are paced: 100,000 batches take hours for one sweep.
             stop: Ends the wait when it is set: each open ref yields WaitStopped.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
         """
-        return self._outcomes(self._schedule(refs, timeout=timeout), stop, EventKind.DONE)
+        return self._outcomes(self._schedule(refs, timeout=timeout, history=history), stop, EventKind.DONE)
 
     async def wait_all(
         self,
@@ -197,6 +210,7 @@ class AsyncBatchClient(BaseClient):
         timeout: float,
         return_when: str = "all",
         stop: asyncio.Event | None = None,
+        history: History | None = None,
     ) -> dict[BatchRef, Outcome]:
         """Return an Outcome for every ref, once all batches have ended, or enough of them.
 
@@ -206,8 +220,10 @@ class AsyncBatchClient(BaseClient):
             return_when: "all", "any" (one has ended), or "first_failed" (one has failed, been cancelled or refused).
                 Open refs then have WaitStopped, with their last reading and a checkpoint.
             stop: Ends the wait when it is set.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
         """
-        schedule, found = self._schedule(refs, timeout=timeout), dict[BatchRef, Outcome]()
+        schedule, found = self._schedule(refs, timeout=timeout, history=history), dict[BatchRef, Outcome]()
         check_return_when(return_when)
         async for event in self._events(schedule, stop, EventKind.DONE):
             found[event.ref] = event.outcome
@@ -231,7 +247,12 @@ class AsyncBatchClient(BaseClient):
         return found
 
     def follow(
-        self, refs: Iterable[str | BatchRef] = (), *, changes_only: bool = True, stop: asyncio.Event | None = None
+        self,
+        refs: Iterable[str | BatchRef] = (),
+        *,
+        changes_only: bool = True,
+        stop: asyncio.Event | None = None,
+        history: History | None = None,
     ) -> AsyncFollow:
         """Return a wait without an end, to which refs are added and from which they are discarded while it runs.
 
@@ -243,8 +264,10 @@ class AsyncBatchClient(BaseClient):
             refs: The first ones.
             changes_only: False yields at each reading.
             stop: Ends the iteration when it is set.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
         """
-        schedule, kind = self._open_schedule(), EventKind.CHANGE if changes_only else EventKind.ATTEMPT
+        schedule, kind = self._open_schedule(history), EventKind.CHANGE if changes_only else EventKind.ATTEMPT
         following = AsyncFollow(schedule, self._outcomes(schedule, stop, kind), self._accounts_of)
         following.add(refs)
         return following

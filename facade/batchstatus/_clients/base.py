@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import inspect
+import itertools
 import logging
 import math
 import random
 from collections import deque
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, ClassVar, Protocol, Self
 
@@ -24,6 +25,7 @@ from batchstatus._core.read.many import ManyReads, Read, StartRead
 from batchstatus._core.read.messages import Response, SendRequest, Sleep, StepResult, TransportFailure
 from batchstatus._core.values import TERMINAL, BatchRef, BatchState, Moment, Outcome
 from batchstatus._core.wait.checkpoint import Checkpoint, load
+from batchstatus._core.wait.durations import Durations
 from batchstatus._core.wait.queue import Queue
 from batchstatus._core.wait.schedule import OpenSchedule, Schedule, StartPoll
 from batchstatus._core.wait.step import Step, take_step
@@ -50,7 +52,12 @@ LEVELS = {
 log = logging.getLogger("batchstatus")
 log.addHandler(logging.NullHandler())
 
+FIRST_REFS = 256
+"""How many refs are parsed before the first poll; the rest between polls, so that none waits for 100,000 others."""
+
 Refs = str | BatchRef | Iterable[str | BatchRef]
+History = Durations | Iterable[float] | Callable[[BatchRef], Durations | None]
+"""What is known of past batches: their durations in seconds, the same for all refs or by ref."""
 
 
 class Plan(Protocol):
@@ -191,17 +198,16 @@ class BaseClient:
         until: Iterable[BatchState] = TERMINAL,
         resume: Checkpoint | None = None,
         goes_on: bool = False,
+        history: History | None = None,
     ) -> Schedule:
         """Return a wait that has not begun; raise ConfigurationError if it cannot."""
         self._check_open()
-        queues: dict[Account, Queue] = {}
-        placed: dict[BatchRef, Queue] = {}
-        for ref, account in self._accounts_of(refs).items():
-            if account not in queues:
-                queues[account] = Queue(account, self._paces[account])
-            placed[ref] = queues[account]
+        placed = self._placed(refs)
+        first = dict(itertools.islice(placed, FIRST_REFS))
         return Schedule(
-            placed,
+            first,
+            more=placed if len(first) == FIRST_REFS else None,
+            history=check_history(history),
             poll=self._poll,
             retry=self._retry,
             in_flight=self.IN_FLIGHT,
@@ -213,7 +219,20 @@ class BaseClient:
             utc=self._clock.utc(),
         )
 
-    def _open_schedule(self) -> OpenSchedule:
+    def _placed(self, refs: Refs) -> Iterator[tuple[BatchRef, Queue]]:
+        """Yield each distinct ref with the queue of its account; raise ConfigurationError if it has none."""
+        queues: dict[Account, Queue] = {}
+        seen: set[BatchRef] = set()
+        for ref in parse_refs(refs):
+            if ref in seen:
+                continue
+            seen.add(ref)
+            account = account_for(ref, self._accounts)
+            if account not in queues:
+                queues[account] = Queue(account, self._paces[account])
+            yield ref, queues[account]
+
+    def _open_schedule(self, history: History | None = None) -> OpenSchedule:
         """Return a wait without an end of its own."""
         self._check_open()
         return OpenSchedule(
@@ -222,6 +241,7 @@ class BaseClient:
             retry=self._retry,
             in_flight=self.IN_FLIGHT,
             started=self._clock.monotonic(),
+            history=check_history(history),
         )
 
     def _accounts_of(self, refs: Refs) -> dict[BatchRef, Account]:
@@ -234,11 +254,13 @@ class BaseClient:
         timeout: float | None,
         until: Iterable[BatchState] | None,
         resume: str | Mapping[str, Any] | None,
+        history: History | None,
     ) -> Schedule:
         """Return a wait for one batch, new or resumed."""
         states = check_until(until)
         if resume is None:
-            return self._schedule([ref], timeout=WAIT_TIMEOUT if timeout is None else timeout, until=states)
+            timeout = WAIT_TIMEOUT if timeout is None else timeout
+            return self._schedule([ref], timeout=timeout, until=states, history=history)
         checkpoint = load_for(ref, resume)
         if timeout is not None:
             timeout = seconds("timeout", timeout)
@@ -247,7 +269,9 @@ class BaseClient:
         else:
             # Once the deadline has passed this is 0 or less, and there is one last poll.
             timeout = (checkpoint.deadline - self._clock.utc()) / timedelta(seconds=1)
-        return self._schedule([ref], timeout=timeout, until=states or checkpoint.until, resume=checkpoint)
+        return self._schedule(
+            [ref], timeout=timeout, until=states or checkpoint.until, resume=checkpoint, history=history
+        )
 
     def _step(
         self,
@@ -353,6 +377,18 @@ def load_for(ref: str | BatchRef, resume: str | Mapping[str, Any]) -> Checkpoint
     if checkpoint.ref != BatchRef.parse(ref):
         raise ConfigurationError(f"this checkpoint is about {checkpoint.ref}, not {ref}")
     return checkpoint
+
+
+def check_history(history: History | None) -> Callable[[BatchRef], Durations | None] | None:
+    """Return what is known of a ref's past; raise ConfigurationError if it is not durations."""
+    if history is None or (callable(history) and not isinstance(history, Durations)):
+        return history
+    if not isinstance(history, Durations):
+        if isinstance(history, (str, bytes)) or not isinstance(history, Iterable):
+            raise ConfigurationError(f"history takes durations in seconds, or Durations(...), not {history!r:.80}")
+        history = Durations(history)
+    known = history
+    return lambda _: known
 
 
 def check_return_when(return_when: str) -> str:

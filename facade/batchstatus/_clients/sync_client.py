@@ -21,7 +21,7 @@ from batchstatus._core.wait.schedule import OpenSchedule
 from batchstatus._core.wait.step import Step
 from batchstatus._lazy import loading
 
-from .base import BaseClient, Plan, Refs, check_return_when, is_enough, is_wanted, kinds_told, parse_refs
+from .base import BaseClient, History, Plan, Refs, check_return_when, is_enough, is_wanted, kinds_told, parse_refs
 from .executors import ThreadExecutor
 from .remote_pace import Permits
 
@@ -94,6 +94,7 @@ class BatchClient(BaseClient):
         on_checkpoint: Callable[[dict[str, Any]], object] | None = None,
         stop: threading.Event | None = None,
         resume: str | Mapping[str, Any] | None = None,
+        history: History | None = None,
     ) -> Batch:
         """Poll a batch until it has ended: at once first, then when news is likely.
 
@@ -109,6 +110,8 @@ class BatchClient(BaseClient):
                 of an engine.
             stop: Ends the wait when it is set, within 0.1 s in a pause and with its deadline in a read.
             resume: The `checkpoint` of an error that ended a wait, or its JSON text, from this process or another.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
 
         Raises:
             ConfigurationError: The ref or an option cannot work; nothing was sent.
@@ -117,7 +120,7 @@ class BatchClient(BaseClient):
             WaitTimeout: The time is up; with a checkpoint, and why the last poll failed as its `__cause__`.
             WaitStopped: `stop` was set; with a checkpoint.
         """
-        schedule = self._wait(ref, timeout, until, resume)
+        schedule = self._wait(ref, timeout, until, resume, history)
         with closing(self._events(schedule, stop, *kinds_told(on_update, on_checkpoint))) as events:
             for event in events:
                 if event.kind is EventKind.CHANGE and on_update is not None:
@@ -160,6 +163,7 @@ class BatchClient(BaseClient):
         timeout: float,
         changes_only: bool = True,
         stop: threading.Event | None = None,
+        history: History | None = None,
     ) -> Generator[Outcome, None, None]:
         """Yield an Outcome at each change of a batch's state or counts, until all have ended or the time is up.
 
@@ -168,12 +172,19 @@ class BatchClient(BaseClient):
             timeout: Seconds for all of it.
             changes_only: False yields at each reading.
             stop: Ends the watch when it is set.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
         """
-        schedule = self._schedule(refs, timeout=timeout)
+        schedule = self._schedule(refs, timeout=timeout, history=history)
         return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.ATTEMPT)
 
     def as_completed(
-        self, refs: Iterable[str | BatchRef], *, timeout: float, stop: threading.Event | None = None
+        self,
+        refs: Iterable[str | BatchRef],
+        *,
+        timeout: float,
+        stop: threading.Event | None = None,
+        history: History | None = None,
     ) -> Generator[Outcome, None, None]:
         """Yield one Outcome for each distinct ref as soon as its batch has ended; an error is in its Outcome.
 
@@ -181,8 +192,10 @@ class BatchClient(BaseClient):
             refs: Any number, of all vendors and accounts; duplicates are read once.
             timeout: Seconds for all of them. Reads are paced: 100,000 batches take hours for one sweep.
             stop: Ends the wait when it is set: each open ref yields WaitStopped.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
         """
-        return self._outcomes(self._schedule(refs, timeout=timeout), stop, EventKind.DONE)
+        return self._outcomes(self._schedule(refs, timeout=timeout, history=history), stop, EventKind.DONE)
 
     def wait_all(
         self,
@@ -191,6 +204,7 @@ class BatchClient(BaseClient):
         timeout: float,
         return_when: str = "all",
         stop: threading.Event | None = None,
+        history: History | None = None,
     ) -> dict[BatchRef, Outcome]:
         """Return an Outcome for every ref, once all batches have ended, or enough of them.
 
@@ -200,8 +214,10 @@ class BatchClient(BaseClient):
             return_when: "all", "any" (one has ended), or "first_failed" (one has failed, been cancelled or refused).
                 Open refs then have WaitStopped, with their last reading and a checkpoint.
             stop: Ends the wait when it is set.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
         """
-        schedule, found = self._schedule(refs, timeout=timeout), dict[BatchRef, Outcome]()
+        schedule, found = self._schedule(refs, timeout=timeout, history=history), dict[BatchRef, Outcome]()
         check_return_when(return_when)
         for event in self._events(schedule, stop, EventKind.DONE):
             found[event.ref] = event.outcome
@@ -225,7 +241,12 @@ class BatchClient(BaseClient):
         return found
 
     def follow(
-        self, refs: Iterable[str | BatchRef] = (), *, changes_only: bool = True, stop: threading.Event | None = None
+        self,
+        refs: Iterable[str | BatchRef] = (),
+        *,
+        changes_only: bool = True,
+        stop: threading.Event | None = None,
+        history: History | None = None,
     ) -> Follow:
         """Return a wait without an end, to which refs are added and from which they are discarded while it runs.
 
@@ -237,8 +258,10 @@ class BatchClient(BaseClient):
             refs: The first ones.
             changes_only: False yields at each reading.
             stop: Ends the iteration when it is set.
+            history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
+                returns Durations for a ref: see docs/placement.md.
         """
-        schedule, kind = self._open_schedule(), EventKind.CHANGE if changes_only else EventKind.ATTEMPT
+        schedule, kind = self._open_schedule(history), EventKind.CHANGE if changes_only else EventKind.ATTEMPT
         following = Follow(schedule, self._outcomes(schedule, stop, kind), self._accounts_of)
         following.add(refs)
         return following

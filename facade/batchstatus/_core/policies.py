@@ -35,6 +35,11 @@ def _positive_int(_: Any, attribute: Any, value: Any) -> None:
         raise ConfigurationError(f"{attribute.name} must be a whole number of at least 1, not {value!r}")
 
 
+def _bool(_: Any, attribute: Any, value: Any) -> None:
+    if not isinstance(value, bool):
+        raise ConfigurationError(f"{attribute.name} is True or False, not {value!r:.40}")
+
+
 @frozen
 class RateLimit:
     """How many requests a vendor takes from one account in how many seconds.
@@ -149,6 +154,9 @@ class PollPolicy:
     refusal_grace: float = field(default=60.0, validator=_grace)
     """Seconds over which the vendor must have refused at least 3 times in a row, to end a wait whose account has been
     read in it."""
+    placement: bool = field(default=True, validator=_bool)
+    """Whether polls go where ends are likely if more batches are due than the pace allows, and intervals follow what
+    was learned of other batches. False: to the batch polled longest ago, and intervals grow with the age."""
     in_flight: int | None = field(default=None, validator=optional(_positive_int))
     """Polls in flight at once, at most; default: 32 in threads, 256 in tasks."""
 

@@ -71,6 +71,7 @@ from schedule_model import (
 
 pytestmark = pytest.mark.timeout(240)  # an example that fails is shrunk first, which takes its time
 
+PLAIN = PollPolicy(placement=False)
 ROUNDING = 0.001
 """Seconds: what a grace may lack, since times are sums of floats."""
 
@@ -376,8 +377,8 @@ def test_no_paced_poll_starts_while_closed(plan):
     )
 )  # fmt: skip
 def test_the_stalest_due_batch_goes_first(plan):
-    """Those that were never read come first, in the order in which they were given."""
-    wait = Wait(plan)
+    """By plain rounds; those that were never read come first, in the order in which they were given."""
+    wait = Wait(evolve(plan, poll=evolve(plan.poll, placement=False)))
     turns = [[], []]
     """For each account: when a batch was last read, when it was due, and when its slot was booked."""
     for place, (ref, attempts) in enumerate(wait.by_ref().items()):
@@ -397,8 +398,8 @@ def test_the_stalest_due_batch_goes_first(plan):
 @ENOUGH
 @given(ANY)
 def test_no_batch_is_read_twice_before_another(plan):
-    """While a batch waits its turn no other of its account is read twice."""
-    for attempts in Wait(plan).by_account():
+    """By plain rounds, no other of its account is read twice while a batch waits its turn; see `test_placement`."""
+    for attempts in Wait(evolve(plan, poll=evolve(plan.poll, placement=False))).by_account():
         for place, attempt in enumerate(attempts):
             passed = [one.ref for one in attempts[:place] if one.booked_at > attempt.due + EPS]
             assert len(set(passed)) == len(passed)
@@ -721,10 +722,11 @@ def test_a_failure_is_a_throttle_or_a_retry(plan):
     rounds=st.integers(3, 10),
 )
 def test_pending_batches_are_read_equally_often(batches, spacing, takes, *, in_flight, rounds):
-    """All keep their places in the queue: one read more in a round that is cut, one more as few get a last read."""
+    """By plain rounds all keep their places: one read more in a round that is cut, one more as few get a last read."""
     timeout = batches * spacing * rounds + 60
     script = ((PENDING, takes),)
-    plan = Plan(refs=(0,) * batches, spacings=(spacing, None), script=script, in_flight=in_flight, timeout=timeout)
+    options = {"script": script, "poll": PLAIN, "in_flight": in_flight, "timeout": timeout}
+    plan = Plan(refs=(0,) * batches, spacings=(spacing, None), **options)
     reads = [len(attempts) for attempts in Wait(plan).by_ref().values()]
     assert max(reads) - min(reads) <= 2
 

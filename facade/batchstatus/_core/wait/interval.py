@@ -1,13 +1,16 @@
 """When to poll a batch next. No I/O, no clock: times come in, an interval goes out.
 
-The best evidence decides: the vendor's Retry-After; else the end that processed and total predict; else an interval
-that grows with the time waited.
+The best evidence decides: the vendor's Retry-After; else the end that processed and total predict; else how long
+batches like it took, once that is known; else an interval that grows with the time waited.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from batchstatus._core.policies import PollPolicy
 
+from .durations import AgeTable
 from .progress import BatchProgress
 
 SHARE_OF_REMAINING = 0.6
@@ -18,6 +21,11 @@ SHARE_OF_AGE = 0.5
 PLATEAU = 12.0
 """Seconds; without counts the interval stays here from the 24th second to the tenth minute, then grows by age / 50."""
 LATE_SHARE = 1 / 50
+ALIVE = 0.02
+"""Batches that take longer than all but this share of the others do not count for the number of polls."""
+MAX_POLLS = 200
+HALVINGS = 16
+"""Of the range of prices, in logarithms, from a thousandth of the floor to the ceiling."""
 
 
 def next_interval(
@@ -35,9 +43,20 @@ def next_interval(
     if rest is not None:
         stall = SHARE_OF_STALL * (now - progress.last_change_at)
         return _between(poll, max(SHARE_OF_REMAINING * rest, stall)), f"{rest:.0f} s are left by the counts"
+    table = progress.durations
+    if table is not None and table.is_known:
+        age = max(now - progress.since, 0.0)
+        return _learned(table, age, poll, _price(table, poll)), f"as other batches end that are {age:.0f} s old"
     age = now - progress.last_change_at
-    grown = min(SHARE_OF_AGE * age, max(PLATEAU, LATE_SHARE * age))
-    return _between(poll, grown), f"nothing has changed for {age:.0f} s"
+    return _grown(age, poll), f"nothing has changed for {age:.0f} s"
+
+
+def expected_rest(progress: BatchProgress, now: float) -> float | None:
+    """Return the seconds until the end, by the counts, else by what is known of other batches; None if nothing is."""
+    rest, table = remaining(progress, now), progress.durations
+    if rest is None and table is not None and table.is_known:
+        return table.remaining(max(now - progress.since, 0.0))
+    return rest
 
 
 def remaining(progress: BatchProgress, now: float) -> float | None:
@@ -46,6 +65,41 @@ def remaining(progress: BatchProgress, now: float) -> float | None:
     if not total or processed is None or baseline is None or processed <= baseline or now <= progress.baseline_at:
         return None
     return max(total - processed, 0) * (now - progress.baseline_at) / (processed - baseline)
+
+
+def _grown(age: float, poll: PollPolicy) -> float:
+    return _between(poll, min(SHARE_OF_AGE * age, max(PLATEAU, LATE_SHARE * age)))
+
+
+def _learned(table: AgeTable, age: float, poll: PollPolicy, price: float) -> float:
+    return _between(poll, table.solve(age, price, poll.ceiling, poll.ceiling))
+
+
+def _price(table: AgeTable, poll: PollPolicy) -> float:
+    """Return the price at which a batch takes as many polls as by an interval that grows with its age."""
+    if table.own >= table.price_until:
+        most = _polls(table, lambda age: _grown(age, poll))
+        low, high = poll.floor / 1_000, poll.ceiling
+        for _ in range(HALVINGS):
+            middle = (low * high) ** 0.5
+            if _polls(table, lambda age, price=middle: _learned(table, age, poll, price)) > most:  # type: ignore[misc]
+                low = middle
+            else:
+                high = middle
+        table.price, table.price_until = high, max(table.own + 20, table.own * 3 // 2)
+    return table.price
+
+
+def _polls(table: AgeTable, interval: Callable[[float], float]) -> float:
+    """Return how many polls a batch takes on average."""
+    age, alive, polls = 0.0, 1.0, 0
+    expected = 0.0
+    while alive > ALIVE and polls < MAX_POLLS:
+        expected += alive
+        later = age + interval(age)
+        alive *= table.alive(age, later)
+        age, polls = later, polls + 1
+    return expected
 
 
 def _between(poll: PollPolicy, interval: float) -> float:

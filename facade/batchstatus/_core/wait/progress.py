@@ -10,6 +10,7 @@ import attrs
 from batchstatus._core.errors import BatchStatusError
 from batchstatus._core.values import Batch, BatchRef, BatchState, Counts
 
+from .durations import AgeTable
 from .evidence import Doubts
 
 # CPython keeps one object for each integer up to 256 only. A Gameball batch has at most 1,000 items (vendor docs), so
@@ -25,6 +26,7 @@ class BatchProgress:
         "baseline_at",
         "consecutive_failures",
         "doubts",
+        "durations",
         "error",
         "failed",
         "is_discarded",
@@ -34,6 +36,8 @@ class BatchProgress:
         "processed",
         "read_at",
         "ref",
+        "since",
+        "spread",
         "state",
         "succeeded",
         "total",
@@ -42,6 +46,12 @@ class BatchProgress:
 
     def __init__(self, ref: BatchRef, now: float) -> None:
         self.ref = ref
+        self.durations: AgeTable | None = None
+        """How long batches of its kind take; None if that is not learned."""
+        self.since = now
+        """When its age counts from: when it was created, as the vendor says, else when the wait for it began."""
+        self.spread = 0.0
+        """Seconds after a reading in which an end is so likely that it is worth a poll; see `placement`."""
         self.is_discarded = False
         self.state: BatchState | None = None
         self.vendor_status = ""
@@ -95,6 +105,8 @@ class BatchProgress:
             self.state, self.vendor_status, self.processed = state, sys.intern(batch.vendor_status), processed
             self.total, self.succeeded = _shared(batch.counts.total), _shared(batch.counts.succeeded)
             self.failed = _shared(batch.counts.failed)
+        if batch.created_at is not None and not self.polls:
+            self.since = now - max((batch.read_at - batch.created_at).total_seconds(), 0.0)
         self.last_success_at = self.read_at = now
         self.consecutive_failures, self.error = 0, None
         self.polls += 1

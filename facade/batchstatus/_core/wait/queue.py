@@ -1,12 +1,13 @@
-"""The open batches of one account. Of those that are due, the one read longest ago goes first.
+"""The open batches of one account. Of those that are due, that with the earliest last reading plus spread goes first.
 
-If more are due than the pace allows, that spreads lateness evenly: mean lateness is that of a plain round. Longest
-overdue first would be 10 % later with 300 batches, since the young ones, with their short intervals, push in.
+Without placement the spread is 0, so the one read longest ago goes first, and mean lateness is that of a plain round.
+Longest overdue first would be 10 % later with 300 batches, since the young ones, with their short intervals, push in.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 
 from batchstatus._core.account import Account
 from batchstatus._core.errors import BatchStatusError
@@ -14,6 +15,7 @@ from batchstatus._core.policies import Pace
 
 from .evidence import AccountEvidence
 from .health import Health
+from .placement import Placement
 from .progress import BatchProgress
 
 NEVER = 10.0**9
@@ -23,8 +25,8 @@ NEVER = 10.0**9
 class Queue:
     """The open batches of one account that are not in flight."""
 
-    __slots__ = ("_added", "_booked", "_due", "_later", "account", "ended_by", "evidence", "health", "open", "pace",
-                 "slot")  # fmt: skip
+    __slots__ = ("_added", "_booked", "_due", "_later", "account", "ended_by", "evidence", "health", "number",
+                 "open", "pace", "placement", "slot", "wake_at")  # fmt: skip
 
     def __init__(self, account: Account, pace: Pace, *, is_endless: bool = False) -> None:
         self.account = account
@@ -37,10 +39,16 @@ class Queue:
         """What ends all of them, if anything does."""
         self.slot: float | None = None
         """When the batch goes for which a slot is booked."""
+        self.placement: Placement | None = None
+        """Where its polls go if too many batches are due; None: to the batch read longest ago."""
+        self.number = -1
+        """Its place among the queues of its wait; -1: it has none yet."""
+        self.wake_at = math.inf
+        """When the wait looks at it next, unless a slot is booked."""
         self._booked: tuple[float, float, BatchProgress] | None = None
         self._added = 0
         self._due: list[tuple[float, float, BatchProgress]] = []
-        """A heap: when each was last read, when it was due, and the batch."""
+        """A heap: the last reading plus spread of each, when it was due, and the batch."""
         self._later: list[tuple[float, BatchProgress]] = []
         """A heap: when each is due, and the batch."""
 
@@ -63,7 +71,7 @@ class Queue:
         while self._later and (self._later[0][0] <= now or self._later[0][1].is_discarded):
             due, progress = heapq.heappop(self._later)
             if not progress.is_discarded:
-                heapq.heappush(self._due, (progress.read_at, due, progress))
+                heapq.heappush(self._due, (progress.read_at + progress.spread, due, progress))
         while self._due and self._due[0][2].is_discarded:
             heapq.heappop(self._due)
         if self._due:
@@ -71,7 +79,7 @@ class Queue:
         return self._later[0][0] if self._later else None
 
     def book(self, slot: float) -> None:
-        """Give a slot to the batch that is due and was read longest ago."""
+        """Give a slot to the batch that is due and goes first."""
         self.slot, self._booked = slot, heapq.heappop(self._due)
 
     def cancel(self) -> None:

@@ -1,7 +1,7 @@
 """Waiting for one batch or for many: which to poll now, what its response means for the wait, and when all is over.
 
 No I/O, no clock, no thread, no task: a driver asks for the next step, performs it, and brings the result. If more
-batches are due than their account's pace allows, the one read longest ago goes first: see `queue`.
+batches are due than their account's pace allows, those go first whose end is likely: see `placement`.
 """
 
 from __future__ import annotations
@@ -42,8 +42,11 @@ from batchstatus._core.read.response import parse_response
 from batchstatus._core.values import TERMINAL, Batch, BatchRef, BatchState
 
 from . import checkpoint
+from .agenda import Agenda
+from .durations import Durations
 from .evidence import Verdict, is_about_account, is_own
-from .interval import next_interval, remaining
+from .interval import expected_rest, next_interval
+from .placement import Placement
 from .progress import BatchProgress
 from .queue import Queue
 
@@ -57,6 +60,8 @@ LAST_LOOK = 5.0
 """Seconds that all polls together have after the deadline if the process was frozen across the last ones."""
 ENDING = 0.25
 """Seconds: how often to look again for polls that are still in flight when the wait is over."""
+TAKEN_AT_ONCE = 32
+"""How many refs of `more` are taken between two polls."""
 MAX_ENDED_AT_ONCE = 256
 """How many open batches end in one step when the wait is over: 100,000 errors at once take much memory."""
 
@@ -77,8 +82,10 @@ class Schedule:
 
     def __init__(
         self,
-        queues: dict[BatchRef, Queue],
+        queues: Mapping[BatchRef, Queue],
         *,
+        more: Iterator[tuple[BatchRef, Queue]] | None = None,
+        history: Callable[[BatchRef], Durations | None] | None = None,
         poll: PollPolicy,
         retry: RetryPolicy,
         in_flight: int,
@@ -91,13 +98,20 @@ class Schedule:
     ) -> None:
         self.events: deque[Event] = deque()
         """For the driver to pass on, oldest first."""
-        self.open = len(queues)
+        self.open = 0
         self.started = started
         self.deadline = started + max(timeout, 0.0)
         self._end = self.deadline
         """When polling ends: the deadline, or a little later if the process was frozen across it."""
-        self._queues = list(dict.fromkeys(queues.values()))
-        self._single = len(queues) == 1
+        self._queues: list[Queue] = []
+        self._agenda = Agenda()
+        self._more, self._history = more, history
+        """Refs that are taken in while the wait runs, None if there are none left; and what is known of their past."""
+        self._refused: list[Queue] = []
+        """Accounts whose batches all end by the same error."""
+        self._left: deque[Queue] | None = None
+        """Queues with batches that are to end, once the wait is over."""
+        self._single = len(queues) == 1 and more is None
         self._only: tuple[BatchProgress, Queue] | None = None
         """Of a wait for one batch."""
         self._poll = poll
@@ -128,18 +142,55 @@ class Schedule:
         self._overslept: set[BatchRef] = set()
         """Batches whose last poll ended after the deadline, and failed or may be old."""
         for ref, queue in queues.items():
-            progress = BatchProgress(ref, started)
+            progress = self._add_unread(ref, queue, started)
             if resume is not None and utc is not None:
                 checkpoint.take_up(resume, progress, queue.evidence, started, utc, goes_on=goes_on)
                 self._last = resume.last
-            queue.add_unread(progress, started)
             self._only = (progress, queue) if self._single else None
 
+    def _add_unread(self, ref: BatchRef, queue: Queue, now: float) -> BatchProgress:
+        """Add a batch, to be polled at once."""
+        if queue.number < 0:
+            queue.number = len(self._queues)
+            self._queues.append(queue)
+            queue.placement = Placement() if self._poll.placement else None
+        progress = BatchProgress(ref, now)
+        if queue.placement is not None:
+            progress.durations = queue.placement.table(None if self._history is None else self._history(ref))
+        queue.add_unread(progress, now)
+        self.open += 1
+        self._wake(queue, now)
+        return progress
+
+    def _wake(self, queue: Queue, now: float) -> None:
+        """Work out anew what follows for a queue, at the next step: something has come that may make it earlier."""
+        self._agenda.wake(queue, now)
+        if self._left is not None:
+            self._left.append(queue)
+
+    def _take_more(self, now: float) -> None:
+        """Take some of the refs that are not in the wait yet."""
+        for _ in range(TAKEN_AT_ONCE):
+            assert self._more is not None
+            found = next(self._more, None)
+            if found is None:
+                self._more = None
+                return
+            self._add_unread(*found, now)
+
     def step(self, now: float, utc: datetime) -> StartPoll | Sleep | None:
-        """Return what to do next; None when every batch is done."""
+        """Return what to do next; None when every batch is done.
+
+        Raises:
+            ConfigurationError: One of the refs that are taken in meanwhile cannot be one.
+        """
+        if self._more is not None:
+            self._take_more(now)
         if now >= self._end and not self._stopped and not self._is_last_look and self._was_frozen(now):
             self._look_again(now)
         found = self._next(now, utc)
+        if self._more is not None and not isinstance(found, StartPoll):
+            found = Sleep(0.0)
         self._is_waiting = self._room < self.in_flight
         if isinstance(found, StartPoll):
             self._expected = found.send.deadline
@@ -152,26 +203,35 @@ class Schedule:
             return self._end_some(WaitStopped if self._stopped else WaitTimeout, now, utc)
         if self._is_over():
             return None
-        at, chosen = self._end, None
-        for queue in self._queues:
-            if queue.ended_by is not None and queue.open:
-                self._end_account(queue, queue.ended_by, now, utc)
-                if self.events:
-                    return Sleep(0.0)
-            if not self._room:
-                continue
-            slot = self._slot(queue, now)
-            if slot < at:
-                at, chosen = slot, queue
-        if chosen is None and self._is_last_look and self._room == self.in_flight:
+        for queue in self._refused:
+            assert queue.ended_by is not None
+            self._end_account(queue, queue.ended_by, now, utc)
+            if self.events:
+                return Sleep(0.0)
+        if self._refused:
+            self._refused = [queue for queue in self._refused if queue.open]
+        at = self._book_slots(now) if self._room else self._end
+        if at >= self._end and self._is_last_look and self._room == self.in_flight:
             self._end = now
             return Sleep(0.0)
-        if chosen is None or at > now:
+        if at > now:
             return Sleep(at - now)
+        chosen = self._agenda.next_booked()
+        assert chosen is not None, "what is asleep at its time has been looked at"
         return self._start(chosen, now, utc) or Sleep(0.0)
 
+    def _book_slots(self, now: float) -> float:
+        """Book a slot for each queue with a batch that is due; return when the earliest one is, or the next look."""
+        for queue in self._agenda.awake(now):
+            slot = self._slot(queue, now)
+            if queue.slot is not None:
+                self._agenda.book(queue)
+            elif slot < self._end:
+                self._agenda.wake(queue, slot)
+        return min(self._agenda.next_at(), self._end)
+
     def _is_over(self) -> bool:
-        return not self.open
+        return not self.open and self._more is None
 
     def _was_frozen(self, now: float) -> bool:
         """Return whether the process was not running when it was to take the next step, before the deadline."""
@@ -185,6 +245,7 @@ class Schedule:
             for progress in queue.take_all():
                 is_due = progress.read_at < last_poll or not progress.polls or progress.ref in self._overslept
                 queue.add(progress, now if is_due else math.inf)
+            self._wake(queue, now)
         self._overslept.clear()
 
     def _slot(self, queue: Queue, now: float) -> float:
@@ -213,8 +274,12 @@ class Schedule:
         """Return what to send; None if a 429 has closed the account meanwhile, or the caller has no key just now."""
         if (queue.slot is not None and not queue.pace.begin(queue.slot, now)) or self._opens_at(queue) > now:
             queue.cancel()
+            self._wake(queue, now)
             return None
         due, progress = queue.depart()
+        self._wake(queue, now)
+        if queue.placement is not None:
+            queue.placement.take_start(due, now)
         if progress.is_discarded:
             return None
         if queue.health.is_closed:
@@ -235,6 +300,7 @@ class Schedule:
         self._flying.pop(poll.progress, None)
         now, progress, queue = result.monotonic, poll.progress, poll.queue
         duration, queued = now - poll.started, poll.started - poll.due
+        self._wake(queue, now)
         try:
             batch = parse_response(queue.account, progress.ref, poll.send.request, result)
         except ReadError as error:
@@ -248,7 +314,7 @@ class Schedule:
         self._durations.append(duration)
         if progress.is_discarded:
             return
-        before, changed = progress.state, progress.record_poll(batch, now)
+        before, changed = progress.state, self._record_poll(progress, queue, batch, now)
         look = None if batch.is_settled else progress.doubt().settle(batch, not changed, now, self._poll)
         if look is None and not batch.is_settled:  # it stands
             batch, changed = attrs.evolve(batch, is_settled=True), True
@@ -257,11 +323,13 @@ class Schedule:
         if not done:
             pause, reason = self._push(progress, queue, now, self._planned(progress, batch, look, now))
         self._last = batch if self._single else None
+        if done:
+            self._forget(progress, queue)
         for kind in self._kinds(batch, before, changed=changed, was_closed=was_closed, done=done):
             event = Event(
                 kind=kind, ref=progress.ref, batch=batch, previous_state=before, attempts=progress.polls,
                 elapsed=now - self.started, duration=duration, queued=queued, pause=pause, reason=reason,
-                remaining=remaining(progress, now),
+                remaining=expected_rest(progress, now),
             )  # fmt: skip
             if kind is EventKind.DONE:
                 self._done(event, queue)
@@ -282,6 +350,17 @@ class Schedule:
             yield EventKind.NEEDS_ACTION
         if done:
             yield EventKind.DONE
+
+    def _record_poll(self, progress: BatchProgress, queue: Queue, batch: Batch, now: float) -> bool:
+        """Record a reading, learn from it, and place the next poll; return whether state or counts have changed."""
+        placement, is_wanted = queue.placement, batch.state in self._until
+        if placement is None:
+            return progress.record_poll(batch, now)
+        placement.learn(progress, now, has_ended=is_wanted and batch.is_settled)
+        changed = progress.record_poll(batch, now)
+        if not is_wanted:
+            placement.spread(progress, now, queue.open)
+        return changed
 
     def _notice_sleep(self, poll: StartPoll, now: float, *, has_failed: bool) -> None:
         """Note a poll during which the process was frozen across the deadline, if it has to be made again."""
@@ -339,7 +418,7 @@ class Schedule:
         event = Event(
             kind=EventKind.ATTEMPT, ref=progress.ref, error=error, previous_state=progress.state,
             attempts=progress.polls, elapsed=now - self.started, duration=duration, queued=queued, pause=pause,
-            reason=reason,
+            reason=reason, remaining=expected_rest(progress, now),
         )  # fmt: skip
         self.events.extend(failure_events(event, throttled))
         if verdict is not Verdict.ACCOUNT:
@@ -349,7 +428,13 @@ class Schedule:
             return
         self._end_by(progress, queue, error, now, result.utc)
         if verdict is Verdict.ACCOUNT:
-            queue.ended_by = error
+            self._refuse(queue, error)
+
+    def _refuse(self, queue: Queue, error: BatchStatusError) -> None:
+        """Let all batches of an account end by an error."""
+        if queue.ended_by is None:
+            self._refused.append(queue)
+        queue.ended_by = error
 
     def _tell(
         self, event: Event, queue: Queue, now: float, *, has_closed: bool, was_closed: bool, is_trouble: bool
@@ -388,6 +473,7 @@ class Schedule:
             elif now + interval > last:
                 pause, reason = (last - now, "the time is almost up") if now < last else (None, "the time is up")
         queue.add(progress, math.inf if pause is None else now + pause)
+        self._wake(queue, now)
         return pause, reason
 
     def _last_poll_at(self) -> float:
@@ -408,10 +494,15 @@ class Schedule:
 
     def _end_some(self, kind: type[WaitError], now: float, utc: datetime) -> Sleep | None:
         ended = 0
-        for queue in self._queues:
-            while ended < MAX_ENDED_AT_ONCE and (progress := queue.take()) is not None:
-                self._end_late(progress, queue, kind, now, utc)
-                ended += 1
+        if self._left is None:
+            self._left = deque(self._queues)
+        while self._left and ended < MAX_ENDED_AT_ONCE:
+            queue = self._left[0]
+            if (progress := queue.take()) is None:
+                self._left.popleft()
+                continue
+            self._end_late(progress, queue, kind, now, utc)
+            ended += 1
         if self._stopped and not ended:
             self._give_up_flying(kind, now, utc)
             return Sleep(max(0.0, min(ENDING, self._given_up_at - now))) if self.open else None
@@ -480,6 +571,7 @@ class Schedule:
             attempts=progress.polls,
             elapsed=now - self.started,
         )
+        self._forget(progress, queue)
         self._done(event, queue)
 
     def checkpoint(self, now: float, utc: datetime) -> dict[str, Any]:
@@ -492,6 +584,12 @@ class Schedule:
         assert self._only is not None
         progress, queue = self._only
         return unavailable(queue.pace, progress.ref)
+
+    @staticmethod
+    def _forget(progress: BatchProgress, queue: Queue) -> None:
+        """Let a batch that leaves the wait ask for no polls any more."""
+        if queue.placement is not None:
+            queue.placement.forget(progress)
 
     def _checkpoint(self, progress: BatchProgress, queue: Queue, now: float, utc: datetime) -> dict[str, Any]:
         return checkpoint.dump(
@@ -524,8 +622,11 @@ class OpenSchedule(Schedule):
         retry: RetryPolicy,
         in_flight: int,
         started: float,
+        history: Callable[[BatchRef], Durations | None] | None = None,
     ) -> None:
-        super().__init__({}, poll=poll, retry=retry, in_flight=in_flight, started=started, timeout=math.inf)
+        super().__init__(
+            {}, history=history, poll=poll, retry=retry, in_flight=in_flight, started=started, timeout=math.inf
+        )
         self._pace_of = pace_of
         self._queue_of: dict[Account, Queue] = {}
         self._by_ref: dict[BatchRef, tuple[BatchProgress, Queue]] = {}
@@ -553,15 +654,14 @@ class OpenSchedule(Schedule):
     def _add(self, ref: BatchRef, account: Account, now: float) -> None:
         if account not in self._queue_of:
             self._queue_of[account] = Queue(account, self._pace_of(account), is_endless=True)
-            self._queues.append(self._queue_of[account])
-        progress, queue = self._by_ref[ref] = BatchProgress(ref, now), self._queue_of[account]
-        queue.add_unread(progress, now)
-        self.open += 1
+        queue = self._queue_of[account]
+        self._by_ref[ref] = self._add_unread(ref, queue, now), queue
 
     def _discard(self, ref: BatchRef) -> None:
         if (found := self._by_ref.pop(ref, None)) is not None:
             progress, queue = found
             progress.is_discarded = True
+            self._forget(progress, queue)
             self.open -= 1
             queue.open -= 1
 

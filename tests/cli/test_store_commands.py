@@ -18,7 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from batchstatus import Believe
+from batchstatus import Batch, BatchRef, BatchState, Believe
 from batchstatus.service.store import Store
 from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
 from commandline import COMMAND, config, lines, run, terminal
@@ -467,6 +467,28 @@ def test_a_service_survives_a_closed_stderr(user, simulator, store):
         until(lambda: not store.tracked(open_only=True))
         service.send_signal(signal.SIGTERM)
         assert service.wait(20) == 143
+
+
+def test_history_shows_how_long_batches_took(user, store):
+    """As bars on a terminal and as JSON; nothing before a batch has ended."""
+    assert "no batch was seen to end yet" in run(user, "history", "--durations").stderr
+    began = datetime.now(UTC) - timedelta(days=1)
+    common = {"ref": BatchRef("believe", "1"), "raw": None, "payload": None, "created_at": began}
+    store.track(["believe:1"], {"kind": "mint"})
+    for seconds, state in ((100, BatchState.RUNNING), (101, BatchState.SUCCEEDED)):
+        read_at = began + timedelta(seconds=seconds)
+        store.record(Batch(state=state, vendor_status=state.value, read_at=read_at, **common))
+    (found,) = json.loads(run(user, "history", "--durations", "-o", "json").stdout)["durations"]
+    assert (found["account_ref"], found["kind"], found["batches"], found["median"]) == ("believe", "mint", 1, None)
+    assert [each["share"] for each in found["shares"]] == [1.0]
+    shown = run(user, "history", "--durations", "-o", "table").stdout
+    assert shown.startswith("believe, kind mint: 1 batch\n")
+    assert re.search(r"up to 2 min +100\.0% +█{40}\n", shown)
+
+
+@pytest.mark.parametrize("arguments", [["believe:1", "--durations"], []], ids=["both", "neither"])
+def test_history_takes_a_ref_or_durations(user, arguments):
+    assert run(user, "history", *arguments).returncode == 2
 
 
 def test_history_has_the_changes_of_one_batch(user, simulator, store):

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack, aclosing
 
-from batchstatus import Account, AsyncBatchClient, BatchRef, Event, Outcome, WaitError
+from batchstatus import Account, AsyncBatchClient, BatchRef, Durations, Event, Outcome, WaitError
 
 from .context import Context
 from .exit_codes import OPEN, TIMED_OUT, code_of
@@ -29,6 +29,7 @@ def follow(
     *,
     timeout: float,
     take: Callable[[Outcome], bool],
+    history: Callable[[BatchRef], Durations] | None = None,
 ) -> int:
     """Follow batches until they have ended, the time is up, `take` has had enough, or a signal comes.
 
@@ -38,20 +39,29 @@ def follow(
         refs: The batches to follow.
         timeout: Seconds.
         take: Called with each change, and with each error that ends a ref; True ends it all.
+        history: How long batches like each one took.
 
     Returns:
         The exit code of the signal that came, or 0.
     """
     show_log(context.output)
-    return asyncio.run(_follow(context, accounts, refs, timeout, take))
+    return asyncio.run(_follow(context, accounts, refs, timeout, take=take, history=history))
 
 
 async def _follow(
-    context: Context, accounts: Sequence[Account], refs: list[str], timeout: float, take: Callable[[Outcome], bool]
+    context: Context,
+    accounts: Sequence[Account],
+    refs: list[str],
+    timeout: float,
+    *,
+    take: Callable[[Outcome], bool],
+    history: Callable[[BatchRef], Durations] | None,
 ) -> int:
     with ExitStack() as stack:
         on_event = _live(context, stack, refs)
-        reading = asyncio.ensure_future(_read(context, accounts, refs, timeout, take=take, on_event=on_event))
+        reading = asyncio.ensure_future(
+            _read(context, accounts, refs, timeout, take=take, on_event=on_event, history=history)
+        )
         came = on_signal(reading.cancel)
         try:
             await reading
@@ -69,6 +79,7 @@ async def _read(
     *,
     take: Callable[[Outcome], bool],
     on_event: Callable[[Event], None] | None,
+    history: Callable[[BatchRef], Durations] | None,
 ) -> None:
     left, deadline = {*map(BatchRef.parse, refs)}, time.monotonic() + timeout
     total = len(left)
@@ -83,7 +94,7 @@ async def _read(
     try:
         async with (
             AsyncBatchClient(*accounts, on_event=on_event, **context.policies()) as client,
-            aclosing(client.watch(refs, timeout=timeout)) as all_,
+            aclosing(client.watch(refs, timeout=timeout, history=history)) as all_,
         ):
             async for outcome in all_:
                 if outcome.batch is None or outcome.batch.has_ended:

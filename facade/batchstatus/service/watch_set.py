@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Iterable
 
-from batchstatus import AsyncBatchClient, AsyncFollow, BatchRef, Outcome
+from batchstatus import AsyncBatchClient, AsyncFollow, BatchRef, Durations, Outcome
 
 REST = 30.0
 """Seconds for which batches are left alone after a fault of this package."""
@@ -24,11 +24,18 @@ class WatchSet:
     Args:
         client: The client that reads.
         found: Takes each reading.
+        past: How long batches like each one took.
     """
 
-    def __init__(self, client: AsyncBatchClient, found: Callable[[Outcome], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        client: AsyncBatchClient,
+        found: Callable[[Outcome], Awaitable[None]],
+        past: Callable[[BatchRef], Durations] | None = None,
+    ) -> None:
         self._client = client
         self._found = found
+        self._past = past
         self._following: AsyncFollow | None = None
         self._open: dict[BatchRef, None] = {}
         """The refs in the running wait, in the order in which they came."""
@@ -83,7 +90,7 @@ class WatchSet:
         while True:
             began = time.monotonic()
             try:
-                async with self._client.follow(self._open, changes_only=False) as self._following:
+                async with self._client.follow(self._open, changes_only=False, history=self._past) as self._following:
                     async for outcome in self._following:
                         if outcome.ref in self._open:
                             await self._take(outcome)

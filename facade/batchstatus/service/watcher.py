@@ -35,7 +35,7 @@ from batchstatus import (
 from .deliveries import Delivery
 from .dispatcher import SHUTDOWN_SECONDS, Dispatcher
 from .one_pass import OnePass
-from .store import Change, Claim, Store
+from .store import Change, Claim, Past, Store
 from .tasks import LOOK_INTERVAL, retry_until_stored, to_thread_shielded, wait_first
 from .watch_set import WatchSet
 
@@ -100,6 +100,8 @@ class Watcher:
         """Accounts of tracked batches that this watcher does not have, as the log has said."""
         self.unread: dict[BatchRef, BatchStatusError | None] = {}
         """The batches that `once` could not read, and why, as far as that is known."""
+        self._past: Past | None = None
+        """How long batches of each kind took."""
         self._is_unsure = False
         """Whether to claim again although the store reports nothing new."""
         self._urgent = asyncio.Event()
@@ -118,6 +120,7 @@ class Watcher:
         """
         try:
             readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
+            self._past = await retry_until_stored("how long batches took", self._store.past)
             options = self._options_of_run(readings)
             async with AsyncBatchClient(*self._accounts, **options) as client, asyncio.TaskGroup() as tasks:
 
@@ -126,7 +129,7 @@ class Watcher:
                     if is_end(outcome):
                         self._urgent.set()
 
-                watch_set = WatchSet(client, found)
+                watch_set = WatchSet(client, found, self._past)
                 await self._serve_destinations()
                 reading = tasks.create_task(watch_set.run())
                 writing = tasks.create_task(self._write(readings, watch_set=watch_set))
@@ -251,6 +254,8 @@ class Watcher:
     async def _claim(self, seconds: float, account_refs: set[str]) -> Claim:
         call = partial(self._store.claim, self.name, seconds, account_refs, since=self._move)
         claim = await to_thread_shielded(call)
+        if self._past is not None:
+            await asyncio.to_thread(self._past.refresh)
         missing = await asyncio.to_thread(self._store.account_refs) - self._account_refs - self._missing
         for account_ref in sorted(missing):
             log.warning("batches at %s are tracked, and this watcher has no such account", account_ref)

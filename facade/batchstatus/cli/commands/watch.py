@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from batchstatus import Account, Batch, Outcome
+from batchstatus import Account, Batch, BatchRef, Durations, Outcome
 from batchstatus.cli.context import Context, check_keys, missing_key
 from batchstatus.cli.exit_codes import AUTH, INTERRUPTED, OK, OPEN, code_of, combine
 from batchstatus.cli.follow import Tally, follow
@@ -43,7 +43,8 @@ def command(context: Context, refs: tuple[str, ...], *, all_of: bool, timeout: f
         wanted = [ref for ref in tracked if missing_key(ref, accounts) is None]
         if not tracked:
             context.output.info("no tracked batch is open: batchstatus track add REF")
-        code = _watch(context, wanted, paced(store, accounts), timeout, store.record) if wanted else OK
+        paced_accounts = paced(store, accounts)
+        code = _watch(context, wanted, paced_accounts, timeout, store.record, history=store.past()) if wanted else OK
         return combine([code, AUTH]) if missing and code < INTERRUPTED else code
 
 
@@ -53,6 +54,8 @@ def _watch(
     accounts: Sequence[Account],
     timeout: float,
     keep: Callable[[Batch], object] | None = None,
+    *,
+    history: Callable[[BatchRef], Durations] | None = None,
 ) -> int:
     tally = Tally(context, wanted, _code)
 
@@ -63,7 +66,7 @@ def _watch(
             context.output.print_outcome(outcome, formats=("ndjson", "json"))
         return False
 
-    came = follow(context, accounts, wanted, timeout=timeout, take=take)
+    came = follow(context, accounts, wanted, timeout=timeout, take=take, history=history)
     if context.output.format == "table":
         context.output.print_summary(tally.last.values(), len(wanted))
     if came:

@@ -21,7 +21,7 @@ OLDEST_SQLITE = (3, 37, 0)
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
 
-VERSION = 2
+VERSION = 3
 """The file's `user_version`."""
 
 TABLES = (
@@ -146,6 +146,14 @@ TABLES = (
         long_ones INTEGER NOT NULL,
         free TEXT NOT NULL
     ) STRICT
+    """,
+    """
+    CREATE TABLE durations (
+        account_ref TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        learned TEXT NOT NULL,
+        PRIMARY KEY (account_ref, kind)
+    ) STRICT, WITHOUT ROWID
     """,
     "CREATE TABLE work (version INTEGER NOT NULL, moves INTEGER NOT NULL) STRICT",
     "INSERT INTO work (version, moves) VALUES (1, 0)",

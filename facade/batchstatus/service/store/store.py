@@ -20,10 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from batchstatus import Batch, BatchRef, BatchStatusError, ConfigurationError, RateLimit
+from batchstatus import Batch, BatchRef, BatchStatusError, ConfigurationError, Durations, RateLimit
 
-from . import backup, clock, leases, outbox, tracking
+from . import backup, clock, durations, leases, outbox, tracking
 from .connection import Connection
+from .durations import Past
 from .folders import xdg_folder
 from .leases import Claim
 from .pace import StorePace
@@ -31,7 +32,7 @@ from .records import TRACKED, Change, Destination, Tracked, decoded, tracked
 from .records import ref as ref_of
 from .schema import check_readable, prepare, version_of
 
-__all__ = ["Change", "Claim", "Destination", "Store", "StorePace", "Tracked", "default_path"]
+__all__ = ["Change", "Claim", "Destination", "Past", "Store", "StorePace", "Tracked", "default_path"]
 
 TRACKED_AT_ONCE = 2_000
 """Refs that are added or removed in one transaction, which takes 20 to 40 ms: of 100,000 at once others would wait for
@@ -198,6 +199,19 @@ class Store:
         """
         with self._work.exclusive() as connection:
             return tracking.changes(connection, since, after, limit)
+
+    def durations(self) -> dict[tuple[str, str], Durations]:
+        """Return how long ended batches took, by account ref and kind (the label `kind`; "" without one)."""
+        with self._work.exclusive() as connection:
+            return durations.learned(connection)
+
+    def past(self) -> Past:
+        """Return the same by ref, for a wait: `client.wait_all(refs, timeout=600, history=store.past())`."""
+        return Past(self.durations(), self._kinds)
+
+    def _kinds(self) -> dict[str, str]:
+        with self._work.exclusive() as connection:
+            return durations.kinds(connection)
 
     def serve(self, destination: str) -> None:
         """Keep the changes that are stored from now on for a destination, until each has arrived there.

@@ -12,6 +12,7 @@ from typing import Any
 
 from batchstatus import Batch, BatchRef, ConfigurationError, Moment, printable
 
+from . import durations
 from .records import CHANGE, MAX_TEXT, Change, change, decoded, reading, utc
 from .schema import new_id
 
@@ -100,13 +101,13 @@ def record(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> C
     None if it changes nothing, was asked for before the stored one, or the batch is not open, or not the owner's.
     """
     query = f"""
-        SELECT n, reading, changed_at, lost_at, asked_boot, asked_at, watcher FROM refs
+        SELECT n, reading, changed_at, lost_at, asked_boot, asked_at, watcher, read_at FROM refs
         WHERE ref = :ref AND tracked AND NOT ended AND {OWNED}
     """
     found = connection.execute(query, {"ref": str(batch.ref), "owner": owner}).fetchone()
     if found is None:
         return None
-    number, before, changed_at, lost_at, boot, asked_at, watcher = found
+    number, before, changed_at, lost_at, boot, asked_at, watcher, read_before = found
     asked = batch.asked_at
     if asked is not None and asked_at is not None and asked.is_before(Moment(boot, asked_at)):
         return None
@@ -117,6 +118,8 @@ def record(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> C
     has_ended = batch.has_ended or stands
     if now == before and not has_ended and lost_at is None:
         return None
+    if has_ended:
+        durations.learn(connection, number, batch, read_before)
     stored = batch.to_dict() | {"has_ended": has_ended}
     if not has_ended:
         # They grow with the batch, and storing them in every change would be quadratic.

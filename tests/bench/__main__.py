@@ -12,7 +12,19 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "support")]
 
-SUBJECTS = ("jobs", "pace", "lateness", "scheduler", "waits", "false_ends", "reads", "startup", "watcher")
+SUBJECTS = (
+    "jobs",
+    "pace",
+    "lateness",
+    "placement",
+    "scheduler",
+    "accounts",
+    "waits",
+    "false_ends",
+    "reads",
+    "startup",
+    "watcher",
+)
 
 
 def main(names: list[str]) -> int:

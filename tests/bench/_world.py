@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from batchstatus import BatchRef, BatchState, Counts, PollPolicy, RetryPolicy
 from batchstatus._core.account import ErrorFields, Request, StatusFields
 from batchstatus._core.read.messages import Response, StepResult
+from batchstatus._core.wait.durations import Durations
 from batchstatus._core.wait.queue import Queue
 from batchstatus._core.wait.schedule import Schedule, StartPoll
 
@@ -19,7 +20,7 @@ REQUEST = Request(url="https://127.0.0.1/", keys={})
 
 
 class World:
-    """A vendor (as `Schedule` sees one) whose bodies say `r`unning or `e`nded, and counts where they are given."""
+    """A vendor (as `Schedule` sees one) whose bodies say `r`unning or `e`nded, and counts and creation if given."""
 
     STATUSES = (200,)
     ERRORS: dict[str, Any] = {}
@@ -33,7 +34,8 @@ class World:
 
     def status_fields(self, body: dict[str, Any]) -> StatusFields:
         counts = Counts(total=100, processed=body["p"]) if "p" in body else Counts()
-        return StatusFields(id=None, status=body["s"], counts=counts, raw=None)
+        created = None if body.get("c") is None else UTC0 + timedelta(seconds=body["c"])
+        return StatusFields(id=None, status=body["s"], counts=counts, raw=None, created_at=created)
 
     def error_fields(self, body: Any) -> ErrorFields:
         return ErrorFields()
@@ -43,10 +45,17 @@ def refs(number: int) -> list[BatchRef]:
     return [BatchRef("believe", str(n)) for n in range(number)]
 
 
-def schedule(queue: Queue, refs: list[BatchRef]) -> Schedule:
-    """Return a wait for batches of one account that has all the time of the world."""
-    options = {"poll": PollPolicy(), "retry": RetryPolicy(), "in_flight": 256}
-    return Schedule(dict.fromkeys(refs, queue), started=0.0, timeout=1e9, **options)
+def schedule(
+    queues: Queue | Mapping[BatchRef, Queue],
+    refs: list[BatchRef],
+    *,
+    poll: PollPolicy = PollPolicy(),  # noqa: B008 (it is frozen)
+    history: Callable[[BatchRef], Durations | None] | None = None,
+) -> Schedule:
+    """Return a wait that has all the time of the world, for batches of one account, or with a queue for each."""
+    by_ref = dict.fromkeys(refs, queues) if isinstance(queues, Queue) else queues
+    options = {"poll": poll, "retry": RetryPolicy(), "in_flight": 256, "history": history}
+    return Schedule(by_ref, started=0.0, timeout=1e9, **options)
 
 
 def body(**fields: Any) -> bytes:

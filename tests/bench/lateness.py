@@ -1,4 +1,4 @@
-"""How late the end of a batch is noticed when more batches wait than their account's pace can read at once."""
+"""How late an end is noticed by plain rounds, when more batches wait than their account's pace can read at once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from _report import Figure
 from _world import ENDED, RUNNING, World, play, refs, schedule
-from batchstatus import Believe
+from batchstatus import Believe, PollPolicy
 from batchstatus._core.pacing import PaceState
 from batchstatus._core.wait.progress import BatchProgress
 from batchstatus._core.wait.queue import Queue
@@ -33,7 +33,7 @@ def mean(number: int) -> float:
     gap = PaceState.of_limit(Believe.RATE_LIMIT).spacing
     longest, sweep = CYCLES * number * gap, number * gap
     queue = Queue(World(), PaceState(gap))
-    wait = schedule(queue, refs(number))
+    wait = schedule(queue, refs(number), poll=PollPolicy(placement=False))
     ends = {ref: draw.uniform(0, longest) for ref in refs(number)}
     late: list[float] = []
 

@@ -19,7 +19,7 @@ from _report import Figure
 from _world import World, body, play, refs, schedule
 from batchstatus import AsyncBatchClient, BatchRef, BatchState, Believe, PollPolicy, RateLimit
 from batchstatus._clients.clock import RealClock
-from batchstatus._core.pacing import NoPace, PaceState
+from batchstatus._core.pacing import PaceState
 from batchstatus._core.read.messages import Response, SendRequest, StepResult
 from batchstatus._core.read.response import parse_response
 from batchstatus._core.wait.queue import Queue
@@ -155,8 +155,8 @@ def figures() -> Iterator[Figure]:
     growth = spent[100_000] / spent[1_000]
     yield Figure("CPU for each read, 100,000 batches: of that at 1,000", growth, 1.3)
     first, later = memory(100_000)
-    yield Figure("memory for each waiting batch, before its first reading", first, 350, "bytes")
-    yield Figure("memory for each waiting batch, after two readings with counts", later, 350, "bytes")
+    yield Figure("memory for each waiting ref beside its text, before its first reading", first, 450, "bytes")
+    yield Figure("memory for each waiting ref beside its text, after two readings with counts", later, 450, "bytes")
 
 
 def run(bench: Coroutine[Any, Any, float]) -> float:
@@ -169,12 +169,18 @@ def run(bench: Coroutine[Any, Any, float]) -> float:
 
 
 def memory(number: int) -> tuple[float, float]:
-    """Return the bytes for each batch: as added, and after two readings."""
-    waiting, queue, left = refs(number), Queue(World(), NoPace()), 2 * number
+    """Return the bytes for each ref beside its text, as added and after two readings; ref and placement included."""
+    texts = [f"believe/acme:{n:036}" for n in range(number)]
+    queue, left = Queue(World(), PaceState(0.001)), 2 * number
     gc.collect()
     tracemalloc.start()
     idle, _ = tracemalloc.get_traced_memory()
-    wait = schedule(queue, waiting)
+    ids = [text.partition(":")[2] for text in texts]  # the text that a ref keeps
+    kept, _ = tracemalloc.get_traced_memory()
+    kept -= idle
+    del ids
+    gc.collect()
+    wait = schedule(queue, [BatchRef.parse(text) for text in texts])
     gc.collect()
     added, _ = tracemalloc.get_traced_memory()
 
@@ -187,7 +193,7 @@ def memory(number: int) -> tuple[float, float]:
     gc.collect()
     read, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return (added - idle) / number, (read - idle) / number
+    return (added - idle - kept) / number, (read - idle - kept) / number
 
 
 RATE = RateLimit(100)

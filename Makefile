@@ -1,20 +1,20 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo quick test check bench regen pull-specs drills record lock clean
+.PHONY: help demo quick test test-engines check bench regen pull-specs drills record lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 BENCH_BIN := .venv-bench/bin
 BENCH_READY := .venv-bench/ready
-COMPILE = $(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+COMPILE = $(BIN)/uv pip compile pyproject.toml --extra cli --extra simulator --extra redis --extra postgres --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')  # tests mostly wait
 # A company's certificate authority may be in the system's store only.
 export UV_SYSTEM_CERTS := 1
 
 help:  ## Print the targets
-	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: $(READY)  ## Watch twelve batches of both vendors move to their ends, over a simulator
 	$(BIN)/python -m batchstatus.testing.simulator.demo
@@ -24,6 +24,9 @@ quick: $(READY)  ## Run the unit tests: values, rules, vendors and scripted clie
 
 test: $(READY)  ## Run all tests, offline but for the package registry; about four minutes
 	$(BIN)/pytest -q -n $(WORKERS)
+
+test-engines: $(READY)  ## Test the engines against their servers; ONLY="temporal" for some; HA=1 kills processes, too
+	$(BIN)/python tests/engines $(ONLY)
 
 check: $(READY)  ## Check format, lint, types and import contracts, then run all tests; about five minutes
 	$(BIN)/ruff format --check .
@@ -49,12 +52,14 @@ drills: $(READY)  ## Change the vendors' pages in every way that was thought of,
 record: $(READY)  ## Record the cassettes again, from the simulator; LIVE=1 from the vendors, with real keys
 	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/vendors/test_recorded.py
 
-lock: $(READY)  ## Update requirements-dev.txt and requirements-bench.txt from pyproject.toml
+lock: $(READY)  ## Update the requirements files from pyproject.toml, and the engines' own; ONLY="temporal" for some
 	$(COMPILE) --group dev --output-file requirements-dev.txt
 	$(COMPILE) --group bench --output-file requirements-bench.txt
+	$(BIN)/python tests/engines --lock $(ONLY)
 
 clean:  ## Remove the files of the other targets, .venv included
-	rm -rf .venv .venv-bench .regen-* dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-engines .regen-* dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
+	    .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt pyproject.toml

@@ -1,0 +1,90 @@
+"""`make test-engines`: what needs an engine or a server, against the real ones.
+
+Each folder beside this file that has a requirements.txt is one of them: a virtual environment of its own
+(`.venv-engines/NAME`), its types checked there, its tests run there. To add one: `NAME/requirements.in` with the wheels
+of its servers, then `make lock`, then tests that start and stop these servers by `support/servers.py`.
+
+    make test-engines ONLY="temporal"     some of them
+    HA=1 make test-engines                the trials, too, in which processes are killed; they print what they measured
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from uv import find_uv_bin
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent.parent
+VENVS = ROOT / ".venv-engines"
+PROJECT = ROOT / "pyproject.toml"
+PACKAGES = ("engines", "paces")
+"""Where in the facade the module is that has the folder's name."""
+
+
+def run(*command: object, **env: str) -> None:
+    """Run a command in the checkout; an error ends the program, as the command has said why."""
+    ended = subprocess.run([str(part) for part in command], cwd=ROOT, env=os.environ | env, check=False)
+    if ended.returncode:
+        raise SystemExit(ended.returncode)
+
+
+def lock(name: str) -> None:
+    """Write the requirements.txt of an engine from its requirements.in and the extra that has its name."""
+    run(
+        *(find_uv_bin(), "pip", "compile", PROJECT.name, HERE / name / "requirements.in"),
+        *("--extra", name, "--extra", "simulator", "--universal", "--python-version", "3.11"),
+        *("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--custom-compile-command", "make lock"),
+        *("--quiet", "--output-file", HERE / name / "requirements.txt"),
+    )
+
+
+def set_up(name: str) -> Path:
+    """Return the bin folder of an engine's environment; make the environment if its requirements have changed."""
+    pins, venv = HERE / name / "requirements.txt", VENVS / name
+    wanted, ready = hashlib.sha256(pins.read_bytes() + PROJECT.read_bytes()).hexdigest(), venv / "ready"
+    if not ready.exists() or ready.read_text() != wanted:
+        print(f"Setting up .venv-engines/{name}", flush=True)
+        pip = find_uv_bin(), "pip"
+        into = "--quiet", "--python", venv / "bin" / "python"
+        run(find_uv_bin(), "venv", "--quiet", "--clear", "--python", sys.executable, venv)
+        run(*pip, "sync", *into, "--require-hashes", pins)
+        run(*pip, "install", *into, "--no-deps", "--no-build-isolation", "--editable", ROOT)
+        ready.write_text(wanted)
+    return venv / "bin"
+
+
+def check(name: str) -> None:
+    """Check the types of an engine's module, and run its tests."""
+    binaries = set_up(name)
+    python = binaries / "python"
+    print(f"\n{name}", flush=True)
+    for package in PACKAGES:
+        module = ROOT / "facade" / "batchstatus" / package / name
+        if module.is_dir() or module.with_suffix(".py").is_file():
+            # The exclusion keeps engines out of the project's own run, which lacks what they import.
+            mypy = "--exclude", "^generated/", "--python-executable", python
+            run(sys.executable, "-m", "mypy", *mypy, "--package", f"batchstatus.{package}.{name}")
+    selected = ("-m", "") if os.environ.get("HA") else ()
+    run(
+        *(python, "-m", "pytest", "-c", HERE / "pytest.ini", "--confcutdir", HERE, *selected, HERE / name),
+        PATH=f"{binaries}{os.pathsep}{os.environ['PATH']}",
+    )
+
+
+def main(words: list[str]) -> None:
+    """Lock or check the engines that are named, or all."""
+    names = [path.parent.name for path in sorted(HERE.glob("*/requirements.in"))]
+    asked = [word for word in words if word != "--lock"]
+    if unknown := set(asked) - set(names):
+        raise SystemExit(f"engines: no folder {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    for name in asked or names:
+        (lock if "--lock" in words else check)(name)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

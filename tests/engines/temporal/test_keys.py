@@ -26,7 +26,7 @@ def test_no_key_is_in_what_temporal_keeps(add, simulator, queue, tmp_path, caplo
         # The simulator accepts none of them, and echoes what it refuses in no header that an error would show.
         gameball = Gameball(*KEYS[:2], base_url=simulator.url, rate_limit=None)
         believe = Believe(KEYS[2], base_url=simulator.url, rate_limit=None)
-        good = [one for one in simulator.accounts(name="good")]
+        good = simulator.accounts(name="good")
         said = []
         async with working(client, queue, [gameball, believe, *good]):
             refused = [
@@ -43,8 +43,7 @@ def test_no_key_is_in_what_temporal_keeps(add, simulator, queue, tmp_path, caplo
             late = await start_wait(client, f"gameball/good:{ref.id}", task_queue=queue, timeout=2, results=True)
             with pytest.raises(WorkflowFailureError):
                 await late.result()
-            for handle in (*refused, held, late):
-                said.append((await handle.fetch_history()).to_json().encode())
+            said += [(await handle.fetch_history()).to_json().encode() for handle in (*refused, held, late)]
         return said
 
     with temporal_server(tmp_path / "server") as address:

@@ -207,7 +207,7 @@ def test_a_refusal_is_not_tried_again(play, add, simulator, queue):
     ref = add("believe", status="PENDING")
 
     async def scene(client):
-        async with working(client, queue, accounts):
+        async with working(client, queue, [wrong_key(simulator)]):
             with pytest.raises(WorkflowFailureError) as raised:
                 await (await start_wait(client, ref, task_queue=queue, timeout=3600)).result()
             return raised.value.cause
@@ -316,3 +316,18 @@ def test_a_last_look_follows_an_absence(play, add, simulator, queue):
             return await handle.result()
 
     assert play(scene)["state"] == "succeeded"
+
+
+def test_a_wait_that_nobody_answers_says_so(play, queue, add):
+    """Workers of workflows only: the wait ends, and says what is missing."""
+    ref = add("gameball")
+
+    async def scene(client):
+        async with Worker(client, task_queue=queue, plugins=[BatchStatusPlugin()]):
+            with pytest.raises(WorkflowFailureError) as raised:
+                await (await start_wait(client, ref, task_queue=queue, timeout=1)).result()
+            return raised.value.cause
+
+    error = play(scene)
+    assert error.type == "WaitTimeout"
+    assert error.message.startswith(f"{ref}: still unread after 1.0 s, and no worker has answered for 15 s more: ")

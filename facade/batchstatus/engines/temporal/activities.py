@@ -45,6 +45,8 @@ TO_REPORT = 1.0
 """Seconds at the end that are left to tell the server; a tenth of a timeout below 10 s."""
 MIN_WAIT = 5.0
 """Seconds for the last look if the time is up."""
+SHORTEST = 0.1
+"""Seconds for a poll that begins when the time is all but up."""
 TAKE_UP = timedelta(seconds=0.1)
 """Until another worker takes up the wait of one that leaves."""
 MAX_PAYLOAD = 1_500_000
@@ -98,7 +100,7 @@ class Activities:
             found: dict[str, Any] = dict(beats.details or {})
             most = MAX_PAYLOAD // max(len(request.refs), 1)
             refs = [ref for ref in map(_parsed, request.refs) if str(ref) not in found]
-            left = max(_left(request.timeout), MIN_WAIT)
+            left = max(_left(request.timeout), SHORTEST)
             async with _shutdown() as stop:
                 async for outcome in self._client.as_completed(refs, timeout=left, stop=stop):
                     if not isinstance(outcome.error, WaitStopped):
@@ -116,7 +118,7 @@ class Activities:
                     beats.details,
                     lambda resume: self._client.wait(
                         _parsed(request.ref),
-                        timeout=MIN_WAIT if request.is_last_look else max(left, TO_REPORT),
+                        timeout=MIN_WAIT if request.is_last_look else max(left, SHORTEST),
                         until=[*map(BatchState, request.until)],
                         resume=resume,
                         on_checkpoint=beats.tell,

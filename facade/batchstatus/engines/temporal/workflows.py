@@ -31,7 +31,7 @@ HEARTBEAT = timedelta(seconds=15)
 """After a worker was killed, another one takes up its attempts within this time."""
 READ_ATTEMPT = timedelta(seconds=75)
 """Longer than a poll with its slot of the pace, and than a last look."""
-LAST_LOOK = timedelta(seconds=60)
+LAST_LOOK = timedelta(seconds=15)
 """Of a wait whose time ended while no worker was there."""
 RETRY = RetryPolicy(initial_interval=timedelta(seconds=1), maximum_interval=timedelta(seconds=10))
 """After a crash, or a mistake of a worker; after a poll the activity itself says when. The maximum is what follows a
@@ -163,7 +163,7 @@ def _unanswered(request: WaitRequest, checkpoint: dict[str, Any] | None) -> Appl
     stands = f"{last['state'].upper()} ({last['vendor_status']:.80})" if last else "unread"
     return ApplicationError(
         f"{request.ref}: still {stands} after {request.timeout:.1f} s, and no worker has answered for "
-        f"{LAST_LOOK.total_seconds():.0f} s: see that one with BatchStatusPlugin and accounts runs on the task queue",
+        f"{LAST_LOOK.total_seconds():.0f} s more: run one with BatchStatusPlugin and accounts on the task queue",
         {"last": None, "checkpoint": checkpoint},
         type=WAIT_TIMEOUT,
         non_retryable=True,

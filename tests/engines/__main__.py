@@ -24,6 +24,8 @@ VENVS = ROOT / ".venv-engines"
 PROJECT = ROOT / "pyproject.toml"
 PACKAGES = ("engines", "paces")
 """Where in the facade the module is that has the folder's name."""
+EXTRAS = {"paces": ("redis", "postgres")}
+"""Of a folder, if it is not the one of its name."""
 
 
 def run(*command: object, **env: str) -> None:
@@ -34,10 +36,11 @@ def run(*command: object, **env: str) -> None:
 
 
 def lock(name: str) -> None:
-    """Write the requirements.txt of an engine from its requirements.in and the extra that has its name."""
+    """Write the requirements.txt of an engine from its requirements.in and its extras."""
+    extras = [word for extra in EXTRAS.get(name, (name,)) for word in ("--extra", extra)]
     run(
         *(find_uv_bin(), "pip", "compile", PROJECT.name, HERE / name / "requirements.in"),
-        *("--extra", name, "--extra", "simulator", "--universal", "--python-version", "3.11"),
+        *(*extras, "--extra", "simulator", "--universal", "--python-version", "3.11"),
         *("--generate-hashes", "--no-emit-index-url", "--no-annotate", "--custom-compile-command", "make lock"),
         *("--quiet", "--output-file", HERE / name / "requirements.txt"),
     )

@@ -10,8 +10,8 @@ import sys
 import time
 from pathlib import Path
 
+import pace_servers
 import pytest
-import servers
 from batchstatus import BatchClient, Believe, ConfigurationError
 from batchstatus.paces import paced
 from batchstatus.paces.postgres import PostgresPace
@@ -27,7 +27,7 @@ SECRET = "test-secret"
 
 @pytest.fixture(params=["redis", "postgres"])
 def server(request, tmp_path):
-    made = {"redis": servers.Redis, "postgres": servers.Postgres}[request.param](tmp_path)
+    made = {"redis": pace_servers.Redis, "postgres": pace_servers.Postgres}[request.param](tmp_path)
     made.start()
     yield made
     made.end()
@@ -35,7 +35,7 @@ def server(request, tmp_path):
 
 @pytest.fixture
 def black_hole(server):
-    made = servers.BlackHole(server)
+    made = pace_servers.BlackHole(server)
     yield made
     made.close()
 
@@ -44,7 +44,7 @@ def together(url, *, seconds=SECONDS, when_lost="wait", trouble=lambda: None):
     """Let four processes read at one pace; return what they say, and how often the simulator was asked."""
     with Simulator() as simulator:
         ref = str(simulator.add("believe"))
-        worker = str(Path(__file__).with_name("worker.py"))
+        worker = str(Path(__file__).parent.parent / "support" / "pace_worker.py")
         command = [sys.executable, worker, url, when_lost, simulator.url, ref, str(seconds)]
         processes = [
             subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(WORKERS)
@@ -132,7 +132,7 @@ def test_no_key_is_kept_there(server):
 
 def everything(server):
     """Return all that a server keeps, as text."""
-    if isinstance(server, servers.Redis):
+    if isinstance(server, pace_servers.Redis):
         import redis
 
         with redis.Redis.from_url(server.url, decode_responses=True) as client:
@@ -155,7 +155,7 @@ def test_a_row_that_is_gone_is_made_again(server):
 
 
 def forget(server):
-    if isinstance(server, servers.Redis):
+    if isinstance(server, pace_servers.Redis):
         import redis
 
         with redis.Redis.from_url(server.url) as client:

@@ -12,13 +12,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-LONG = 60.0
-"""Seconds in which a server has started, however busy the machine is."""
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+from servers import PATIENCE, free_port
 
 
 class Server:
@@ -31,7 +25,7 @@ class Server:
     def start(self) -> None:
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.folder, user=self.user())
-        end = time.monotonic() + LONG
+        end = time.monotonic() + PATIENCE
         while not self.is_ready():
             assert self.process.poll() is None, (self.folder / "log").read_text()
             assert time.monotonic() < end, (self.folder / "log").read_text()

@@ -1,6 +1,6 @@
 """A process that reads one batch again and again at a shared pace, and prints what came of it.
 
-python worker.py URL WHEN_LOST SIMULATOR REF SECONDS
+python pace_worker.py URL WHEN_LOST SIMULATOR REF SECONDS
 """
 
 from __future__ import annotations

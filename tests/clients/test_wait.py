@@ -265,7 +265,7 @@ def test_an_abandoned_wait_leaves_nothing():
                 outcomes = client.as_completed(refs, timeout=60)
                 assert (await anext(outcomes)).ref == refs[0]
                 await outcomes.aclose()
-                reading = [task for task in asyncio.all_tasks() if task.get_coro().__name__ != "_close"]
+                reading = [task for task in asyncio.all_tasks() if task.get_coro().__name__ != "close"]
             return len(reading), len(asyncio.all_tasks())
 
         assert asyncio.run(main()) == (1, 1), "while connections are closed, and once the client is closed"

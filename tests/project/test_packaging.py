@@ -98,7 +98,7 @@ def test_the_metadata_is_complete(metadata):
     assert metadata["Version"] == batchstatus.__version__
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert metadata.get_all("Provides-Extra") == ["cli", "simulator"]
+    assert metadata.get_all("Provides-Extra") == ["cli", "postgres", "redis", "simulator", "temporal"]
     plain, extras = set(), set()
     for line in metadata.get_all("Requires-Dist"):
         (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())

@@ -19,7 +19,8 @@ IMPORT_ALL = """if True:
     assert not hasattr(time, "CLOCK_BOOTTIME")
     for package in (batchstatus, batchstatus_raw):
         for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-            if not module.name.endswith("__main__"):
+            is_extra = module.name.startswith("batchstatus.engines.")  # with libraries of their own
+            if not module.name.endswith("__main__") and not is_extra:
                 importlib.import_module(module.name)
 """
 READ = """if True:

@@ -46,16 +46,21 @@ def together(url, *, seconds=SECONDS, when_lost="wait", trouble=lambda: None):
         ref = str(simulator.add("believe"))
         worker = str(Path(__file__).parent.parent / "support" / "pace_worker.py")
         command = [sys.executable, worker, url, when_lost, simulator.url, ref, str(seconds)]
-        processes = [
-            subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(WORKERS)
-        ]
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        processes = [subprocess.Popen(command, text=True, **pipes) for _ in range(WORKERS)]
         try:
+            for process in processes:
+                assert process.stdout.readline() == "ready\n"
+            for process in processes:
+                process.stdin.write("\n")
+                process.stdin.flush()
             time.sleep(seconds / 3)
             trouble()
             said = [process.communicate(timeout=seconds + 60) for process in processes]
         finally:
             for process in processes:
                 process.kill()
+                process.communicate()
         assert [errors for _, errors in said if "Traceback" in errors] == []
         assert SECRET not in str(said)
         found = [json.loads(out) for out, _ in said]
@@ -64,14 +69,15 @@ def together(url, *, seconds=SECONDS, when_lost="wait", trouble=lambda: None):
 
 
 def test_four_processes_keep_one_limit(server):
-    """In fair shares; that no 429 comes needs a quiet machine, since the simulator's limit is exact."""
+    """That no 429 comes, and all of the pace is used, needs a quiet machine: the simulator's limit is exact."""
     found, reads = together(server.url)
+    shares = [each["read"] for each in found]
+    assert all(shares)
+    assert reads <= 9.0 * SECONDS + WORKERS
     if HA:
         assert [each["429"] for each in found] == [0] * WORKERS
-    shares = [each["read"] for each in found]
-    assert max(shares) <= 1.5 * min(shares) + 2
-    assert reads <= 9.0 * SECONDS + WORKERS
-    assert reads >= 9.0 * SECONDS / 2
+        assert max(shares) <= 1.5 * min(shares)
+        assert reads >= 9.0 * SECONDS / 2
 
 
 @pytest.mark.parametrize("trouble", ["killed", "stopped", "black hole"])
@@ -101,9 +107,10 @@ def test_a_server_that_is_away_is_survived(server, black_hole, trouble):
 
 def test_without_the_server_reads_go_on_alone_if_that_is_asked_for(server):
     """At the limit divided by the members that were seen."""
-    found, reads = together(server.url, seconds=15.0, when_lost="local", trouble=server.kill)
-    assert reads >= 9.0 * 15.0 / 2
-    assert min(each["read"] for each in found) >= 10
+    _, reads = together(server.url, seconds=15.0, when_lost="local", trouble=server.kill)
+    before = 9.0 * 15.0 / 3
+    assert reads <= 9.0 * 15.0 + WORKERS
+    assert reads > before or not HA
 
 
 def test_an_account_with_other_keys_has_another_pace(server):
@@ -175,7 +182,7 @@ def test_the_command_line_takes_it_from_its_settings(server):
         environment = os.environ | simulator.environment() | {"BATCHSTATUS_PACE": server.url}
         command = [sys.executable, "-m", "batchstatus.cli", "status", str(simulator.add("believe")), "--timeout", "3s"]
         good = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert (good.returncode, len(simulator.reads)) == (8, 1), good.stderr
+        assert (good.returncode, len(simulator.reads)) == (0, 1), good.stderr
         for _ in range(200):
             now = time.monotonic()
             pace.reserve(now, now + 600.0)

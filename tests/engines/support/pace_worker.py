@@ -19,6 +19,8 @@ TICK = 0.01
 
 
 async def main(url: str, when_lost: str, simulator: str, ref: str, seconds: float) -> None:
+    print("ready", flush=True)
+    sys.stdin.readline()
     (account,) = paced(url, [Believe(BELIEVE_KEY, base_url=simulator)], when_lost=when_lost)
     end, counts, lags = time.monotonic() + seconds, {"read": 0, "429": 0, "unread": 0}, []
 

@@ -620,7 +620,7 @@ KILLED = """
             os._exit(0)
         return child
 
-    ends = [os.waitpid(child, 0)[1] for child in [died(number) for number in range(1, 201)]]
+    ends = [os.waitpid(child, 0)[1] for child in [died(number) for number in range(1, 301)]]
     assert set(ends) == {0, signal.SIGKILL}
     print(ends.index(0))
 """

@@ -103,7 +103,7 @@ def test_the_metadata_is_complete(metadata):
     for line in metadata.get_all("Requires-Dist"):
         (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())
     assert plain == {"attrs", "certifi", "httpcore", "httpx", "truststore"}
-    assert extras == {"click", "rich", "starlette", "uvicorn"}
+    assert extras == {"click", "psycopg", "redis", "rich", "starlette", "temporalio", "uvicorn"}
 
 
 # An application that has installed it

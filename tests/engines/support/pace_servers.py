@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -134,8 +135,13 @@ class Postgres(Server):
     """postgres of Debian, or of the wheel; it does not run as root."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder)
-        self.data = folder / "data"
+        # Not in pytest's folder, which is closed to the user as whom the server runs.
+        super().__init__(Path(tempfile.mkdtemp(prefix="batchstatus-postgres-")))
+        self.data = self.folder / "data"
+
+    def end(self) -> None:
+        super().end()
+        shutil.rmtree(self.folder)
 
     def user(self) -> str | None:
         return "nobody" if os.getuid() == 0 else None
@@ -153,15 +159,12 @@ class Postgres(Server):
 
     def start(self) -> None:
         if not self.data.exists():
-            if self.user():
-                for path in (self.folder, *self.folder.parents):
-                    if path.name.startswith("pytest-of-"):
-                        path.chmod(0o755)
-                        break
-                    path.chmod(0o755)
-                shutil.chown(self.folder, self.user())
+            user = self.user()
+            if user is not None:
+                shutil.chown(self.folder, user)
             command = [self.binary("initdb"), "-D", str(self.data), "-A", "trust", "-U", "tester", "-N"]
-            subprocess.run(command, check=True, capture_output=True, user=self.user(), cwd=self.folder)
+            made = subprocess.run(command, check=False, capture_output=True, text=True, user=user, cwd=self.folder)
+            assert made.returncode == 0, made.stderr
         else:
             (self.data / "postmaster.pid").unlink(missing_ok=True)
         super().start()

@@ -272,7 +272,15 @@ def until(happened: Callable[[], bool], seconds: float) -> None:
 
 
 def faults(store: Store) -> list[str]:
-    """Return what is wrong with a store: the file, or a change that is not whole."""
+    """Return what is wrong with a store, the file or a change that is not whole, at one moment: in a copy of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        store.backup(copy)
+        with Store(copy, read_only=True) as still:
+            return faults_at_rest(still)
+
+
+def faults_at_rest(store: Store) -> list[str]:
     checked = store.check()
     found = [] if checked["integrity_check"] == "ok" else [checked["integrity_check"]]
     if checked["outbox"] != checked["changes"] * checked["destinations"]:

@@ -105,7 +105,7 @@ class Watcher:
         self._is_unsure = False
         """Whether to claim again although the store reports nothing new."""
         self._urgent = asyncio.Event()
-        """Whether a batch has ended that is not stored yet."""
+        """Whether a batch has ended, or is denied, and that is not stored yet."""
         self._move = 0
         """Up to which move of refs this watcher knows what it has."""
 
@@ -216,6 +216,8 @@ class Watcher:
             if event.kind is EventKind.ATTEMPT and event.error is not None:
                 with suppress(asyncio.QueueFull):  # a later poll fails, too
                     readings.put_nowait(event.outcome)
+                if denies_batch(event.error):
+                    self._urgent.set()
             for each in (hear, observer):
                 if each is not None:
                     each(event)

@@ -53,12 +53,12 @@ RUN = f"""if True:
 
 POLLS = """if True:
     import asyncio, sys, time
-    from batchstatus import AsyncBatchClient, EventKind, Gameball, RateLimit
+    from batchstatus import AsyncBatchClient, EventKind, Gameball
     from batchstatus.service import Store, Watcher
     from batchstatus.testing.simulator import GAMEBALL_KEY, GAMEBALL_SECRET
 
     kind, path, url, *refs = sys.argv[1:]
-    account, polls = Gameball(GAMEBALL_KEY, GAMEBALL_SECRET, base_url=url, rate_limit=RateLimit(100)), []
+    account, polls = Gameball(GAMEBALL_KEY, GAMEBALL_SECRET, base_url=url), []
 
     def note(event):
         if event.kind is EventKind.ATTEMPT:

@@ -149,6 +149,21 @@ def test_readings_are_stored_together_and_an_end_at_once(store, simulator, monke
     assert begun[0] >= 6
 
 
+def test_a_later_reading_undoes_a_failure_that_is_stored_with_it(store):
+    ref = BatchRef("gameball", "1")
+    store.track([ref])
+    watcher = Watcher(store, [Gameball("test-key", "test-secret")])
+    store.claim(watcher.name)
+    failure, read = (
+        Outcome(ref, error=BatchNotFound("gone", ref=ref, status_code=404, code="4004")),
+        Outcome(ref, batch=unchanging(ref)),
+    )
+    watcher._store_outcomes([failure, read])
+    assert store.tracked()[0].error is None
+    watcher._store_outcomes([read, failure])
+    assert store.tracked()[0].error is not None
+
+
 def test_a_coroutine_function_delivers(store, simulator):
     """A coroutine function delivers too and so does what returns a coroutine."""
     store.track([simulator.add("gameball", status="completed") for _ in range(2)])
@@ -213,6 +228,7 @@ def test_a_batch_that_the_vendor_denies_is_lost_rests_and_is_found(store, simula
     """Three refusals over the time for it make it lost; it is then read seldom, and a reading makes it found."""
     monkeypatch.setattr(tracking_module, "LOST_AFTER", 0.5)
     monkeypatch.setattr(watch_set_module, "LOST_REST", 1.0)
+    monkeypatch.setattr(watcher_module, "STORE_INTERVAL", 0.1)
     ref = BatchRef("gameball", "denied")
     store.track([ref])
 

@@ -49,8 +49,9 @@ DEFAULT = "default"
 """The name of a destination that has none of its own."""
 NEVER = 10.0**9
 """Seconds."""
-STORE_INTERVAL = 0.5
-"""Seconds for which readings are collected until one is an end: a transaction for each costs as much as half a read."""
+STORE_INTERVAL = 1.0
+"""Seconds for which readings are collected, until one is an end or a denial: a transaction for each costs half as much
+as the poll."""
 MAX_STORED_AT_ONCE = 256
 MAX_WAITING = 4_096
 """Readings that may wait for the disk before reading waits for it too."""
@@ -327,8 +328,9 @@ class Watcher:
     def _store_all(self, outcomes: list[Outcome]) -> list[Change]:
         batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
         changes = self._store.record_all(batches, owner=self.name)
-        for outcome in outcomes:
-            if outcome.error is None:
+        last_read = {outcome.ref: number for number, outcome in enumerate(outcomes) if outcome.error is None}
+        for number, outcome in enumerate(outcomes):
+            if outcome.error is None or number < last_read.get(outcome.ref, -1):  # a later reading undoes it
                 continue
             if not denies_batch(outcome.error):
                 self._store.record_error(outcome.ref, outcome.error, owner=self.name)

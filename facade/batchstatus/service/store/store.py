@@ -150,8 +150,11 @@ class Store:
             batches: The readings.
             owner: The watcher that has read them: only those of refs that it still has are stored.
         """
-        with self._work.transaction() as connection:
-            new = [batch for batch in batches if tracking.is_change(connection, batch, owner)]
+        with self._work.exclusive() as connection:
+            new, same = tracking.compared(connection, batches)
+        if same:
+            with self._work.transaction() as connection:
+                new += [batch for batch in same if tracking.is_change(connection, batch, owner)]
         if not new:
             return []
         with self._changes.transaction() as connection:

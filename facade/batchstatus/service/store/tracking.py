@@ -199,6 +199,16 @@ def _add(
     return Change(id=id_, store=store, ref=parsed, sequence=sequence, kind=kind, at=utc(at), batch=batch, error=error)
 
 
+def compared(connection: sqlite3.Connection, batches: Iterable[Batch]) -> tuple[list[Batch], list[Batch]]:
+    """Return the readings that differ from those that are stored, or that may be ends, and the equal ones."""
+    new: list[Batch] = []
+    same: list[Batch] = []
+    for batch in batches:
+        stored = connection.execute("SELECT reading FROM refs WHERE ref = ?", (str(batch.ref),)).fetchone()
+        (same if stored == (reading(batch),) and not batch.is_terminal else new).append(batch)
+    return new, same
+
+
 def is_change(connection: sqlite3.Connection, batch: Batch, owner: str | None) -> bool:
     """Return whether a reading may be a change; if it is not, store its time."""
     if batch.is_terminal:

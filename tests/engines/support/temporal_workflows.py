@@ -24,8 +24,8 @@ class Many:
     """Waits for many batches."""
 
     @workflow.run
-    async def run(self, refs: list[str]) -> dict[str, str]:
-        found = await wait_for_batches(refs, timeout=60)
+    async def run(self, refs: list[str], timeout: float) -> dict[str, str]:
+        found = await wait_for_batches(refs, timeout=timeout)
         return {
             ref: one.state if isinstance(one, Batch) else f"{one.type}: {one.message}" for ref, one in found.items()
         }

@@ -115,7 +115,7 @@ def test_a_workflow_waits_for_many(play, add, simulator, queue):
     async def scene(client):
         async with working(client, queue, accounts, Many):
             refs = [str(good), str(refused), str(failed), str(good)]
-            return await client.execute_workflow(Many.run, refs, id=queue, task_queue=queue)
+            return await client.execute_workflow(Many.run, args=[refs, 60.0], id=queue, task_queue=queue)
 
     found = play(scene)
     assert found.pop(str(refused)).startswith(f"AuthenticationError: {refused}: HTTP 401")
@@ -318,16 +318,37 @@ def test_a_last_look_follows_an_absence(play, add, simulator, queue):
     assert play(scene)["state"] == "succeeded"
 
 
-def test_a_wait_that_nobody_answers_says_so(play, queue, add):
-    """Workers of workflows only: the wait ends, and says what is missing."""
-    ref = add("gameball")
+def test_a_wait_that_nobody_answers_says_so(play, simulator, queue, add):
+    """Workers of workflows only: the wait ends, and says what was known and what is missing."""
+    ref = add("gameball", status="processing")
 
     async def scene(client):
+        handle = await start_wait(client, ref, task_queue=queue, timeout=4)
+        async with working(client, queue, simulator.accounts()):
+            await eventually(lambda: attempt(handle), lambda one: one.HasField("last_failure"))
         async with Worker(client, task_queue=queue, plugins=[BatchStatusPlugin()]):
             with pytest.raises(WorkflowFailureError) as raised:
-                await (await start_wait(client, ref, task_queue=queue, timeout=1)).result()
-            return raised.value.cause
+                await handle.result()
+        return raised.value.cause
 
     error = play(scene)
     assert error.type == "WaitTimeout"
-    assert error.message.startswith(f"{ref}: still unread after 1.0 s, and no worker has answered for 15 s more: ")
+    stands = f"{ref}: still RUNNING (processing) after 4.0 s, and no worker has answered for 15 s more: "
+    assert error.message.startswith(stands)
+
+
+def test_what_was_found_of_many_outlives_the_workers(play, simulator, queue, add):
+    """The ended ones are known even if no worker comes back; the others say that none has."""
+    ended, open_ = add("gameball", status="completed"), add("gameball", status="processing")
+
+    async def scene(client):
+        refs = [str(open_), str(ended)]
+        handle = await client.start_workflow(Many.run, args=[refs, 6.0], id=queue, task_queue=queue)
+        async with working(client, queue, simulator.accounts(), Many):
+            await eventually(lambda: attempt(handle), lambda _: len(simulator.reads) > 2)
+        async with Worker(client, task_queue=queue, workflows=[Many], plugins=[BatchStatusPlugin()]):
+            return await handle.result()
+
+    found = play(scene)
+    assert found[str(ended)] == "succeeded"
+    assert found[str(open_)].startswith(f"WaitTimeout: {open_}: still unread after 6.0 s, and no worker has answered")

@@ -44,7 +44,7 @@ server's timer may be late by a second, and more if it is busy."""
 TO_REPORT = 1.0
 """Seconds at the end that are left to tell the server; a tenth of a timeout below 10 s."""
 MIN_WAIT = 5.0
-"""Seconds for the last look if the time is up."""
+"""Seconds for the last look if the time is up, for all batches together."""
 SHORTEST = 0.1
 """Seconds for a poll that begins when the time is all but up."""
 TAKE_UP = timedelta(seconds=0.1)
@@ -66,7 +66,7 @@ class Activities:
     @activity.defn(name=READ)
     async def read(self, request: WaitRequest) -> dict[str, Any]:
         """Poll once, and let the server call again when it is time; near the end of the time, wait for it."""
-        async with _attempt(_checkpoint(request)) as beats:
+        async with _attempt(_known(request)) as beats:
             left = _left(request.timeout)
             last_look = min(LAST_LOOK, request.timeout / 2)
             if request.is_last_look or left <= last_look:
@@ -90,17 +90,17 @@ class Activities:
     @activity.defn(name=WAIT)
     async def wait(self, request: WaitRequest) -> dict[str, Any]:
         """Poll until the batch has ended."""
-        async with _attempt(_checkpoint(request)) as beats:
+        async with _attempt(_known(request)) as beats:
             return await self._wait(request, _left(request.timeout), beats)
 
     @activity.defn(name=WAIT_MANY)
     async def wait_many(self, request: WaitManyRequest) -> dict[str, Any]:
         """Poll until all batches have ended; the ended ones are in the heartbeat."""
-        async with _attempt(_last_details()) as beats:
+        async with _attempt(_known(request)) as beats:
             found: dict[str, Any] = dict(beats.details or {})
             most = MAX_PAYLOAD // max(len(request.refs), 1)
             refs = [ref for ref in map(_parsed, request.refs) if str(ref) not in found]
-            left = max(_left(request.timeout), SHORTEST)
+            left = _time(request, _left(request.timeout))
             async with _shutdown() as stop:
                 async for outcome in self._client.as_completed(refs, timeout=left, stop=stop):
                     if not isinstance(outcome.error, WaitStopped):
@@ -118,7 +118,7 @@ class Activities:
                     beats.details,
                     lambda resume: self._client.wait(
                         _parsed(request.ref),
-                        timeout=MIN_WAIT if request.is_last_look else max(left, SHORTEST),
+                        timeout=_time(request, left),
                         until=[*map(BatchState, request.until)],
                         resume=resume,
                         on_checkpoint=beats.tell,
@@ -215,14 +215,9 @@ def _is_leaving() -> bool:
     return activity.is_worker_shutdown() and not (details is not None and details.cancel_requested)
 
 
-def _last_details() -> Any:
-    """Return the details of the last heartbeat of the attempts before, or None."""
-    return next(iter(activity.info().heartbeat_details), None)
-
-
-def _checkpoint(request: WaitRequest) -> dict[str, Any] | None:
-    """Return the newest checkpoint of a wait."""
-    found: dict[str, Any] | None = _last_details() or request.resume
+def _known(request: WaitRequest | WaitManyRequest) -> dict[str, Any] | None:
+    """Return what the attempts before have left: a checkpoint, or outcomes."""
+    found: dict[str, Any] | None = next(iter(activity.info().heartbeat_details), None) or request.resume
     return found
 
 
@@ -230,6 +225,11 @@ def _left(timeout: float) -> float:
     """Return the seconds that were left when this attempt started, by the server's clock, but for the report."""
     info = activity.info()
     return timeout - (info.started_time - info.scheduled_time).total_seconds() - min(TO_REPORT, timeout / 10)
+
+
+def _time(request: WaitRequest | WaitManyRequest, left: float) -> float:
+    """Return the timeout of a wait within this attempt."""
+    return MIN_WAIT if request.is_last_look else max(left, SHORTEST)
 
 
 def _parsed(ref: str) -> BatchRef:

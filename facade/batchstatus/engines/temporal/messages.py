@@ -57,6 +57,10 @@ class WaitManyRequest:
     refs: list[str]
     timeout: float
     """Seconds since the activity was scheduled, by the server's clock."""
+    resume: dict[str, Any] | None = None
+    """What an earlier attempt has found, in the form of the result; that of a heartbeat wins over it."""
+    is_last_look: bool = False
+    """Whether the time is up, and there is one last look."""
 
 
 def wait_request(

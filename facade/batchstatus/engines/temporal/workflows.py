@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 from temporalio.exceptions import TimeoutError as TemporalTimeout
 
@@ -86,19 +86,16 @@ async def wait_for_batches(
 
     Raises:
         ConfigurationError: A ref or the timeout cannot work.
-        ActivityError: The workflow was cancelled, or no worker came back in time.
+        ActivityError: The workflow was cancelled.
     """
     request = wait_many_request(refs, timeout=timeout)
-    found = await _execute(WAIT_MANY, request, request.timeout + LAST_LOOK.total_seconds(), task_queue)
-    return {
-        ref: Batch.from_dict(one["batch"])
-        if one["batch"] is not None
-        else ApplicationError(one["error"]["message"], type=one["error"]["type"], non_retryable=True)
-        for ref, one in found.items()
-    }
+    found, known = await _answer(WAIT_MANY, request, task_queue)
+    outcomes = known if found is None else found
+    return {ref: _unwrapped(outcomes[ref]) if ref in outcomes else _unanswered(ref, request) for ref in request.refs}
 
 
-@workflow.defn(name=WAIT_FOR_BATCH)
+# A worker of a versioned deployment refuses workflows that do not say how they move: a wait of days moves along.
+@workflow.defn(name=WAIT_FOR_BATCH, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class WaitForBatch:
     """A wait as a workflow of its own; `start_wait` starts it. Its result is what `Batch.from_dict` takes."""
 
@@ -109,37 +106,40 @@ class WaitForBatch:
 
 
 async def _wait(request: WaitRequest, task_queue: str | None) -> dict[str, Any]:
-    name = WAIT if request.held else READ
-    try:
-        return await _execute(name, request, request.timeout, task_queue)
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        if not _is_unanswered(error.cause):
-            raise (error.cause or error) from None
-        checkpoint = _last_checkpoint(error.cause) or request.resume
-    # The time ended while no worker was there to say so. This workflow goes on, so one is there now, and the batch may
-    # have ended long ago.
-    last_look = replace(request, resume=checkpoint, is_last_look=True)
-    try:
-        return await _execute(name, last_look, LAST_LOOK.total_seconds(), task_queue)
-    except ActivityError as error:
-        if is_cancelled_exception(error):
-            raise
-        if not _is_unanswered(error.cause):
-            raise (error.cause or error) from None
-        raise _unanswered(request, checkpoint) from error
+    found, known = await _answer(WAIT if request.held else READ, request, task_queue)
+    if found is None:
+        raise _unanswered(request.ref, request, known)
+    return found
+
+
+async def _answer(
+    name: str, request: WaitRequest | WaitManyRequest, task_queue: str | None
+) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    """Return what an activity has found, and what is known if it is None, as no worker has answered."""
+    timeout, known = timedelta(seconds=request.timeout), request.resume
+    # If the time ends while no worker is there to say so, there is a last look: as this workflow goes on, a worker is
+    # back, and the batch may have ended long ago.
+    for each, time in ((request, timeout), (replace(request, is_last_look=True), LAST_LOOK)):
+        try:
+            return await _execute(name, replace(each, resume=known), time, task_queue), {}
+        except ActivityError as error:
+            if is_cancelled_exception(error):
+                raise
+            if not _is_unanswered(error.cause):
+                raise (error.cause or error) from None
+            known = _last_details(error.cause) or known
+    return None, known or {}
 
 
 async def _execute(
-    name: str, request: WaitRequest | WaitManyRequest, timeout: float, task_queue: str | None
+    name: str, request: WaitRequest | WaitManyRequest, timeout: timedelta, task_queue: str | None
 ) -> dict[str, Any]:
     found: dict[str, Any] = await workflow.execute_activity(
         name,
         request,
         task_queue=task_queue,
         result_type=dict[str, Any],
-        schedule_to_close_timeout=timedelta(seconds=timeout),
+        schedule_to_close_timeout=timeout,
         start_to_close_timeout=READ_ATTEMPT if name == READ else None,
         heartbeat_timeout=HEARTBEAT,
         retry_policy=RETRY,
@@ -153,18 +153,27 @@ def _is_unanswered(cause: BaseException | None) -> bool:
     return isinstance(cause, TemporalTimeout) or (isinstance(cause, ApplicationError) and cause.type == NOT_ENDED)
 
 
-def _last_checkpoint(cause: BaseException | None) -> dict[str, Any] | None:
+def _last_details(cause: BaseException | None) -> dict[str, Any] | None:
     details = cause.last_heartbeat_details if isinstance(cause, TemporalTimeout) else ()
     return next((one for one in details if isinstance(one, dict)), None)
 
 
-def _unanswered(request: WaitRequest, checkpoint: dict[str, Any] | None) -> ApplicationError:
+def _unwrapped(outcome: dict[str, Any]) -> Batch | ApplicationError:
+    if outcome["batch"] is not None:
+        return Batch.from_dict(outcome["batch"])
+    return ApplicationError(outcome["error"]["message"], type=outcome["error"]["type"], non_retryable=True)
+
+
+def _unanswered(
+    ref: str, request: WaitRequest | WaitManyRequest, checkpoint: dict[str, Any] | None = None
+) -> ApplicationError:
+    """Return the error of a wait that no worker has answered, with what the last one has left."""
     last = checkpoint and checkpoint.get("last")
     stands = f"{last['state'].upper()} ({last['vendor_status']:.80})" if last else "unread"
     return ApplicationError(
-        f"{request.ref}: still {stands} after {request.timeout:.1f} s, and no worker has answered for "
+        f"{ref}: still {stands} after {request.timeout:.1f} s, and no worker has answered for "
         f"{LAST_LOOK.total_seconds():.0f} s more: run one with BatchStatusPlugin and accounts on the task queue",
-        {"last": None, "checkpoint": checkpoint},
+        {"last": None, "checkpoint": checkpoint or None},
         type=WAIT_TIMEOUT,
         non_retryable=True,
     )

@@ -13,6 +13,7 @@ from batchstatus.engines.temporal import WaitRequest
 from batchstatus.engines.temporal.activities import MAX_PAYLOAD, Activities, fitting
 from batchstatus.engines.temporal.messages import wait_many_request, wait_request
 from batchstatus.testing.simulator import Quirk
+from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
 
@@ -105,3 +106,20 @@ def test_a_heartbeat_keeps_its_details(simulator, add):
     told = [bool(details) for details in beats]
     assert told == sorted(told)
     assert len(beats) > 10
+
+
+@pytest.mark.parametrize("wrong", [{"ref": "17"}, {"until": ["done"]}], ids=["ref", "until"])
+def test_a_request_that_no_worker_can_serve_is_not_tried_again(simulator, wrong):
+    """Another language may have sent it."""
+
+    async def main():
+        environment = ActivityEnvironment()
+        info = environment.default_info()
+        environment.info = replace(info, started_time=info.scheduled_time)
+        async with AsyncBatchClient(*simulator.accounts()) as client:
+            request = replace(WaitRequest(ref="believe:17", timeout=60.0), **wrong)
+            await environment.run(Activities(client).read, request)
+
+    with pytest.raises(ApplicationError) as raised:
+        asyncio.run(main())
+    assert (raised.value.type, raised.value.non_retryable) == ("ConfigurationError", True)

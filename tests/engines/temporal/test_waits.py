@@ -17,9 +17,11 @@ from batchstatus.testing.simulator import Simulator
 from servers import end, running
 from temporal_server import attempt, eventually, history, working
 from temporal_workflows import Approval, Many
+from temporalio.api.workflowservice.v1 import SetWorkerDeploymentCurrentVersionRequest
 from temporalio.client import Client, WorkflowExecutionStatus, WorkflowFailureError
+from temporalio.common import WorkerDeploymentVersion
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.worker import Worker
+from temporalio.worker import Worker, WorkerDeploymentConfig
 
 WORKER = Path(__file__).parent.parent / "support" / "temporal_worker.py"
 
@@ -120,6 +122,22 @@ def test_a_workflow_waits_for_many(play, add, simulator, queue):
     found = play(scene)
     assert found.pop(str(refused)).startswith(f"AuthenticationError: {refused}: HTTP 401")
     assert found == {str(good): "succeeded", str(failed): "failed"}
+
+
+def test_a_versioned_deployment_waits(play, add, simulator, queue):
+    """A worker of a versioned deployment takes the workflow, and a wait moves along with its versions."""
+    ref = add("gameball", status="completed")
+    version = WorkerDeploymentVersion(deployment_name=queue, build_id="1")
+    deployment = WorkerDeploymentConfig(version=version, use_worker_versioning=True)
+    current = SetWorkerDeploymentCurrentVersionRequest(namespace="default", deployment_name=queue, build_id="1")
+
+    async def scene(client):
+        async with working(client, queue, simulator.accounts(), deployment_config=deployment):
+            service = client.workflow_service
+            await eventually(lambda: service.set_worker_deployment_current_version(current), lambda _: True)
+            return await (await start_wait(client, ref, task_queue=queue, timeout=60)).result()
+
+    assert play(scene)["state"] == "succeeded"
 
 
 # One run for one batch

@@ -71,15 +71,10 @@ class Activities:
             last_look = min(LAST_LOOK, request.timeout / 2)
             if request.is_last_look or left <= last_look:
                 return await self._wait(request, left, beats)
-            started = asyncio.get_running_loop().time()
+            (ref, until), started = _asked(request), asyncio.get_running_loop().time()
             step = await _resumed(
                 beats.details,
-                lambda resume: self._client.step(
-                    _parsed(request.ref),
-                    until=[*map(BatchState, request.until)],
-                    resume=resume,
-                    timeout=min(STEP, left),
-                ),
+                lambda resume: self._client.step(ref, until=until, resume=resume, timeout=min(STEP, left)),
             )
             beats.tell(step.checkpoint)
             if step.pause is None:
@@ -112,14 +107,15 @@ class Activities:
 
     async def _wait(self, request: WaitRequest, left: float, beats: _Beats) -> dict[str, Any]:
         """Wait in this attempt for the time that is left, and a moment if none is."""
+        ref, until = _asked(request)
         async with _shutdown() as stop:
             try:
                 batch = await _resumed(
                     beats.details,
                     lambda resume: self._client.wait(
-                        _parsed(request.ref),
+                        ref,
                         timeout=_time(request, left),
-                        until=[*map(BatchState, request.until)],
+                        until=until,
                         resume=resume,
                         on_checkpoint=beats.tell,
                         stop=stop,
@@ -170,8 +166,8 @@ async def _attempt(details: Any) -> AsyncIterator[_Beats]:
         beats.beat()
         raise _leaving() from None
     except ConfigurationError:
-        # A ref is checked before. What is left is this worker's: no account for it, or a client that is closed. Another
-        # worker, or this one when it is mended, may do better, so the server tries again.
+        # A request is checked before. What is left is this worker's: no account for it, or a client that is closed.
+        # Another worker, or this one when it is mended, may do better, so the server tries again.
         raise
     except BatchStatusError as error:
         raise _refused(error) from None
@@ -232,11 +228,23 @@ def _time(request: WaitRequest | WaitManyRequest, left: float) -> float:
     return MIN_WAIT if request.is_last_look else max(left, SHORTEST)
 
 
+def _asked(request: WaitRequest) -> tuple[BatchRef, list[BatchState]]:
+    """Return the ref and the states of a request; one that no worker can serve is not tried again."""
+    try:
+        return _parsed(request.ref), [BatchState(word) for word in request.until]
+    except ValueError as error:
+        raise _never(error) from None
+
+
 def _parsed(ref: str) -> BatchRef:
     try:
         return BatchRef.parse(ref)
     except ConfigurationError as error:
-        raise ApplicationError(str(error), type=type(error).__name__, non_retryable=True) from None
+        raise _never(error) from None
+
+
+def _never(error: ValueError) -> ApplicationError:
+    return ApplicationError(str(error), type=ConfigurationError.__name__, non_retryable=True)
 
 
 def _ended(step: Step, request: WaitRequest) -> dict[str, Any]:

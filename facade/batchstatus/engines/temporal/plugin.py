@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 
 from temporalio.plugin import SimplePlugin
-from temporalio.worker import WorkflowRunner
+from temporalio.worker import WorkerConfig, WorkflowRunner
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from batchstatus import AsyncBatchClient, ConfigurationError
 
 from .activities import Activities
-from .workflows import WaitForBatch
+from .workflows import VersionedWaitForBatch, WaitForBatch
 
 
 class BatchStatusPlugin(SimplePlugin):
@@ -36,6 +36,15 @@ class BatchStatusPlugin(SimplePlugin):
             workflows=[WaitForBatch],
             workflow_runner=_pass_through,
         )
+
+    def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """See the base class."""
+        configured = super().configure_worker(config)
+        deployment = configured.get("deployment_config")
+        if deployment is not None and deployment.use_worker_versioning:
+            workflows = configured.get("workflows", ())
+            configured["workflows"] = [VersionedWaitForBatch if one is WaitForBatch else one for one in workflows]
+        return configured
 
 
 def _pass_through(runner: WorkflowRunner | None) -> WorkflowRunner:

@@ -94,10 +94,22 @@ async def wait_for_batches(
     return {ref: _unwrapped(outcomes[ref]) if ref in outcomes else _unanswered(ref, request) for ref in request.refs}
 
 
-# A worker of a versioned deployment refuses workflows that do not say how they move: a wait of days moves along.
-@workflow.defn(name=WAIT_FOR_BATCH, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=WAIT_FOR_BATCH)
 class WaitForBatch:
     """A wait as a workflow of its own; `start_wait` starts it. Its result is what `Batch.from_dict` takes."""
+
+    @workflow.run
+    async def run(self, request: WaitRequest) -> dict[str, Any]:
+        """Wait."""
+        return await _wait(request, None)
+
+
+@workflow.defn(name=WAIT_FOR_BATCH, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class VersionedWaitForBatch:
+    """The same for a worker of a versioned deployment; a wait of days moves along to the next version.
+
+    Such a worker refuses a workflow that does not say how it moves, and a server refuses one that does from any other.
+    """
 
     @workflow.run
     async def run(self, request: WaitRequest) -> dict[str, Any]:

@@ -37,8 +37,11 @@ def temporal_server(folder: Path, port: int | None = None) -> Iterator[str]:
 
 async def _connected(address: str) -> None:
     """Wait until the server has its namespace: it listens before that."""
-    client = await Client.connect(address)
-    await eventually(lambda: client.count_workflows(""), lambda _: True)
+
+    async def count() -> int:
+        return (await (await Client.connect(address)).count_workflows("")).count
+
+    await eventually(count, lambda _: True)
 
 
 async def eventually(ask: Callable[[], Awaitable[T]], is_so: Callable[[T], object]) -> T:

@@ -22,8 +22,6 @@ from temporalio.client import Client
 
 SUPPORT = Path(__file__).parent.parent / "support"
 BATCHES = 60
-LIMITS = {"believe": 10, "gameball": 30}
-"""Requests in a second."""
 
 pytestmark = [pytest.mark.ha, pytest.mark.timeout(600)]
 
@@ -55,6 +53,7 @@ def test_sixty_batches_survive_a_kill_and_a_restart(tmp_path, queue, capsys):
             asyncio.run(asyncio.sleep(15))
             end(one, signal.SIGKILL)
             killed_at = time.time()
+            stack.enter_context(worker("three"))  # as a supervisor would
             asyncio.run(asyncio.sleep(10))
         restarted_at = time.time()
         with temporal_server(folder, port) as address:
@@ -68,14 +67,16 @@ def test_sixty_batches_survive_a_kill_and_a_restart(tmp_path, queue, capsys):
     shares = Counter(name for *_, name in found.values())
     with capsys.disabled():
         print(
-            f"\n{BATCHES} batches: {told['reads']} reads, {told['too_many']} x 429, busiest second {told['busiest']};"
+            f"\n{BATCHES} batches: {told['reads']} reads, {told['too_many']} x 429;"
+            f"\nbusiest second, by the limit, {told['busiest']};"
             f"\nlag median {statistics.median(lags):.1f} s, largest {lags[-1]:.1f} s; ends by worker"
             f" {sorted(shares.values())}; killed {restarted_at - killed_at:.0f} s before the server's restart"
         )
     assert {ref: state for ref, (state, *_) in found.items()} == dict.fromkeys(world["ends"], "succeeded")
     assert told["too_many"] == 0
-    assert told["busiest"][0] <= LIMITS["believe"]
-    assert told["busiest"][-1] <= LIMITS["gameball"]
+    assert len(told["busiest"]) == 2
+    for limit, most in told["busiest"].items():
+        assert most <= int(limit)
 
 
 async def start(address: str, queue: str, refs) -> None:

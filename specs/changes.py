@@ -304,9 +304,10 @@ class _Walk:
     def parameter(self, spot: Spot, parameter: dict[str, Any], holder: Key) -> None:
         required = parameter.get("required") is True
         noun = "request-path-parameter" if parameter.get("in") == "path" else "request-parameter"
-        key = self.add(
-            spot, "request-required-parameter" if required and noun == "request-parameter" else noun, holder=holder
-        )
+        schema = document.follow(self.spec, parameter.get("schema")).value
+        default = f"default {schema['default']!r}" if isinstance(schema, dict) and "default" in schema else ""
+        noun = "request-required-parameter" if required and noun == "request-parameter" else noun
+        key = self.add(spot, noun, holder=holder, detail=default)
         self.required(spot, "request-parameter", required, key)
         self.text(spot, parameter, key)
         self.deprecation(spot, "request-parameter", parameter, key)

@@ -299,7 +299,8 @@ def told_still(source: Source, taken: Taken, change: changes.Change) -> list[str
         return []
     names = re.compile(rf"[\"`]{re.escape(lost[1])}[\"`]")
     lines = [str(number) for number, line in enumerate(taken.prose.splitlines(), 1) if names.search(line)]
-    return [f"    the page's prose still has it: specs/{source.prose.name}:{', '.join(lines)}"] if lines else []
+    place = f"specs/{source.prose.name}:{', '.join(lines)}"
+    return [f"    the page's prose still has it, {place}: a row for specs/QUIRKS.md"] if lines else []
 
 
 def follows(source: Source, rule: changes.Rule) -> str:

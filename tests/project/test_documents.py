@@ -73,4 +73,6 @@ def test_the_table_of_words_is_the_vendors(vendor):
             groups = words.removeprefix(f"{vendor.__name__} ").split(" · ")
             for group, state in zip(groups, states.split(" · "), strict=True):
                 told |= dict.fromkeys(group.split(", "), BatchState[state.partition(" ")[0]])
-    assert told == dict(vendor.WORDS)
+    assert told == dict(vendor.WORDS), (
+        f"docs/reading.md and WORDS in facade/batchstatus/vendors/{vendor.vendor}.py differ"
+    )

@@ -293,7 +293,7 @@ CHANGES = {
     "a required parameter with a default comes": (
         asking(),
         parameter(required=True, schema={**TEXT, "default": "1"}),
-        ["breaking request-required-parameter-added: GET /b query parameter p"],
+        ["breaking request-required-parameter-added: GET /b query parameter p: default '1'"],
     ),
     "a part of the path comes": (
         asking(),

@@ -800,7 +800,7 @@ def breaches(vendor: str, case: Any, keys: dict[str, str]) -> tuple[Any, dict[Br
 def explained(vendor: str, status: int, failure: Any) -> tuple[Breach, str]:
     place = "/".join(map(str, getattr(failure, "instance_path", ())))
     said = " ".join(str(failure.message).split())[:200]
-    method = "body" if status == 200 else "error_body and refuse"
+    method = "body" if status == 200 else "the order of ERROR_FIELDS in the vendor's file, or error_body and refuse"
     file = f"facade/batchstatus/testing/simulator/{vendor}.py"
     text = f"specs/{vendor}.yaml wants another {place or 'answer'} with {status} ({said}): change {method} in {file}"
     return (status, type(failure).__name__, place), text

@@ -13,6 +13,7 @@ from batchstatus import (
     BatchState,
     Believe,
     Counts,
+    Gameball,
     InvalidResponse,
     ItemFailure,
     RetryPolicy,
@@ -369,6 +370,15 @@ def test_a_refusal_without_a_code_is_retried(get, vendor, payload):
         get(vendor, refusal(404, payload=payload))
     assert (caught.value.code, caught.value.attempts, caught.value.is_retryable) == (None, 4, True)
     assert get(vendor, refusal(404, payload=payload), refusal(401, payload=payload), "FAILED").attempts == 3
+
+
+def test_of_two_codes_the_one_that_is_known_counts():
+    """A vendor that renames the field may send both for a while, and one of them as the spec wrongly declares it."""
+    account, known = Gameball("test-key", "test-secret"), next(iter(Gameball.ERRORS))
+    first, other = Gameball.ERROR_FIELDS["code"]
+    assert account.error_fields({first: 401, other: known}).code == known
+    assert account.error_fields({first: known, other: 401}).code == known
+    assert account.error_fields({first: 401, other: 402}).code == "401"
 
 
 @VENDORS

@@ -156,9 +156,7 @@ class Gameball(Account):
 
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
         """Return the fields of an error body."""
-        return ErrorFields(
-            **{name: fields.text(fields.first(body, *names)) for name, names in self.ERROR_FIELDS.items()}
-        )
+        return ErrorFields(**fields.error(body, self.ERROR_FIELDS, self.ERRORS))
 
 
 def _is_tutorial(body: Mapping[str, Any]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from drill import Drill, Red, after, everywhere, path_of
+from batchstatus import Believe
+from drill import Drill, Red, after, everywhere, lines_of, path_of
 
 ID = "550e8400-e29b-41d4-a716-446655440000"
 EXECUTION = {
@@ -43,13 +44,7 @@ READS = {
 FACADE = "facade/batchstatus/vendors/believe.py"
 OVERLAY = "specs/believe.overlay.yaml"
 PATH = path_of("believe")
-ENUM = """\
-          enum:
-            - AVAILABLE_TO_QUEUE
-            - FINALIZED
-            - EXECUTED
-            - FAILED
-"""
+ENUM = lines_of("believe", r"^          enum:\n(            - .*\n)+")
 STATUS = f"""\
         status:
           type: string
@@ -68,13 +63,10 @@ ERROR = """\
               schema:
                 $ref: '#/components/schemas/Error'
 """
-ERROR_FIELDS = """\
-        error:
-          type: integer
-          format: int32
-        message:
-          type: string
-"""
+CODES = Believe.ERROR_FIELDS["code"]
+CODE = CODES[0]
+NO_CODE = f"an error has no {' or '.join(map(repr, CODES))}, which the facade reads as its code"
+ERROR_FIELDS = lines_of("believe", rf"^        {CODE}:\n          type: integer\n(.*\n)*?        message:\n.*\n")
 NO_STATE = f"has no state: add it to WORDS in {FACADE}"
 
 
@@ -511,8 +503,8 @@ ANSWERS = [
     Drill(
         "the error's code is renamed",
         edits=(
-            (ERROR_FIELDS, ERROR_FIELDS.replace("error:", "errorCode:")),
-            ("        - error\n", "        - errorCode\n"),
+            (ERROR_FIELDS, ERROR_FIELDS.replace(f"{CODE}:", "reason:")),
+            (f"        - {CODE}\n", "        - reason\n"),
         ),
         told=("attention error-property-removed",) * 2 + ("harmless error-property-added",) * 2,
         red=(
@@ -536,7 +528,7 @@ ANSWERS = [
         "the error's code is the text that it is",
         edits=((ERROR_FIELDS, ERROR_FIELDS.replace("integer\n          format: int32", "string")),),
         told=("attention error-type-changed",) * 2 + ("harmless error-format-removed",) * 2,
-        body={"error": "ERR_BATCH_NOT_FOUND", "message": "Batch not found"},
+        body={CODE: "ERR_BATCH_NOT_FOUND", "message": "Batch not found"},
         status=404,
         reads={"error": "BatchNotFound", "code": "ERR_BATCH_NOT_FOUND"},
     ),
@@ -544,7 +536,7 @@ ANSWERS = [
         "the error is an object",
         edits=((ERROR_FIELDS, ERROR_FIELDS.replace("integer\n          format: int32", "object")),),
         told=("attention error-type-changed",) * 2 + ("harmless error-format-removed",) * 2,
-        red=(Red("the error's 'error' is an object, and the facade reads text as its code", "error:"),),
+        red=(Red(f"the error's {CODE!r} is an object, and the facade reads text as its code", f"{CODE}:"),),
     ),
     Drill(
         "an answer that is not JSON",
@@ -1096,7 +1088,7 @@ ODD = [
         ),
         told=("attention error-alternative-added",) * 4 + ("attention error-property-removed",) * 4,
         red=(
-            Red("an error has no 'error', which the facade reads as its code", "properties: {reason: {type: string}}"),
+            Red(NO_CODE, "properties: {reason: {type: string}}"),
             Red("an error has no 'message', which the facade", "properties: {reason: {type: string}}"),
         ),
     ),

@@ -48,15 +48,16 @@ class Drill:
     """Whether `make check` runs it."""
 
 
+MEND = "mend the drill in tests/specs/drills: it begins at the page as it is now; or, if nothing is left of it, drop it"
+
+
 def edited(text: str, edits: tuple[Edit, ...]) -> str:
     for edit in edits:
         if callable(edit):
             text = edit(text)
         else:
             old, new = edit
-            assert text.count(old) == 1, (
-                f"the page has {old!r} {text.count(old)} times: change this drill with the page"
-            )
+            assert text.count(old) == 1, f"the page has {old!r} {text.count(old)} times: {MEND}"
             text = text.replace(old, new)
     return text
 
@@ -68,7 +69,7 @@ def after(anchor: str, *edits: tuple[str, str]) -> Callable[[str], str]:
         start = text.index(anchor)
         head, tail = text[:start], text[start:]
         for old, new in edits:
-            assert old in tail, f"the page has no {old!r} behind {anchor!r}: change this drill with the page"
+            assert old in tail, f"the page has no {old!r} behind {anchor!r}: {MEND}"
             tail = tail.replace(old, new, 1)
         return head + tail
 
@@ -77,15 +78,23 @@ def after(anchor: str, *edits: tuple[str, str]) -> Callable[[str], str]:
 
 def everywhere(old: str, new: str) -> Callable[[str], str]:
     def apply(text: str) -> str:
-        assert old in text, f"the page has no {old!r}: change this drill with the page"
+        assert old in text, f"the page has no {old!r}: {MEND}"
         return text.replace(old, new)
 
     return apply
 
 
+def lines_of(vendor: str, pattern: str) -> str:
+    """Return the first text of the vendor's spec that fits, from the start of a line."""
+    spec = (SPECS / f"{vendor}.yaml").read_text(encoding="utf-8")
+    found = re.search(pattern, spec, re.MULTILINE)
+    assert found is not None, f"specs/{vendor}.yaml has nothing like {pattern!r}: {MEND}"
+    return found[0]
+
+
 def path_of(vendor: str) -> str:
     """Return the first path of the vendor's spec."""
-    return re.search(r"^  (/\S+):$", (SPECS / f"{vendor}.yaml").read_text(encoding="utf-8"), re.MULTILINE)[1]
+    return lines_of(vendor, r"^  /\S+:$").strip(" :")
 
 
 def page_of(vendor: str, drill: Drill) -> str | bytes:

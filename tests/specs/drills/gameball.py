@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from drill import Drill, Red, everywhere, path_of
+from batchstatus import Gameball
+from drill import Drill, Red, everywhere, lines_of, path_of
 
 BODY = {
     "batchId": "1748392",
@@ -32,7 +33,9 @@ WORD = "                      - failed\n"
 LAST = "                  errors:\n                    type: array\n"
 FIRST = "                  batchId:\n"
 RESULTS = "                  results:\n                    type: array\n"
-SERVER = "  - url: https://api.gameball.co\n"
+SERVER = lines_of("gameball", r"^  - url: .*\n")
+OURS = Gameball.BASE_URL
+VARIABLE = OURS.replace("//api.", "//{host}.")
 PARAMETERS = "      parameters:\n"
 RESPONSES = "      responses:\n"
 NO_STATE = f"has no state: add it to WORDS in {FACADE}"
@@ -79,34 +82,33 @@ DRILLS = [
         told=("breaking server-removed", "harmless server-added"),
         red=(
             Red(
-                "the server is https://api.eu.gameball.co, and the facade asks https://api.gameball.co: change "
-                f"BASE_URL in {FACADE}",
+                f"the server is https://api.eu.gameball.co, and the facade asks {OURS}: change BASE_URL in {FACADE}",
                 "- url: https://api.eu.gameball.co",
             ),
         ),
     ),
     Drill(
         "the server gets a path",
-        edits=((SERVER, "  - url: https://api.gameball.co/v5\n"),),
+        edits=((SERVER, f"  - url: {OURS}/v5\n"),),
         told=("breaking server-removed", "harmless server-added"),
-        red=(Red("the server is https://api.gameball.co/v5, and the facade", "- url: https://api.gameball.co/v5"),),
+        red=(Red(f"the server is {OURS}/v5, and the facade", f"- url: {OURS}/v5"),),
     ),
-    Drill("a slash behind the server", edits=((SERVER, "  - url: https://api.gameball.co/\n"),)),
+    Drill("a slash behind the server", edits=((SERVER, f"  - url: {OURS}/\n"),)),
     Drill(
         "the server in a variable",
-        edits=((SERVER, "  - url: https://{host}.gameball.co\n    variables: {host: {default: api}}\n"),),
+        edits=((SERVER, f"  - url: {VARIABLE}\n    variables: {{host: {{default: api}}}}\n"),),
         told=("attention server-variable-changed",),
     ),
     Drill(
         "the server among a variable's values",
-        edits=((SERVER, "  - url: https://{h}.gameball.co\n    variables: {h: {default: eu, enum: [eu, api]}}\n"),),
+        edits=((SERVER, f"  - url: {VARIABLE}\n    variables: {{host: {{default: eu, enum: [eu, api]}}}}\n"),),
         told=("breaking server-removed", "attention server-variable-changed", "harmless server-added"),
     ),
     Drill(
         "no server",
         edits=((f"servers:\n{SERVER}", ""),),
         told=("breaking server-removed", "harmless server-added"),
-        red=(Red("the server is /, and the facade asks https://api.gameball.co", "openapi: 3.1.0"),),
+        red=(Red(f"the server is /, and the facade asks {OURS}", "openapi: 3.1.0"),),
     ),
     Drill(
         "a required header with a default, such as a dated version",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -238,6 +238,15 @@ def plain(item: Any) -> Any:
 def first(mapping: Mapping[str, Any], *names: str) -> Any:
     """Return the first of the named values that is neither null nor empty, or None."""
     return next((mapping[name] for name in names if mapping.get(name) not in (None, "")), None)
+
+
+def error(
+    body: Mapping[str, Any], names: Mapping[str, tuple[str, ...]], known: Container[str]
+) -> dict[str, str | None]:
+    """Return the texts of an error body by field: of several codes the one that is known, else the first."""
+    found = {field: text(first(body, *of_field)) for field, of_field in names.items()}
+    codes = (text(body.get(name)) for name in names["code"])
+    return found | {"code": next((code for code in codes if code is not None and code in known), found["code"])}
 
 
 def timestamp(value: object) -> datetime | None:

@@ -137,7 +137,7 @@ class Found:
 def figures() -> Iterator[Figure]:
     yield Figure("a watcher's poll of a moving batch / a plain watch's, CPU", poll_cost(), 1.3)
     yield Figure("a slot of the store's pace at 1,000 a second / a plain update", slot_cost(RateLimit(1_000)), 2.0)
-    yield Figure("a slot of the store's pace at Believe's limit / a plain update", slot_cost(Believe.RATE_LIMIT))
+    yield Figure("a slot of the store's pace at Believe's limit / a plain update", slot_cost(Believe.RATE_LIMIT), 2.0)
     with tempfile.TemporaryDirectory() as folder:
         found = killed_again_and_again(Path(folder), batches=BATCHES, kills=KILLS)
     posts = sum(map(len, found.posts))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 import logging
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -22,7 +21,7 @@ from attrs import frozen
 from batchstatus._core.clock import Clock
 from batchstatus._core.errors import ConfigurationError
 from batchstatus._core.policies import AsyncPace, Pace
-from batchstatus._http.fork_lock import ForkLock
+from batchstatus._fork import ForkLock, generation
 
 FIRST_LOOK = 0.001
 """Seconds after which a permit may be there: a call takes at least 0.2 ms to Redis or Postgres beside us."""
@@ -243,14 +242,14 @@ class ThreadPermits(Permits):
         super().__init__(name, pace, clock, self._wake_thread)
         self._woken = threading.Event()
         self._thread: threading.Thread | None = None
-        self._pid = os.getpid()
+        self._generation = generation()
 
     def _wake_thread(self) -> None:
         self._woken.set()
         with self._lock:
-            is_gone = self._thread is None or not self._thread.is_alive() or self._pid != os.getpid()
+            is_gone = self._thread is None or not self._thread.is_alive() or self._generation != generation()
             if is_gone and not self._is_closed:
-                self._pid = os.getpid()
+                self._generation = generation()
                 self._thread = threading.Thread(target=self._run, name="batchstatus-pace", daemon=True)
                 self._thread.start()
 

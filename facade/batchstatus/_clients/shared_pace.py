@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 from batchstatus._core.clock import Clock
 from batchstatus._core.pacing import NoPace, PaceState
 from batchstatus._core.policies import AsyncPace, Pace, RateLimit
-from batchstatus._http.fork_lock import ForkLock
+from batchstatus._fork import ForkLock
 
 from .remote_pace import at_once
 

@@ -18,7 +18,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 import httpcore
 
-from .fork_lock import ForkLock
+from batchstatus._fork import ForkLock
 
 T = TypeVar("T")
 

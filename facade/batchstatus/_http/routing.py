@@ -19,9 +19,9 @@ import httpcore
 
 from batchstatus._core.errors import ConfigurationError
 from batchstatus._core.urls import is_loopback
+from batchstatus._fork import ForkLock
 from batchstatus._lazy import loading
 
-from .fork_lock import ForkLock
 from .pool import Origin
 
 NATIVE_STORES = frozenset({"darwin", "win32"})

@@ -8,11 +8,11 @@ import threading
 import httpcore
 
 from batchstatus._core.read.messages import Response, SendRequest, TransportFailure
+from batchstatus._fork import generation
 
 from .body import BadContent, Content
 from .deadline import Deadline, DeadlineBackend
 from .errors import HTTP_ERRORS, error_outcome, too_late
-from .fork_lock import generation
 from .leftovers import is_clean
 from .pool import MAX_IDLE_SECONDS, Connection, ConnectionPool, Origin, max_connections
 from .request import ERROR_BODY_TIME, STALE, InvalidURL, core_origin, get_message

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from batchstatus import ConfigurationError
+from batchstatus._fork import generation
 
 from .schema import BUSY_TIMEOUT, check_version, connect
 
@@ -32,7 +33,7 @@ class Connection:
         self._path = path
         mode = "ro" if read_only else "rw"
         self._connect = partial(connect, path, synchronous=synchronous, busy_timeout=busy_timeout, mode=mode)
-        self._pid = os.getpid()
+        self._generation = generation()
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
         self._file: os.stat_result | None = None
@@ -42,7 +43,7 @@ class Connection:
     @contextmanager
     def exclusive(self) -> Iterator[sqlite3.Connection]:
         """Exclusive access without a transaction."""
-        if os.getpid() != self._pid:
+        if generation() != self._generation:
             self._leave_to_parent()
         with self._lock:
             if self._closed:
@@ -75,15 +76,23 @@ class Connection:
         with self.exclusive() as connection:
             return connection.execute(query, values).fetchall()
 
+    def peek(self, query: str, values: Sequence[Any]) -> Any:
+        """Return the first row of a query; whether the file is still the same is seen at the next other access."""
+        if self._connection is None or generation() != self._generation:
+            return next(iter(self.rows(query, values)), None)
+        with self._lock:
+            connection = self._connection
+            return None if connection is None else connection.execute(query, values).fetchone()
+
     def _leave_to_parent(self) -> None:
         """Forget the connection of before a fork, without closing it: SQLite's locks are those of the parent."""
         if self._connection is not None:
             _OF_PARENT.append(self._connection)
-        self._pid, self._lock, self._connection = os.getpid(), threading.Lock(), None
+        self._generation, self._lock, self._connection = generation(), threading.Lock(), None
 
     def close(self) -> None:
         """Close the connection; a second time does nothing."""
-        if os.getpid() != self._pid:
+        if generation() != self._generation:
             self._leave_to_parent()
         with self._lock:
             self._closed = True

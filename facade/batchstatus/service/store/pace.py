@@ -4,7 +4,7 @@ The rules are those of `PaceState`, on the machine's clock since its start, sinc
 another process.
 
 A process that keeps asking, and is alone in that, books its slots in blocks: one transaction for some of them. A block
-ends 0.5 s from now at the latest, so that another process waits no longer for its first slot, and a process that is
+ends 1 s from now at the latest, so that another process waits no longer for its first slot, and a process that is
 killed loses no more; from then on both book slot by slot, in turn. It begins with one slot, and doubles while callers
 wait for all of its slots, so that who asks now and then books no more. The slots of a block are used as any others:
 each looks at the store, and a 429 that another process has seen voids them.
@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import sqlite3
 import time
 from collections import deque
@@ -25,6 +24,7 @@ from operator import attrgetter
 import attrs
 
 from batchstatus import PaceState, RateLimit
+from batchstatus._fork import generation
 
 from . import clock
 from .connection import Connection
@@ -35,8 +35,8 @@ COLD = 1.0
 """Seconds by which the first request of a process is late, at most."""
 MAX_ASKING = 10_000
 """Callers without a slot at once: of more, the first have given up by now."""
-BLOCK_SECONDS = 0.5
-"""How far ahead slots are booked that nobody asks for yet: 4 at Believe's 9 a second, 5 at Gameball's 10.8."""
+BLOCK_SECONDS = 1.0
+"""How far ahead slots are booked that nobody asks for yet: 9 at Believe's 9 a second, 10 at Gameball's 10.8."""
 COLUMNS = "spacing, last, slowness, closed_until, closed_for, long_ones, free"
 """The fields of `PaceState`, the last one as JSON."""
 VALUES = attrgetter(*COLUMNS.split(", "))
@@ -62,7 +62,7 @@ class StorePace:
         self._has_yielded = False
         self._closed_until = -math.inf
         """On the monotonic clock: a 429 holds in this process even if the store cannot be written."""
-        self._pid = os.getpid()
+        self._generation = generation()
         self._block: deque[float] = deque()
         """Slots that are booked, and that nobody has asked for yet; these four are in the machine's time."""
         self._size = 1
@@ -101,8 +101,8 @@ class StorePace:
 
     def _of_block(self, shared: float, before: float) -> float | None:
         """Take the first slot of the block that is not over; None if there is none before `before`."""
-        if os.getpid() != self._pid:  # it is the parent's
-            self._pid, self._size = os.getpid(), 1
+        if generation() != self._generation:  # it is the parent's
+            self._generation, self._size = generation(), 1
             self._block.clear()
         with suppress(IndexError):  # threads share it
             while True:
@@ -148,9 +148,8 @@ class StorePace:
     def _begin(self, slot: float, now: float) -> bool:
         shared = _shared(now)
         late, slot = now - slot, shared - (now - slot)
-        with self._connection.exclusive() as connection:
-            query = "SELECT closed_until, last, slowness FROM paces WHERE credential = ?"
-            found = connection.execute(query, (self._credential,)).fetchone()
+        query = "SELECT closed_until, last, slowness FROM paces WHERE credential = ?"
+        found = self._connection.peek(query, (self._credential,))
         closed_until, last, slowness = found or (-math.inf, -math.inf, 1.0)
         self._slowness = slowness
         if closed_until != self._closed:  # the slots of the block are as close as before

@@ -1,4 +1,4 @@
-"""A lock that a fork leaves open in the child, whatever thread of the parent holds it."""
+"""Forks: a number that tells processes apart, and a lock that a fork leaves open in the child."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -11,6 +12,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+WITH_US = ["setpriv", "--pdeathsig", "TERM"] if shutil.which("setpriv") else []
+"""Lets the system end a process if the tests are killed, which then end nothing."""
 PATIENCE = 120.0
 """Seconds for a server to answer; only a hang exceeds it."""
 
@@ -38,7 +41,7 @@ def running(
     """Run a process, with what it prints in a file; wait until it is ready, and end it at the end."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            [str(part) for part in command],
+            [*WITH_US, *map(str, command)],
             env=os.environ | dict(env or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,

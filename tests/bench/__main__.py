@@ -19,6 +19,7 @@ SUBJECTS = (
     "placement",
     "scheduler",
     "accounts",
+    "growth",
     "waits",
     "false_ends",
     "reads",

@@ -217,7 +217,7 @@ def figures() -> Iterator[Figure]:
 def compare(world: Kind, what: str, bound: float, number: int, **options: Any) -> Iterator[Figure]:
     plain, placed = (run(world, number, placement=placement, **options) for placement in (False, True))
     is_own = world.count is not None and "accounts" not in options
-    goal = None if "accounts" in options and world.count is not None else world.mean
+    goal = None if "accounts" in options else world.mean  # few rounds of many accounts know little of the past
     yield Figure(f"{what}: mean, of N/(2R)", placed.mean / bound, goal if is_own else None)
     yield Figure(f"{what}: mean, of plain rounds", placed.mean / plain.mean, None if is_own else goal)
     for name in ("mean", "p95", "max"):
@@ -273,7 +273,7 @@ def svg(lines: dict[str, list[tuple[int, float]]]) -> str:
         parts.append(f'<line x1="{LEFT}" y1="{y:.1f}" x2="{x_of(LOADS[-1]):.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(f'<text x="{LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{seconds:g} s</text>')
     middle = (LEFT + x_of(LOADS[-1])) / 2
-    caption = "batches that one Believe account waits for (9 polls a second; 1 to 10 minutes each, with counts)"
+    caption = "batches of 1 to 10 minutes at one Believe account"
     parts.append(f'<text x="{middle:.0f}" y="{HEIGHT - 12}" text-anchor="middle">{caption}</text>')
     for name, points in lines.items():
         colour = COLOURS[name]

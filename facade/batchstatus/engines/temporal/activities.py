@@ -7,7 +7,6 @@ from when it first scheduled the activity to when it started this attempt: worke
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
@@ -18,7 +17,6 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from batchstatus import (
     AsyncBatchClient,
-    Batch,
     BatchRef,
     BatchState,
     BatchStatusError,
@@ -29,6 +27,7 @@ from batchstatus import (
     WaitStopped,
     WaitTimeout,
 )
+from batchstatus.engines._payload import fitting, standing
 
 from .messages import NOT_ENDED, READ, WAIT, WAIT_MANY, WAIT_TIMEOUT, WaitManyRequest, WaitRequest
 
@@ -126,7 +125,7 @@ class Activities:
                 raise _leaving() from None
             except WaitTimeout as error:
                 raise _timed_out(request, error) from None
-        return fitting(batch, results=request.results)
+        return fitting(batch, results=request.results, most=MAX_PAYLOAD)
 
 
 class _Beats:
@@ -252,13 +251,13 @@ def _ended(step: Step, request: WaitRequest) -> dict[str, Any]:
     if step.error is not None:
         raise step.error
     assert step.batch is not None, "a wait is over by a reading or by an error"
-    return fitting(step.batch, results=request.results)
+    return fitting(step.batch, results=request.results, most=MAX_PAYLOAD)
 
 
 def _not_ended(step: Step, pause: float) -> ApplicationError:
     """Return the failure with which the server calls again: benign, so that no log or metric counts it."""
     if step.batch is not None:
-        now = _stands(step.batch)
+        now = standing(step.batch)
     else:
         now = "not read" if step.error is None else f"not read: {step.error.detail}"
     return ApplicationError(
@@ -284,7 +283,7 @@ def _refused(error: BatchStatusError) -> ApplicationError:
 
 
 def _timed_out(request: WaitRequest, error: WaitError) -> ApplicationError:
-    stands = "unread" if error.last is None else _stands(error.last)
+    stands = "unread" if error.last is None else standing(error.last)
     failed = getattr(error.__cause__, "detail", None)
     return ApplicationError(
         f"{request.ref}: still {stands} after {request.timeout:.1f} s"
@@ -297,14 +296,8 @@ def _timed_out(request: WaitRequest, error: WaitError) -> ApplicationError:
 
 def _evidence(error: BatchStatusError) -> dict[str, Any]:
     """Return the details of a failure: the last reading, and the checkpoint with which another wait goes on."""
-    last = None if error.last is None else fitting(error.last, results=False)
+    last = None if error.last is None else fitting(error.last, results=False, most=MAX_PAYLOAD)
     return {"last": last, "checkpoint": error.checkpoint}
-
-
-def _stands(batch: Batch) -> str:
-    counts = batch.counts
-    done = "" if counts.processed is None else f", {counts.processed} of {counts.total} done"
-    return f"{batch.state.name} ({batch.vendor_status:.80}){done}"
 
 
 def _outcome(outcome: Outcome, most: int) -> dict[str, Any]:
@@ -313,17 +306,3 @@ def _outcome(outcome: Outcome, most: int) -> dict[str, Any]:
         "batch": None if outcome.batch is None else fitting(outcome.batch, results=False, most=most),
         "error": None if error is None else {"type": type(error).__name__, "message": str(error)[: most // 2]},
     }
-
-
-def fitting(batch: Batch, *, results: bool, most: int = MAX_PAYLOAD) -> dict[str, Any]:
-    """Return a batch as JSON-ready values that a server takes; a list that is too long for it is left out, and a
-    problem says so.
-    """
-    fields = batch.to_dict(results=results)
-    for name in ("results", "failures"):
-        if len(json.dumps(fields)) <= most:
-            break
-        if fields[name]:
-            problem = f"{name}: {len(fields[name])} left out, as a payload above {most} bytes may be refused"
-            fields |= {name: [], "problems": [*fields["problems"], problem]}
-    return fields

@@ -1,0 +1,160 @@
+"""From a connection of Airflow to an account and its client."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from airflow.sdk import BaseHook, Connection
+
+from batchstatus import Account, BatchClient, Believe, ConfigurationError, Gameball, KeySource
+from batchstatus.paces import paced
+
+
+class BatchStatusHook(BaseHook):
+    """A client with the account of one connection.
+
+    The connection's password is the API key. The extra fields are `secret_key` (Gameball) and `pace_conn_id`, the id of
+    a Redis or Postgres connection in which all machines share the account's pace. A host is needed only if the API is
+    not at the vendor's own address.
+    """
+
+    ACCOUNT: ClassVar[type[Account]]
+    default_conn_name: ClassVar[str]
+
+    def __init__(self, conn_id: str) -> None:
+        super().__init__()
+        self._conn_id = conn_id
+
+    def get_conn(self) -> BatchClient:
+        """Return a client with the account, which is the caller's to close.
+
+            with GameballHook().get_conn() as client:
+                print(client.get("gameball:1748392"))
+
+        Raises:
+            ConfigurationError: The connection cannot work.
+        """
+        connection = self.get_connection(self._conn_id)
+        account = account_of(self.ACCOUNT, connection, keys_of(self.ACCOUNT, connection))
+        if pace := pace_conn_id(connection):
+            (account,) = paced(pace_url(self.get_connection(pace)), [account], in_threads=True)
+        return BatchClient(account)
+
+    def test_connection(self) -> tuple[bool, str]:
+        """Ask the vendor once, for a batch that does not exist: whether it is there and accepts the keys."""
+        try:
+            with self.get_conn() as client:
+                (found,) = client.check()
+        except Exception as error:  # noqa: BLE001 (whatever it is, the button says it)
+            return False, str(error)
+        if found.error is not None:
+            return False, found.error.detail
+        return True, f"{self.ACCOUNT.__name__} accepts the keys"
+
+
+class BelieveHook(BatchStatusHook):
+    """Reads batches at Believe, with a connection of the type `believe`.
+
+    Args:
+        believe_conn_id: The connection's id.
+    """
+
+    conn_name_attr = "believe_conn_id"
+    default_conn_name = "believe_default"
+    conn_type = "believe"
+    hook_name = "Believe"
+    ACCOUNT = Believe
+
+    def __init__(self, believe_conn_id: str = default_conn_name) -> None:
+        super().__init__(believe_conn_id)
+
+
+class GameballHook(BatchStatusHook):
+    """Reads batches at Gameball, with a connection of the type `gameball`.
+
+    Args:
+        gameball_conn_id: The connection's id.
+    """
+
+    conn_name_attr = "gameball_conn_id"
+    default_conn_name = "gameball_default"
+    conn_type = "gameball"
+    hook_name = "Gameball"
+    ACCOUNT = Gameball
+
+    def __init__(self, gameball_conn_id: str = default_conn_name) -> None:
+        super().__init__(gameball_conn_id)
+
+
+HOOKS: Mapping[str, type[BatchStatusHook]] = {"believe": BelieveHook, "gameball": GameballHook}
+"""By the vendor of a ref, and by the type of a connection."""
+
+
+def hook_for(vendor: str) -> type[BatchStatusHook]:
+    """Return the hook of a vendor; raise ConfigurationError if there is none."""
+    if vendor not in HOOKS:
+        raise ConfigurationError(f"Airflow has connections for {' and '.join(HOOKS)}, and none for {vendor}")
+    return HOOKS[vendor]
+
+
+def keys_of(kind: type[Account], connection: Connection) -> dict[str, str]:
+    """Return the keys that a connection holds, by the account's parameter; raise ConfigurationError without all."""
+    _check_type(kind, connection)
+    extra = _extra(connection)
+    first, *others = kind.environment_variables()
+    keys = {first: connection.password, **{name: extra.get(name) for name in others}}
+    if missing := [name for name, key in keys.items() if not isinstance(key, str) or not key]:
+        where = "password" if missing[0] == first else f"extra field {missing[0]!r}"
+        del keys, extra  # tracebacks with local variables must not show them
+        raise ConfigurationError(f"the connection {connection.conn_id!r} lacks {missing[0]}: set its {where}")
+    return {name: str(key) for name, key in keys.items()}
+
+
+def account_of(
+    kind: type[Account], connection: Connection, keys: Mapping[str, KeySource], *, name: str | None = None
+) -> Account:
+    """Return the account of a connection."""
+    make: Callable[..., Account] = kind
+    return make(**keys, base_url=_base_url(connection), name=name)
+
+
+def pace_conn_id(connection: Connection) -> str | None:
+    """Return the id of the connection with the account's pace."""
+    found = _extra(connection).get("pace_conn_id")
+    return str(found) if found else None
+
+
+def pace_url(connection: Connection) -> str:
+    """Return the URL of a server of paces, which may hold a password."""
+    return connection.get_uri()
+
+
+def _check_type(kind: type[Account], connection: Connection) -> None:
+    if connection.conn_type in HOOKS.keys() - {kind.vendor}:
+        raise ConfigurationError(
+            f"the connection {connection.conn_id!r} is of the type {connection.conn_type}, not {kind.vendor}"
+        )
+
+
+def _extra(connection: Connection) -> dict[str, Any]:
+    """Return the extra fields. Airflow has masked them as it gave the connection: its own parser would do so again,
+    and cannot in an event loop.
+    """
+    try:
+        extra = json.loads(connection.extra or "{}")
+    except ValueError:
+        extra = None
+    if not isinstance(extra, dict):
+        raise ConfigurationError(f"the extra fields of the connection {connection.conn_id!r} are not a JSON object")
+    return extra
+
+
+def _base_url(connection: Connection) -> str | None:
+    """Return the address of the API if it is not the vendor's: `https://host`, or host, port and schema apart."""
+    host = connection.host
+    if not host:
+        return None
+    url = host if "://" in host else f"{connection.schema or 'https'}://{host}"
+    return f"{url}:{connection.port}" if connection.port else url

@@ -80,8 +80,10 @@ def check(name: str) -> None:
     modules = [word for module in modules_of(name) for word in ("--module", module)]
     run(sys.executable, "-m", "mypy", "--python-executable", python, *modules)
     selected = ("-m", "") if os.environ.get("HA") else ()
+    # The root makes the tests' modules `tests.engines.NAME...`: as `airflow...` they would hide the package.
+    options = "-c", HERE / "pytest.ini", "--rootdir", ROOT, "--confcutdir", HERE
     run(
-        *(python, "-m", "pytest", "-c", HERE / "pytest.ini", "--confcutdir", HERE, *selected, HERE / name),
+        *(python, "-m", "pytest", *options, *selected, HERE / name),
         PATH=f"{binaries}{os.pathsep}{os.environ['PATH']}",
     )
 

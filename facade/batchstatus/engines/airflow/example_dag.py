@@ -32,4 +32,4 @@ def example_batchstatus() -> None:
     report(wait.output)  # type: ignore[arg-type]  # Airflow gives the task what the sensor returns
 
 
-example_batchstatus()
+example = example_batchstatus()

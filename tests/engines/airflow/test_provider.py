@@ -1,0 +1,86 @@
+"""What Airflow's command line shows of the provider, and the example DAG, on SQLite."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from airflow_home import airflow, connection, connections, settings
+from batchstatus.testing.simulator import Simulator
+
+TRY = """
+import sys
+from batchstatus.engines.airflow.example_dag import example
+run = example.test(run_conf={"ref": sys.argv[1]})
+for ti in sorted(run.get_task_instances(), key=lambda ti: ti.task_id):
+    print("RESULT", ti.task_id, ti.state, ti.xcom_pull(task_ids=ti.task_id) if ti.task_id == "report" else "")
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """The environment of an Airflow with a database."""
+    env = settings(tmp_path_factory.mktemp("home"))
+    airflow("db", "migrate", env=env)
+    return env
+
+
+def listed(*words, env):
+    return json.loads(airflow(*words, "--output", "json", env=env))
+
+
+def test_the_provider_is_listed(home):
+    (found,) = [one for one in listed("providers", "list", env=home) if one["package_name"] == "batchstatus"]
+    assert found["description"] == "Know when a batch at Gameball or Believe has ended."
+
+
+def test_the_hooks_are_listed(home):
+    found = {one["connection_type"]: one for one in listed("providers", "hooks", env=home)}
+    for vendor, name in (("gameball", "GameballHook"), ("believe", "BelieveHook")):
+        assert found[vendor]["class"] == f"batchstatus.engines.airflow.{name}"
+        assert found[vendor]["conn_id_attribute_name"] == f"{vendor}_conn_id"
+        assert found[vendor]["hook_name"] == name.removesuffix("Hook")
+
+
+def test_the_test_button_asks_the_vendor(home):
+    """`airflow connections test` does what the button does; neither shows a key."""
+    with Simulator(limits=False) as simulator:
+        env = home | connections(simulator)
+        env["AIRFLOW_CONN_WRONG"] = connection("believe", simulator.url, "test-other-key")
+        env["AIRFLOW_CONN_HALF"] = connection("gameball", simulator.url, "test-gameball-key")
+        said = {name: tested(name, env) for name in ("gameball_default", "believe_default", "wrong", "half")}
+    assert "Gameball accepts the keys" in said["gameball_default"]
+    assert "Believe accepts the keys" in said["believe_default"]
+    assert "HTTP 401" in said["wrong"]
+    assert "the connection 'half' lacks secret_key: set its extra field 'secret_key'" in " ".join(said["half"].split())
+    for text in said.values():
+        assert "test-other-key" not in text
+        assert "test-gameball-key" not in text
+
+
+def tested(name, env):
+    command = [sys.executable, "-m", "airflow", "connections", "test", name]
+    return subprocess.run(command, env=os.environ | env, capture_output=True, text=True, check=False).stdout
+
+
+def test_the_example_runs(home):
+    """`dag.test()`: it defers, is resumed, and its XCom is read by the next task."""
+    with Simulator(limits=False) as simulator:
+        ref = simulator.add("gameball", seconds=3, total=200, failed=2)
+        ended = subprocess.run(
+            [sys.executable, "-c", TRY, str(ref)],
+            env=os.environ | home | connections(simulator),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert ended.returncode == 0, ended.stdout[-4_000:] + ended.stderr[-4_000:]
+    results = [line for line in ended.stdout.splitlines() if line.startswith("RESULT")]
+    assert results == [
+        f"RESULT report success {ref}: 198 of 200 items succeeded",
+        "RESULT wait success ",
+    ]
+    assert "test-gameball-key" not in ended.stdout + ended.stderr

@@ -177,5 +177,3 @@ def test_it_says_why_the_triggerer_did_not(simulator, why, soft, raised, message
     with pytest.raises(raised, match=f"still RUNNING .*; {message}") as error:
         sensor(ref, deferrable=True, soft_fail=soft).resume_execution("__fail__", why, {})
     assert type(error.value) is raised
-
-

@@ -129,9 +129,9 @@ def test_a_checkpoint_of_another_version_ends_nothing(simulator):
     """An upgrade meets the triggers of the version before it."""
     ref = simulator.add("gameball", status="completed")
     old = {"batchstatus_checkpoint": 1}
-    assert payload(BatchTrigger(str(ref), "gameball_default", in_seconds(60), checkpoint=old, hold=0))[
-        "status"
-    ] == ("ended")
+    assert payload(BatchTrigger(str(ref), "gameball_default", in_seconds(60), checkpoint=old, hold=0))["status"] == (
+        "ended"
+    )
 
 
 # Connections
@@ -236,7 +236,9 @@ def test_five_hundred_share_one_client(simulator, monkeypatch, capsys):
     found, left = asyncio.run(main())
     lags.sort()
     with capsys.disabled():
-        print(f"\n{TRIGGERS} triggers: loop lag p99 {1000 * lags[int(0.99 * len(lags))]:.0f} ms, {len(simulator.reads)} reads")
+        print(
+            f"\n{TRIGGERS} triggers: loop lag p99 {1000 * lags[int(0.99 * len(lags))]:.0f} ms, {len(simulator.reads)} reads"
+        )
     assert [one["ref"] for (one,) in found] == [*map(str, refs)]
     assert {one["status"] for (one,) in found} == {"ended"}
     assert len(made) == 1

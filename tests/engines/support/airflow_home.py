@@ -27,9 +27,7 @@ def connection(vendor: str, url: str, password: str, **extra: object) -> str:
 def connections(simulator: Any) -> dict[str, str]:
     """Return the variables of the default connections, with keys that the simulator accepts."""
     keys = simulator.environment()
-    gameball = connection(
-        "gameball", simulator.url, keys["GAMEBALL_API_KEY"], secret_key=keys["GAMEBALL_SECRET_KEY"]
-    )
+    gameball = connection("gameball", simulator.url, keys["GAMEBALL_API_KEY"], secret_key=keys["GAMEBALL_SECRET_KEY"])
     return {
         "AIRFLOW_CONN_GAMEBALL_DEFAULT": gameball,
         "AIRFLOW_CONN_BELIEVE_DEFAULT": connection("believe", simulator.url, keys["BELIEVE_API_KEY"]),
@@ -56,9 +54,7 @@ def settings(home: Path, database: str | None = None) -> dict[str, str]:
 def airflow(*words: object, env: dict[str, str]) -> str:
     """Run a command of Airflow, and return what it prints."""
     command = [*AIRFLOW, *map(str, words)]
-    ended = subprocess.run(
-        command, env=os.environ | env, capture_output=True, text=True, timeout=PATIENCE, check=False
-    )
+    ended = subprocess.run(command, env=os.environ | env, capture_output=True, text=True, timeout=PATIENCE, check=False)
     assert ended.returncode == 0, f"{words}: {ended.stdout[-4_000:]}\n{ended.stderr[-4_000:]}"
     return ended.stdout
 

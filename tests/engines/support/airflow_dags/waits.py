@@ -1,4 +1,4 @@
-"""A DAG that waits for the batches it is given, and one that watches for events."""
+"""DAGs that wait for the batches they are given."""
 
 from __future__ import annotations
 
@@ -6,15 +6,27 @@ from airflow.sdk import dag, task
 from batchstatus.engines.airflow import BatchSensor
 
 
-@dag(schedule=None, params={"refs": [], "timeout": 600})
+@task
+def refs(params: dict) -> list[str]:
+    return params["refs"]
+
+
+@dag(schedule=None, params={"refs": []})
 def many():
     """Waits for each ref."""
-
-    @task
-    def refs(params: dict) -> list[str]:
-        return params["refs"]
-
     BatchSensor.partial(task_id="wait", timeout=600, deferrable=True).expand(ref=refs())
 
 
+@dag(schedule=None, params={"refs": []})
+def planted():
+    """Waits for each ref with a key that its vendor refuses."""
+
+    @task
+    def arguments(params: dict) -> list[dict[str, str]]:
+        return [{"ref": ref, "conn_id": f"planted_{ref.partition(':')[0]}"} for ref in params["refs"]]
+
+    BatchSensor.partial(task_id="wait", timeout=600, deferrable=True).expand_kwargs(arguments())
+
+
 many()
+planted()

@@ -1,0 +1,139 @@
+"""Airflow's own scheduler, workers and triggerers, on Postgres: 32 sensors, the planted key, and the kill trial."""
+
+from __future__ import annotations
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+from airflow_home import Servers, airflow, connection
+from batchstatus.testing.simulator import Simulator
+from pace_servers import Postgres
+from servers import end
+
+SENSORS = 32
+KEYS = "test-planted-gameball-key", "test-planted-secret", "test-planted-believe-key"
+
+
+@pytest.fixture(scope="module")
+def vendors() -> Iterator[Simulator]:
+    """Both vendors, with their rate limits."""
+    with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory, vendors) -> Iterator[Servers]:
+    """An API server and a scheduler, with the connections in their database."""
+    postgres = Postgres(tmp_path_factory.mktemp("postgres"))
+    postgres.start()
+    try:
+        servers = Servers(tmp_path_factory.mktemp("servers"), postgres.url)
+        with servers.run():
+            keys = vendors.environment()
+            add(servers, "believe_default", connection("believe", vendors.url, keys["BELIEVE_API_KEY"]))
+            secret = keys["GAMEBALL_SECRET_KEY"]
+            gameball = connection("gameball", vendors.url, keys["GAMEBALL_API_KEY"], secret_key=secret)
+            add(servers, "gameball_default", gameball)
+            yield servers
+    finally:
+        postgres.end()
+
+
+def add(servers: Servers, name: str, value: str) -> None:
+    """Keep a connection in the database, encrypted, as the user interface does."""
+    airflow("connections", "add", name, "--conn-json", value, env=servers.env)
+
+
+@pytest.mark.timeout(600)
+def test_all_of_32_succeed(servers, vendors, capsys):
+    """Half of the batches have ended when the workers read, as here 5 of 32 failed in a sensor that always defers."""
+    refs = [
+        str(vendors.add("gameball", **({"status": "completed"} if number % 2 else {"seconds": 40})))
+        for number in range(SENSORS)
+    ]
+    with servers.triggerer():
+        started = time.monotonic()
+        servers.trigger("many", "first", refs=refs)
+        servers.until(lambda: ended(servers, "first") == SENSORS, seconds=400)
+    with capsys.disabled():
+        print(f"\n{SENSORS} sensors: {time.monotonic() - started:.0f} s")
+    assert servers.states("first") == ["success"] * SENSORS
+    found = servers.ask("select value from xcom where run_id = 'first' and task_id = 'wait' and key = 'return_value'")
+    values = [json.loads(value) if isinstance(value, str) else value for (value,) in found]
+    assert sorted(value["ref"] for value in values) == sorted(refs)
+
+
+def ended(servers: Servers, run: str) -> int:
+    return sum(state in {"success", "failed", "skipped", "upstream_failed"} for state in servers.states(run))
+
+
+@pytest.mark.timeout(600)
+def test_no_key_is_in_what_airflow_keeps(servers, vendors):
+    """Open and ended waits, and refused keys: each table, log and file is searched, at the level DEBUG."""
+    api, secret, believe = KEYS
+    add(servers, "planted_gameball", connection("gameball", vendors.url, api, secret_key=secret))
+    add(servers, "planted_believe", connection("believe", vendors.url, believe))
+    open_refs = [
+        str(vendors.add(vendor, status=word)) for vendor, word in (("gameball", "processing"), ("believe", "PENDING"))
+    ]
+    ended_ref = str(vendors.add("gameball", seconds=15))
+    with servers.triggerer("keys"):
+        servers.trigger("many", "open", refs=[*open_refs, ended_ref])
+        servers.trigger("planted", "refused", refs=["gameball:1", "believe:2"])
+        servers.until(lambda: ended(servers, "refused") == 2)
+        servers.until(lambda: sorted(map(str, servers.states("open"))) == ["deferred", "deferred", "success"])
+        said = servers.everything()
+        rows = servers.ask("select classpath, kwargs from trigger")
+    assert {path for path, _ in rows} == {"batchstatus.engines.airflow.BatchTrigger"}
+    assert servers.states("refused") == ["failed", "failed"]
+    assert b"AirflowFailException" in said
+    assert b"batchstatus_checkpoint" in said or rows
+    for key in (*KEYS, *(key for name, key in vendors.environment().items() if "KEY" in name)):
+        assert key.encode() not in said, key
+        assert key.encode().hex() not in said.decode(errors="replace")
+
+
+@pytest.mark.ha
+@pytest.mark.timeout(600)
+def test_another_triggerer_takes_over(servers, vendors, capsys):
+    """kill -9 of one of two: the waits go on in the other, and each ends once."""
+    refs = [str(vendors.add("gameball", status="processing")) for _ in range(6)]
+    with servers.triggerer("one") as one:
+        servers.trigger("many", "killed", refs=refs)
+        servers.until(
+            lambda: servers.states("killed") == ["deferred"] * len(refs) and len(owners(servers, "killed")) == 1
+        )
+        (first,) = owners(servers, "killed")
+        assert first is not None
+        with servers.triggerer("two"):
+            servers.until(lambda: "trigger" in (servers.folder / "two.log").read_text())
+            time.sleep(5)
+            end(one, signal.SIGKILL)
+            killed_at, resumed = time.monotonic(), []
+
+            def has_moved():
+                found = servers.ask(
+                    "select count(*) from task_instance join trigger on trigger.id = trigger_id"
+                    " where run_id = 'killed' and triggerer_id is not null and triggerer_id != %s",
+                    first,
+                )[0][0]
+                resumed.extend([time.monotonic() - killed_at] * (found - len(resumed)))
+                return found == len(refs)
+
+            servers.until(has_moved)
+            for ref in refs:
+                vendors.add("gameball", id=ref.partition(":")[2], status="completed")
+            servers.until(lambda: ended(servers, "killed") == len(refs))
+    with capsys.disabled():
+        print(f"\n{len(refs)} triggers resumed after {', '.join(f'{seconds:.1f}' for seconds in resumed)} s")
+    assert servers.states("killed") == ["success"] * len(refs)
+    assert servers.ask("select max(try_number) from task_instance where run_id = 'killed'") == [(1,)]
+
+
+def owners(servers: Servers, run: str) -> set[int | None]:
+    """Return the triggerers of a run's triggers."""
+    query = "select triggerer_id from task_instance join trigger on trigger.id = trigger_id where run_id = %s"
+    return {owner for (owner,) in servers.ask(query, run)}

@@ -42,7 +42,7 @@ def test_an_example_prints_its_output(code, output, tmp_path):
 
 
 def test_there_are_examples_of_each_kind():
-    assert len(EXAMPLES) == 13
+    assert len(EXAMPLES) == 14
     assert sum(1 for example in EXAMPLES if example.values[1]) == 10
 
 

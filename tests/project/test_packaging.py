@@ -99,12 +99,12 @@ def test_the_metadata_is_complete(metadata):
     assert metadata["Version"] == batchstatus.__version__
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert metadata.get_all("Provides-Extra") == ["cli", "postgres", "redis", "simulator", "temporal"]
+    assert {*metadata.get_all("Provides-Extra")} == {"airflow", "cli", "postgres", "redis", "simulator", "temporal"}
     plain, extras = set(), set()
     for line in metadata.get_all("Requires-Dist"):
         (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())
     assert plain == {"attrs", "certifi", "httpcore", "httpx", "truststore"}
-    assert extras == {"click", "psycopg", "redis", "rich", "starlette", "temporalio", "uvicorn"}
+    assert extras == {"apache-airflow", "click", "psycopg", "redis", "rich", "starlette", "temporalio", "uvicorn"}
 
 
 # An application that has installed it
@@ -171,6 +171,12 @@ def test_a_module_names_its_extra(application, module, package, extra):
     """A module that needs an extra names it where that is missing."""
     said = run(application, "-I", "-c", f"import batchstatus.{module}", code=1).splitlines()[-1]
     assert said == f"ImportError: batchstatus.{package} needs the extra: pip install 'batchstatus[{extra}]'"
+
+
+@pytest.mark.parametrize("engine", ["airflow", "temporal"])
+def test_an_engine_names_its_extra(application, engine):
+    said = run(application, "-I", "-c", f"import batchstatus.engines.{engine}", code=1).splitlines()[-1]
+    assert said == f"ImportError: batchstatus.engines.{engine} needs the extra: pip install 'batchstatus[{engine}]'"
 
 
 # Names, and what they cost

@@ -93,10 +93,7 @@ def test_a_timeout_says_state_and_seconds(simulator, how, soft, raised):
     ref = simulator.add("gameball", **OPEN)
     task = sensor(ref, deferrable=how == "deferred", timeout=2, soft_fail=soft)
     with pytest.raises(raised) as error:
-        if how == "deferred":
-            resumed(task, deferred(task))
-        else:
-            task.execute({})
+        resumed(task, deferred(task)) if how == "deferred" else task.execute({})
     assert type(error.value) is raised
     assert str(error.value).startswith(f"{ref}: no end within 2 s: still RUNNING (processing), 4 of 8 done, ")
 

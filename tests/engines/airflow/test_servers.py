@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import tempfile
 import time
 from collections.abc import Iterator
 
@@ -44,7 +45,10 @@ def servers(tmp_path_factory, vendors) -> Iterator[Servers]:
 
 def add(servers: Servers, name: str, value: str) -> None:
     """Keep a connection in the database, encrypted, as the user interface does."""
-    airflow("connections", "add", name, "--conn-json", value, env=servers.env)
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as file:  # Airflow audits its command lines: no key in them
+        file.write(json.dumps({name: json.loads(value)}))
+        file.flush()
+        airflow("connections", "import", file.name, env=servers.env)
 
 
 @pytest.mark.timeout(600)
@@ -89,11 +93,18 @@ def test_no_key_is_in_what_airflow_keeps(servers, vendors):
         rows = servers.ask("select classpath, kwargs from trigger")
     assert {path for path, _ in rows} == {"batchstatus.engines.airflow.BatchTrigger"}
     assert servers.states("refused") == ["failed", "failed"]
-    assert b"AirflowFailException" in said
-    assert b"batchstatus_checkpoint" in said or rows
-    for key in (*KEYS, *(key for name, key in vendors.environment().items() if "KEY" in name)):
-        assert key.encode() not in said, key
-        assert key.encode().hex() not in said.decode(errors="replace")
+    everything = b"\n".join(said.values())
+    for word in (b"AirflowFailException", b"HTTP 401", b"batchstatus.engines.airflow.BatchTrigger"):
+        assert word in everything
+    keys = *KEYS, *(key for name, key in vendors.environment().items() if "KEY" in name)
+    found = {
+        f"{key}: {where}": content[:2_000] for key in keys for where, content in said.items() if held(key, content)
+    }
+    assert found == {}
+
+
+def held(key: str, content: bytes) -> bool:
+    return key.encode() in content or key.encode().hex().encode() in content
 
 
 @pytest.mark.ha
@@ -103,11 +114,8 @@ def test_another_triggerer_takes_over(servers, vendors, capsys):
     refs = [str(vendors.add("gameball", status="processing")) for _ in range(6)]
     with servers.triggerer("one") as one:
         servers.trigger("many", "killed", refs=refs)
-        servers.until(
-            lambda: servers.states("killed") == ["deferred"] * len(refs) and len(owners(servers, "killed")) == 1
-        )
-        (first,) = owners(servers, "killed")
-        assert first is not None
+        servers.until(lambda: None not in (found := owners(servers, "killed")) and len(found) == len(refs))
+        (first,) = {*owners(servers, "killed")}
         with servers.triggerer("two"):
             servers.until(lambda: "trigger" in (servers.folder / "two.log").read_text())
             time.sleep(5)
@@ -133,7 +141,7 @@ def test_another_triggerer_takes_over(servers, vendors, capsys):
     assert servers.ask("select max(try_number) from task_instance where run_id = 'killed'") == [(1,)]
 
 
-def owners(servers: Servers, run: str) -> set[int | None]:
-    """Return the triggerers of a run's triggers."""
+def owners(servers: Servers, run: str) -> list[int | None]:
+    """Return the triggerer of each trigger of a run."""
     query = "select triggerer_id from task_instance join trigger on trigger.id = trigger_id where run_id = %s"
-    return {owner for (owner,) in servers.ask(query, run)}
+    return [owner for (owner,) in servers.ask(query, run)]

@@ -126,12 +126,14 @@ class Servers:
                 raise AssertionError(f"it is not so after {seconds} s:\n{logs}")
             time.sleep(0.25)
 
-    def everything(self) -> bytes:
-        """Return all that is kept: each row of each table, and each file of the folder."""
-        tables = [name for (name,) in self.ask("select tablename from pg_tables where schemaname = 'public'")]
-        kept = [repr(self.ask(f'select * from "{name}"')).encode() for name in tables]
-        files = [path for path in self.folder.rglob("*") if path.is_file() and "data" not in path.parts]
-        for path in files:
+    def everything(self) -> dict[str, bytes]:
+        """Return all that is kept, by where: each row of each table, and each file of the folder."""
+        kept = {}
+        for (name,) in self.ask("select tablename from pg_tables where schemaname = 'public'"):
+            for number, row in enumerate(self.ask(f'select * from "{name}"')):
+                kept[f"{name} {number}"] = repr(row).encode()
+        for path in self.folder.rglob("*"):
             with contextlib.suppress(OSError):
-                kept.append(path.read_bytes())
-        return b"\n".join(kept)
+                if path.is_file():
+                    kept[str(path.relative_to(self.folder))] = path.read_bytes()
+        return kept

@@ -24,7 +24,7 @@ def get_provider_info() -> dict[str, Any]:
         "package-name": name,
         "name": name,
         "description": "Know when a batch at Gameball or Believe has ended.",
-        "integrations": [{"integration-name": name, "external-doc-url": "https://pypi.org/project/batchstatus/"}],
+        "integrations": [{"integration-name": name}],
         "hooks": [{"integration-name": name, "python-modules": [f"{PACKAGE}.hooks"]}],
         "sensors": [{"integration-name": name, "python-modules": [f"{PACKAGE}.sensors"]}],
         "triggers": [{"integration-name": name, "python-modules": [f"{PACKAGE}.triggers"]}],

@@ -8,7 +8,7 @@ import subprocess
 import sys
 
 import pytest
-from airflow_home import airflow, connection, connections, settings
+from airflow_home import airflow, connections, settings
 from batchstatus.testing.simulator import Simulator
 
 TRY = """
@@ -45,25 +45,12 @@ def test_the_hooks_are_listed(home):
         assert found[vendor]["hook_name"] == name.removesuffix("Hook")
 
 
-def test_the_test_button_asks_the_vendor(home):
-    """`airflow connections test` does what the button does; neither shows a key."""
+def test_a_connection_can_be_tested(home):
+    """It does what the Test button does."""
     with Simulator(limits=False) as simulator:
-        env = home | connections(simulator)
-        env["AIRFLOW_CONN_WRONG"] = connection("believe", simulator.url, "test-other-key")
-        env["AIRFLOW_CONN_HALF"] = connection("gameball", simulator.url, "test-gameball-key")
-        said = {name: answer(name, env) for name in ("gameball_default", "believe_default", "wrong", "half")}
-    assert "Connection success!" in said["gameball_default"]
-    assert "Connection success!" in said["believe_default"]
-    assert "HTTP 401" in said["wrong"]
-    assert "the connection 'half' lacks secret_key: set its extra field 'secret_key'" in " ".join(said["half"].split())
-    for text in said.values():
-        assert "test-other-key" not in text
-        assert "test-gameball-key" not in text
-
-
-def answer(name, env):
-    command = [sys.executable, "-m", "airflow", "connections", "test", name]
-    return subprocess.run(command, env=os.environ | env, capture_output=True, text=True, check=False).stdout
+        said = airflow("connections", "test", "gameball_default", env=home | connections(simulator))
+    assert "Connection success!" in said
+    assert "test-gameball-key" not in said
 
 
 def test_the_example_runs(home):

@@ -200,6 +200,23 @@ def test_no_argument_is_a_key(simulator):
             assert key not in kept
 
 
+def test_a_cancelled_trigger_leaves_nothing(simulator):
+    """A task that is cleared, or a triggerer that ends, cancels it."""
+    ref = simulator.add("gameball", status="processing")
+
+    async def main():
+        task = asyncio.create_task(fired(BatchTrigger(str(ref), "gameball_default", in_seconds(60))))
+        async with asyncio.timeout(60):
+            while not simulator.reads:  # noqa: ASYNC110 (a test looks from outside)
+                await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        return [*clients._clients[asyncio.get_running_loop()]], asyncio.all_tasks() - {asyncio.current_task()}
+
+    assert asyncio.run(main()) == ([], set())
+
+
 # Many
 
 

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary, WeakMethod
 
 from airflow.sdk import BaseHook, Connection
@@ -81,6 +81,7 @@ class SharedClient:
         self._renewing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()
         self._client: AsyncBatchClient | None = None
+        self._pace: Any = None
 
     async def client(self) -> AsyncBatchClient:
         """Return the client; the first caller makes it.
@@ -108,11 +109,13 @@ class SharedClient:
                     raise
 
     async def close(self) -> None:
-        """Close the client."""
+        """Close the client, and the connection to a server of paces."""
         if self._renewing is not None:
             self._renewing.cancel()
         if self._client is not None:
             await self._client.close()
+        if self._pace is not None:
+            await self._pace.close()
 
     async def _made(self) -> AsyncBatchClient:
         connection = await fetched(self._conn_id)
@@ -120,6 +123,7 @@ class SharedClient:
         account = account_of(self._kind, connection, self._keys, name=self._ref.account)
         if pace := pace_conn_id(connection):
             (account,) = paced(pace_url(await fetched(pace)), [account])
+            self._pace = account.rate_limit
         policy = PollPolicy(floor=min(FLOOR, self._poll), ceiling=self._poll)
         return AsyncBatchClient(account, poll=policy)
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from airflow_home import airflow, connections, settings
 from batchstatus.testing.simulator import Simulator
 
+DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "engines.md"
 TRY = """
 import sys
 from example import example
@@ -71,3 +74,12 @@ def test_the_example_runs(home):
         "RESULT wait success ",
     ]
     assert "test-gameball-key" not in ended.stdout + ended.stderr
+
+
+def test_the_documents_examples_load():
+    """As Airflow would load them; the other documents' examples are run by the project's tests."""
+    found = re.findall(r"^```py\n(.*?)^```", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    ours = [block for block in found if "batchstatus.engines.airflow" in block]
+    assert len(ours) == 2
+    for block in ours:
+        exec(block, {"__name__": "example"})

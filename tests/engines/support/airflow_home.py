@@ -21,7 +21,7 @@ AIRFLOW = sys.executable, "-m", "airflow"
 
 def connection(vendor: str, url: str, password: str, **extra: object) -> str:
     """Return a connection as the variable AIRFLOW_CONN_... takes it."""
-    return json.dumps({"conn_type": vendor, "host": url, "password": password, "extra": extra})
+    return json.dumps({"conn_type": vendor, "host": url, "password": password, "extra": json.dumps(extra)})
 
 
 def connections(simulator: Any) -> dict[str, str]:

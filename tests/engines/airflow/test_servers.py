@@ -15,13 +15,15 @@ from pace_servers import Postgres
 from servers import end
 
 SENSORS = 32
+WATCHED = "777001"
 KEYS = "test-planted-gameball-key", "test-planted-secret", "test-planted-believe-key"
 
 
 @pytest.fixture(scope="module")
 def vendors() -> Iterator[Simulator]:
-    """Both vendors, with their rate limits."""
+    """Both vendors, with their rate limits, and the batch that the DAG `watching` waits for."""
     with Simulator() as simulator:
+        simulator.add("gameball", id=WATCHED, seconds=5)
         yield simulator
 
 
@@ -62,12 +64,17 @@ def test_all_of_32_succeed(servers, vendors, capsys):
         started = time.monotonic()
         servers.trigger("many", "first", refs=refs)
         servers.until(lambda: ended(servers, "first") == SENSORS, seconds=400)
+        servers.until(lambda: runs(servers, "watching") == ["success"])
     with capsys.disabled():
         print(f"\n{SENSORS} sensors: {time.monotonic() - started:.0f} s")
     assert servers.states("first") == ["success"] * SENSORS
     found = servers.ask("select value from xcom where run_id = 'first' and task_id = 'wait' and key = 'return_value'")
     values = [json.loads(value) if isinstance(value, str) else value for (value,) in found]
     assert sorted(value["ref"] for value in values) == sorted(refs)
+
+
+def runs(servers: Servers, dag: str) -> list[str]:
+    return [state for (state,) in servers.ask("select state from dag_run where dag_id = %s", dag)]
 
 
 def ended(servers: Servers, run: str) -> int:
@@ -90,8 +97,9 @@ def test_no_key_is_in_what_airflow_keeps(servers, vendors):
         servers.until(lambda: ended(servers, "refused") == 2)
         servers.until(lambda: sorted(map(str, servers.states("open"))) == ["deferred", "deferred", "success"])
         said = servers.everything()
+        assert runs(servers, "watching") == ["success"], "a triggerer that starts again fires no event again"
         rows = servers.ask("select classpath, kwargs from trigger")
-    assert {path for path, _ in rows} == {"batchstatus.engines.airflow.BatchTrigger"}
+    assert {path.rpartition(".")[2] for path, _ in rows} == {"BatchTrigger", "BatchEventTrigger"}
     assert servers.states("refused") == ["failed", "failed"]
     everything = b"\n".join(said.values())
     for word in (b"AirflowFailException", b"HTTP 401", b"batchstatus.engines.airflow.BatchTrigger"):
@@ -125,7 +133,8 @@ def test_another_triggerer_takes_over(servers, vendors, capsys):
             def is_resumed() -> bool:
                 """Note the first poll of each batch since: the process that made the others is gone."""
                 for path in vendors.reads[before:]:
-                    resumed.setdefault(path, time.monotonic() - killed_at)
+                    if any(path.endswith(ref.partition(":")[2]) for ref in refs):
+                        resumed.setdefault(path, time.monotonic() - killed_at)
                 return len(resumed) == len(refs)
 
             servers.until(is_resumed)

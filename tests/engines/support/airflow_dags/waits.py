@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from airflow.sdk import dag, task
-from batchstatus.engines.airflow import BatchSensor
+from airflow.sdk import Asset, AssetWatcher, dag, task
+from batchstatus.engines.airflow import BatchEventTrigger, BatchSensor
 
 
 @task
@@ -28,5 +28,21 @@ def planted():
     BatchSensor.partial(task_id="wait", timeout=600, deferrable=True).expand_kwargs(arguments())
 
 
+points = Asset("points", watchers=[AssetWatcher(name="ended", trigger=BatchEventTrigger("gameball:777001"))])
+
+
+@dag(schedule=[points])
+def watching():
+    """Runs once a batch has ended."""
+
+    @task
+    def report(triggering_asset_events=None) -> str:
+        ((event,),) = triggering_asset_events.values()
+        return event.extra["payload"]["batch"]["state"] if "payload" in event.extra else str(event.extra)
+
+    report()
+
+
 many()
 planted()
+watching()

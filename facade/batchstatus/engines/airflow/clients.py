@@ -38,7 +38,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
 class _Key:
     """The current key of a connection. Equal ones share a pace, whatever loop they are used in."""
 
-    def __init__(self, conn_id: str, name: str, renew: Callable[[], None]) -> None:
+    def __init__(self, conn_id: str, name: str, renew: Callable[[], object]) -> None:
         self._of = conn_id, name
         self._renew = WeakMethod(renew)  # the process keeps a pace for ever, and it keeps this
         self._value = ""
@@ -102,9 +102,8 @@ class SharedClient:
             try:
                 return await use(client)
             except (AuthenticationError, PermissionDenied):
-                self._renew()
-                assert self._renewing is not None, "it was just started"
-                await asyncio.shield(self._renewing)
+                if self._version == version:
+                    await asyncio.shield(self._renew())
                 if self._version == version:
                     raise
 
@@ -127,10 +126,11 @@ class SharedClient:
         policy = PollPolicy(floor=min(FLOOR, self._poll), ceiling=self._poll)
         return AsyncBatchClient(account, poll=policy)
 
-    def _renew(self) -> None:
-        """Fetch the keys anew, in a task."""
+    def _renew(self) -> asyncio.Task[None]:
+        """Return the task that fetches the keys anew; there is one at a time."""
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.get_running_loop().create_task(self._renewed())
+        return self._renewing
 
     async def _renewed(self) -> None:
         try:

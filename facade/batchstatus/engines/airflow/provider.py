@@ -34,7 +34,7 @@ def get_provider_info() -> dict[str, Any]:
                 "hook-class-name": f"{PACKAGE}.{label}Hook",
                 "hook-name": label,
                 "ui-field-behaviour": {
-                    "hidden-fields": ["login"],
+                    "hidden-fields": ["login", "schema"],
                     "relabeling": {"password": key, "host": "API address (if not the vendor's)"},
                 },
                 "conn-fields": fields,

@@ -127,11 +127,11 @@ def test_after_its_time_it_finds_an_end(simulator):
 
 def test_a_checkpoint_of_another_version_ends_nothing(simulator):
     """An upgrade meets the triggers of the version before it."""
-    ref = simulator.add("gameball", status="completed")
-    old = {"batchstatus_checkpoint": 1}
-    assert payload(BatchTrigger(str(ref), "gameball_default", in_seconds(60), checkpoint=old, hold=0))["status"] == (
-        "ended"
+    ref, old = simulator.add("believe", status="FINALIZED"), {"batchstatus_checkpoint": 1}
+    trigger = BatchTrigger(
+        str(ref), "believe_default", in_seconds(60), until=["requires_action"], checkpoint=old, hold=0
     )
+    assert payload(trigger)["status"] == "ended"
 
 
 # Connections

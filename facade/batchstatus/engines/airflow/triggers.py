@@ -87,7 +87,7 @@ class BatchTrigger(BaseTrigger):
         found = await waits.wait(
             BatchRef.parse(self.ref),
             self.conn_id,
-            until=map(BatchState, self.until),
+            until=[*map(BatchState, self.until)],
             poll=self.poll,
             end_time=self.end_time,
             resume=self.checkpoint,

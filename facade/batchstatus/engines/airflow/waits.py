@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -45,7 +45,7 @@ async def look(
     ref: BatchRef,
     conn_id: str,
     *,
-    until: Iterable[BatchState],
+    until: Sequence[BatchState],
     poll: float,
     timeout: float,
     resume: Mapping[str, Any] | None = None,
@@ -54,7 +54,7 @@ async def look(
 
     async def step(client: AsyncBatchClient) -> Outcome:
         made = await resumed(
-            resume, lambda resume: client.step(ref, until=[*until], resume=resume, timeout=max(timeout, SHORTEST))
+            resume, lambda resume: client.step(ref, until=until, resume=resume, timeout=max(timeout, SHORTEST))
         )
         if made.is_over and made.error is not None:
             raise made.error
@@ -71,7 +71,7 @@ async def wait(
     ref: BatchRef,
     conn_id: str,
     *,
-    until: Iterable[BatchState],
+    until: Sequence[BatchState],
     poll: float,
     end_time: datetime,
     resume: Mapping[str, Any] | None = None,
@@ -88,7 +88,7 @@ async def wait(
     async def whole(client: AsyncBatchClient) -> Outcome:
         rest = max((end_time - datetime.now(UTC)) / timedelta(seconds=1), SHORTEST)
         try:
-            batch = await resumed(resume, lambda resume: client.wait(ref, until=[*until], resume=resume, timeout=rest))
+            batch = await resumed(resume, lambda resume: client.wait(ref, until=until, resume=resume, timeout=rest))
         except WaitTimeout as error:
             failed = getattr(error.__cause__, "detail", None)
             return outcome(TIMED_OUT, ref, batch=error.last, message=failed)

@@ -55,7 +55,7 @@ def add(servers: Servers, name: str, value: str) -> None:
 
 @pytest.mark.timeout(600)
 def test_all_of_32_succeed(servers, vendors, capsys):
-    """Half of the batches have ended when the workers read, as here 5 of 32 failed in a sensor that always defers."""
+    """Half of the batches have ended when the workers read: of sensors that defer all the same, 5 of 32 failed."""
     refs = [
         str(vendors.add("gameball", **({"status": "completed"} if number % 2 else {"seconds": 40})))
         for number in range(SENSORS)

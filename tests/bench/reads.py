@@ -9,11 +9,7 @@ import asyncio
 import gc
 import json
 import multiprocessing
-import os
-import re
-import shutil
 import statistics
-import subprocess
 import sys
 import time
 import tracemalloc
@@ -25,6 +21,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+from _instructions import can_count, counted
 from _report import Figure
 from batchstatus import AsyncBatchClient, BatchClient, Believe, PollPolicy
 
@@ -116,23 +113,12 @@ def blocking(url: str) -> Iterator[Figure]:
 
 
 def instructions(url: str) -> Iterator[Figure]:
-    """Count instructions, which no load on the machine changes: of a process with many reads, less one with few."""
-    valgrind = shutil.which("valgrind")
-    if valgrind is None:
-        print("  (no instructions are counted: valgrind is not installed)")
+    if not can_count():
         return
     counts = {}
     for name in ("sync_detailed", "get"):
-        runs = [
-            subprocess.Popen(
-                [valgrind, "--tool=callgrind", "--callgrind-out-file=/dev/null", sys.executable, __file__, name,
-                 str(number), url],
-                stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONHASHSEED": "0"},
-            )
-            for number in FEW_AND_MANY
-        ]  # fmt: skip
-        few, many = (int(re.findall(r"Collected : (\d+)", run.communicate()[1])[-1]) for run in runs)
-        counts[name] = (many - few) / (FEW_AND_MANY[1] - FEW_AND_MANY[0])
+        few, many = FEW_AND_MANY
+        counts[name] = counted(__file__, name, url, few=few, many=many)
         yield Figure(f"instructions for a read: {name}", counts[name] / 1e3, unit="k")
     yield Figure("instructions for a get, of the generated client's", counts["get"] / counts["sync_detailed"], 0.75)
 
@@ -292,7 +278,7 @@ def account_memory(number: int) -> float:
 
 
 if __name__ == "__main__":  # for `instructions`
-    _, name, number, url = sys.argv
+    _, name, url, number = sys.argv
     with ExitStack() as stack:
         read = READERS[name](url, stack)
         for _ in range(int(number)):

@@ -20,7 +20,7 @@ sys.path[:0] = [str(SPECS), str(Path(__file__).parent / "drills")]
 import believe  # noqa: E402 (drills/ and specs/ are no packages)
 import gameball  # noqa: E402 (the same)
 import sources  # noqa: E402 (the same)
-from drill import page_of, told  # noqa: E402 (the same)
+from drill import MEND, page_of, told  # noqa: E402 (the same)
 
 pytestmark = pytest.mark.timeout(240)  # three processes, one of which generates a client
 
@@ -75,10 +75,10 @@ def test_a_changed_page_ends_as_it_should(vendor, drill, project):
     if drill.by == "pull":
         assert pull.returncode == 1, pull.stdout
         assert_findings(pull.stderr, vendor, drill, folder)
-        assert told(pull.stdout) == drill.told
+        assert told(pull.stdout) == drill.told, f"{vendor}.py: {MEND}"
         return
     assert (pull.returncode, pull.stderr) == (0, "")
-    assert told(pull.stdout) == drill.told
+    assert told(pull.stdout) == drill.told, f"{vendor}.py: {MEND}"
 
     before = files(folder / "generated")
     regen = run(folder, folder / "specs" / "regen.py")

@@ -484,9 +484,10 @@ class Wait:
             found[attempt.ref].append(attempt)
         return found
 
-    def by_account(self):
-        """Return the attempts of each account, in the order of their starts."""
-        return [[attempt for attempt in self.attempts if attempt.account == account] for account in (0, 1)]
+    def by_account(self, attempts=None):
+        """Return the attempts of each account, in the order of their starts; those that nothing is told of if given."""
+        attempts = self.attempts if attempts is None else attempts
+        return [[attempt for attempt in attempts if attempt.account == account] for account in (0, 1)]
 
     def done(self):
         """Return for each ref when it was done, and with which event."""

@@ -411,7 +411,7 @@ def test_a_due_batch_waits_for_its_pace_only(plan):
     """A batch that is due waits for nothing but its accounts pace and room."""
     wait = Wait(plan)
     _, _, troubled = troubles(wait)
-    for account, attempts in enumerate(wait.by_account()):
+    for account, attempts in enumerate(wait.by_account(wait.exchanges)):  # those that were given up used slots, too
         free = START
         for attempt in attempts if account not in troubled else ():
             free = max(free, attempt.due)

@@ -45,6 +45,8 @@ FACADE = "facade/batchstatus/vendors/believe.py"
 OVERLAY = "specs/believe.overlay.yaml"
 PATH = path_of("believe")
 ENUM = lines_of("believe", r"^          enum:\n(            - .*\n)+")
+OTHER_WORDS = ENUM.count(" - ") - 1
+"""How many words there are besides EXECUTED."""
 STATUS = f"""\
         status:
           type: string
@@ -134,7 +136,7 @@ WORDS = [
     Drill(
         "the words become one constant",
         edits=((ENUM, "          const: EXECUTED\n"),),
-        told=("harmless response-status-word-removed",) * 3,
+        told=("harmless response-status-word-removed",) * OTHER_WORDS,
     ),
     Drill(
         "the words move to a component",
@@ -1131,7 +1133,7 @@ ODD = [
         told=(
             "attention response-status-word-added",
             "attention schema-name-changed",
-            *["harmless response-status-word-removed"] * 3,
+            *["harmless response-status-word-removed"] * OTHER_WORDS,
         ),
         red=(
             Red(

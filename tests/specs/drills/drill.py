@@ -48,7 +48,10 @@ class Drill:
     """Whether `make check` runs it."""
 
 
-MEND = "mend the drill in tests/specs/drills: it begins at the page as it is now; or, if nothing is left of it, drop it"
+MEND = (
+    "mend the drill in tests/specs/drills/ (believe.py, gameball.py): it begins at the page as it is now; "
+    "or, if nothing is left of it, drop it"
+)
 
 
 def edited(text: str, edits: tuple[Edit, ...]) -> str:

@@ -9,8 +9,9 @@ from datetime import timedelta
 
 import pytest
 from batchstatus import AsyncBatchClient, Batch, BatchClient, BatchState, ConfigurationError
+from batchstatus.engines._payload import fitting
 from batchstatus.engines.temporal import WaitRequest
-from batchstatus.engines.temporal.activities import MAX_PAYLOAD, Activities, fitting
+from batchstatus.engines.temporal.activities import MAX_PAYLOAD, Activities
 from batchstatus.engines.temporal.messages import wait_many_request, wait_request
 from batchstatus.testing.simulator import Quirk
 from temporalio.exceptions import ApplicationError
@@ -26,14 +27,14 @@ def batch(simulator, add) -> Batch:
 
 
 def test_a_batch_that_fits_is_whole(batch):
-    fields = fitting(batch, results=True)
+    fields = fitting(batch, results=True, most=MAX_PAYLOAD)
     assert len(fields["results"]) == 1_000
     assert Batch.from_dict(fields).failures == batch.failures
 
 
 def test_a_list_that_is_too_long_is_left_out(batch):
     """First the results, then the failures; a problem says so, and the state stays."""
-    whole = len(json.dumps(fitting(batch, results=True)))
+    whole = len(json.dumps(fitting(batch, results=True, most=MAX_PAYLOAD)))
     fields = fitting(batch, results=True, most=whole - 1)
     assert (fields["results"], len(fields["failures"])) == ([], 10)
     assert f"results: 1000 left out, as a payload above {whole - 1} bytes may be refused" in fields["problems"]

@@ -103,6 +103,19 @@ def test_a_late_slot_that_others_have_overtaken_is_void_but_not_twice(kept):
     assert kept.do(one.begin(slots[1], slots[1])) is True
 
 
+def test_the_first_request_of_a_process_may_be_late(kept):
+    """The next slot leaves it time; later ones do not."""
+    one, other = rules(), rules()
+    slot = kept.do(one.reserve(0.0, 60.0))
+    kept.server += slot
+    assert kept.do(one.begin(slot, slot)) is True
+    assert kept.do(other.reserve(slot, 60.0)) == pytest.approx(4 * SPACING)
+    second = kept.do(one.reserve(slot, 60.0))
+    kept.server += second
+    assert kept.do(one.begin(slot + second, slot + second)) is True
+    assert kept.do(one.reserve(slot + second, 60.0)) == pytest.approx(SPACING)
+
+
 def test_a_slot_given_back_is_used_again(kept):
     one = rules()
     slots = [kept.do(one.reserve(0.0, 60.0)) for _ in range(3)]

@@ -23,6 +23,9 @@ MEMBER = 30.0
 FIRST_SLOT = 1.0
 """Seconds until the first slot of a pace that the server does not know: slots that were booked before it was restarted
 may still be used."""
+COLD, COLD_SPACINGS = 1.0, 3.0
+"""The first request of a process is late, as everything has to be loaded for it: 0.3 s with four that start together.
+No other slot is booked for so many spacings after its slot, and for so many seconds at most."""
 MAX_TRIES = 100
 """Of one change; of those who try at the same time one succeeds."""
 FIRST_PAUSE, MAX_PAUSE = 0.5, 8.0
@@ -93,6 +96,8 @@ class Rules:
         self._members = 1
         self._slowness = 1.0
         self._has_yielded = False
+        self._is_cold = True
+        """Whether this process has yet to send."""
         self._pause = 0.0
         self._asked_again_at = -1.0
 
@@ -123,9 +128,13 @@ class Rules:
                 return False
             if state.is_overtaken(booked, stored.server) and not self._has_yielded:
                 return False
-            return state.begin(booked, stored.server)
+            state.begin(booked, stored.server)
+            if self._is_cold:
+                state.last = max(state.last, stored.server + min(COLD_SPACINGS * state.spacing, COLD))
+            return True
 
         began = yield from self._change(use)
+        self._is_cold = self._is_cold and not began
         self._has_yielded = not began
         return began
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from batchstatus import (
     AsyncBatchClient,
@@ -13,14 +13,12 @@ from batchstatus import (
     BatchRef,
     BatchState,
     BatchStatusError,
-    ConfigurationError,
     WaitTimeout,
 )
+from batchstatus.engines._checkpoint import resumed
 from batchstatus.engines._payload import fitting, standing
 
 from .clients import shared_client
-
-T = TypeVar("T")
 
 ENDED, TIMED_OUT, REFUSED, OPEN = "ended", "timeout", "refused", "open"
 """The `status` of an outcome: in a state that was waited for; the time is up; it cannot be read; the wait goes on."""
@@ -114,16 +112,6 @@ async def _told(
         if not bound.expired():
             raise
         return outcome(TIMED_OUT, ref, message=f"Airflow does not give the connection {conn_id!r}")
-
-
-async def resumed(checkpoint: Mapping[str, Any] | None, call: Callable[[Any], Awaitable[T]]) -> T:
-    """Go on from a checkpoint, or anew if it is of another version: an upgrade must not end the waits it finds."""
-    try:
-        return await call(checkpoint)
-    except ConfigurationError:
-        if checkpoint is None:
-            raise
-    return await call(None)  # this raises again if the checkpoint is not why
 
 
 def outcome(

@@ -7,10 +7,10 @@ from when it first scheduled the activity to when it started this attempt: worke
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
@@ -27,11 +27,10 @@ from batchstatus import (
     WaitStopped,
     WaitTimeout,
 )
+from batchstatus.engines._checkpoint import resumed
 from batchstatus.engines._payload import fitting, standing
 
 from .messages import NOT_ENDED, READ, WAIT, WAIT_MANY, WAIT_TIMEOUT, WaitManyRequest, WaitRequest
-
-T = TypeVar("T")
 
 BEAT = 10.0
 """Seconds between two heartbeats if the activity has no heartbeat timeout; else a third of that."""
@@ -71,7 +70,7 @@ class Activities:
             if request.is_last_look or left <= last_look:
                 return await self._wait(request, left, beats)
             (ref, until), started = _asked(request), asyncio.get_running_loop().time()
-            step = await _resumed(
+            step = await resumed(
                 beats.details,
                 lambda resume: self._client.step(ref, until=until, resume=resume, timeout=min(STEP, left)),
             )
@@ -109,7 +108,7 @@ class Activities:
         ref, until = _asked(request)
         async with _shutdown() as stop:
             try:
-                batch = await _resumed(
+                batch = await resumed(
                     beats.details,
                     lambda resume: self._client.wait(
                         ref,
@@ -192,16 +191,6 @@ async def _shutdown() -> AsyncIterator[asyncio.Event]:
         looking.cancel()
         with suppress(asyncio.CancelledError):
             await looking
-
-
-async def _resumed(checkpoint: Any, call: Callable[[Any], Awaitable[T]]) -> T:
-    """Go on from a checkpoint, or anew if it is of another version: a deployment must not end the waits it finds."""
-    try:
-        return await call(checkpoint)
-    except ConfigurationError:
-        if checkpoint is None:
-            raise
-    return await call(None)  # this raises again if the checkpoint is not why
 
 
 def _is_leaving() -> bool:

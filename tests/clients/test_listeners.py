@@ -1,4 +1,4 @@
-"""Events that come with each poll are made for those who listen, and for nobody else."""
+"""Events that come with each poll are made only if something listens."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def made(monkeypatch):
     return kinds
 
 
-def test_a_get_makes_no_event_for_nobody(reader, vendors, made):
+def test_a_get_without_a_listener_makes_no_event(reader, vendors, made):
     reader(vendors=vendors).get(REF)
     assert made == []
 

@@ -28,7 +28,7 @@ FIRST_LOOK = 0.001
 MAX_LOOK = 0.05
 """Seconds between two looks, at most, as long as it is not known when the slot is."""
 FRESH = 0.02
-"""Seconds: a permit that nobody has taken for so long is late, and may come too close to another machine's slot."""
+"""Seconds: a permit older than this when it is taken is late, and may come too close to another machine's slot."""
 FIRST_PAUSE, MAX_PAUSE = 0.1, 2.0
 """Seconds between two calls after a failed one: the first pause, which is doubled, and the longest."""
 KNOWN = 1.0
@@ -86,7 +86,7 @@ class Permits:
         self._none_before = self._none_until = -1.0
         """Before the first time the pace has no slot, which is known until the second."""
         self._before = 0.0
-        """The latest time by which somebody needs a slot."""
+        """The latest time by which a slot is needed."""
         self._closed_until = -1.0
         self._reports: deque[Callable[[], Any]] = deque(maxlen=1_000)
         """What the pace has yet to be told."""
@@ -125,7 +125,7 @@ class Permits:
         """Ask no longer."""
         with self._lock:
             self._drop(slot)
-        self._wake()  # it may wait for a slot that nobody needs any more
+        self._wake()  # it may be waiting for a slot that is no longer needed
 
     def _has_none(self, before: float, now: float) -> bool:
         return before <= self._none_before and now < self._none_until

@@ -167,7 +167,7 @@ class Rules:
             yield from self._change(recover)
 
     def _change(self, change: Callable[[Kept, Stored], T]) -> Steps[T]:
-        """Make a change of what is kept, until nobody else has made one at the same time."""
+        """Change what is kept; try again for as long as another process has changed it meanwhile."""
         stored = yield Read()
         for _ in range(MAX_TRIES):
             kept = self._load(stored)

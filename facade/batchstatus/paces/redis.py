@@ -36,7 +36,7 @@ return {text, time[1], time[2], is_new}
 PREFIX = "batchstatus:"
 SALT = f"{PREFIX}salt"
 KEPT = 86_400
-"""Seconds for which a pace is kept that nobody uses."""
+"""Seconds after its last use for which a pace is kept."""
 
 
 class AsyncRedisPace(AsyncServerPace):

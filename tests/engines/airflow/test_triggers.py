@@ -171,7 +171,7 @@ def test_a_backend_that_is_away_is_asked_again(simulator, monkeypatch):
 
 
 def test_a_changed_key_is_taken_up(simulator, monkeypatch):
-    """A refusal has the connection fetched anew, for all who wait with it."""
+    """After a refusal the connection is fetched again, once for all waits that use it."""
     good = connection("believe", simulator.url, simulator.environment()["BELIEVE_API_KEY"])
     ref = simulator.add("believe", status="FAILED")
 

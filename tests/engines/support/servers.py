@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 def is_listening(port: int) -> bool:
-    """Return whether somebody takes connections at a port."""
+    """Return whether a port accepts connections."""
     try:
         socket.create_connection(("127.0.0.1", port), timeout=1).close()
     except OSError:

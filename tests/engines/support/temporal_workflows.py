@@ -1,4 +1,4 @@
-"""Workflows of users, in a module of their own: the sandbox loads it anew for each run."""
+"""Workflows of users, in a module of their own: the sandbox reloads it for each run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from temporalio import workflow
 
 @workflow.defn
 class Approval:
-    """Waits until the batch needs somebody."""
+    """Waits until the batch requires action."""
 
     @workflow.run
     async def run(self, ref: str) -> list[str]:

@@ -156,7 +156,7 @@ def test_a_second_start_joins_the_first(play, add, simulator, queue):
 
 
 def test_an_ended_wait_does_not_run_anew(play, add, simulator, queue):
-    """A third start, after the end, has the same answer from the same run, and nobody is asked again."""
+    """A third start, after the end, has the same answer from the same run, without another poll."""
     ref = add("gameball", status="completed")
 
     async def scene(client):
@@ -327,7 +327,7 @@ def test_a_last_look_follows_an_absence(play, add, simulator, queue):
 
     async def scene(client):
         handle = await start_wait(client, ref, task_queue=queue, timeout=1)
-        # The workflow begins with its first worker; one without accounts leaves the activity to nobody.
+        # The workflow begins with its first worker; one without accounts leaves the activity without a worker.
         async with Worker(client, task_queue=queue, plugins=[BatchStatusPlugin()]):
             await eventually(lambda: history(handle), lambda events: "TIMED_OUT" in str(events))
         async with working(client, queue, simulator.accounts()):

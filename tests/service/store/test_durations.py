@@ -85,7 +85,7 @@ def test_a_damaged_row_is_learned_anew(path, caplog):
             connection.execute("UPDATE durations SET learned = '{'")
         end(store, "believe:2", 10.0)
         assert store.durations()["believe", ""].batches == 1
-    assert "durations of believe  cannot be read, and are learned anew" in caplog.text
+    assert "durations of believe  cannot be read; learning starts over" in caplog.text
 
 
 def test_damaged_labels_cost_only_the_kind(path):

@@ -1199,7 +1199,7 @@ def steps(store, call, *arguments, **options):
 
 
 def test_a_claim_after_one_new_ref_does_not_grow_with_the_store(path, store):
-    """Nor does a renewal, nor the look at the accounts; 20,000 refs are held, and 20,000 nobody can claim."""
+    """Nor does a renewal, nor the look at the accounts: 20,000 refs are held, and 20,000 cannot be claimed."""
 
     def costs():
         move = store.claim("me", account_refs=["gameball"]).move

@@ -163,7 +163,7 @@ class Schedule:
         return progress
 
     def _wake(self, queue: Queue, now: float) -> None:
-        """Work out anew what follows for a queue, at the next step: something has come that may make it earlier."""
+        """Recompute when a queue is next due, at the next step: something may have made it earlier."""
         self._agenda.wake(queue, now)
         if self._left is not None:
             self._left.append(queue)

@@ -37,7 +37,7 @@ class Step:
 
     @property
     def is_over(self) -> bool:
-        """Whether there is no next step."""
+        """Whether this was the last step."""
         return self.pause is None
 
 

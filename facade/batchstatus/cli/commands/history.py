@@ -88,7 +88,7 @@ def _fields(account_ref: str, kind: str, durations: Durations) -> dict[str, Any]
 
 
 def _plot(fields: dict[str, Any]) -> list[str]:
-    """Return the lines of a bar chart: for each span of durations the share of the batches that took so long."""
+    """Return the lines of a bar chart: for each range of durations the share of batches within it."""
     of_kind = f", kind {printable(fields['kind'])}" if fields["kind"] else ""
     half = "" if fields["median"] is None else f"; half of them within {humanize(fields['median'])}"
     lines = [f"{fields['account_ref']}{of_kind}: {batches(fields['batches'])}{half}"]

@@ -49,7 +49,7 @@ class _Key:
         return differs
 
     def expire(self) -> None:
-        """Have it anew from the connection: the vendor has refused it."""
+        """Fetch it from the connection again: the vendor has refused it."""
         if (renew := self._renew()) is not None:
             renew()
 
@@ -67,7 +67,7 @@ class _Key:
 
 
 class SharedClient:
-    """The client of one connection in one event loop, for as long as somebody waits with it.
+    """The client of one connection in one event loop, for as long as any wait uses it.
 
     Keys that are changed in Airflow are taken up once the vendor refuses the old ones.
     """
@@ -87,7 +87,7 @@ class SharedClient:
         """Return the client; the first caller makes it.
 
         Raises:
-            ConfigurationError: There is no such connection, or it cannot work.
+            ConfigurationError: The connection does not exist, or cannot work.
         """
         async with self._lock:
             if self._client is None:
@@ -127,7 +127,7 @@ class SharedClient:
         return AsyncBatchClient(account, poll=policy)
 
     def _renew(self) -> asyncio.Task[None]:
-        """Return the task that fetches the keys anew; there is one at a time."""
+        """Return the task that fetches the keys again; there is one at a time."""
         if self._renewing is None or self._renewing.done():
             self._renewing = asyncio.get_running_loop().create_task(self._renewed())
         return self._renewing

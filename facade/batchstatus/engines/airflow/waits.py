@@ -26,7 +26,7 @@ FIRST_LOOK = 30.0
 """Seconds for the poll of a worker before it defers, a slot of the pace included; what it cannot find out in that
 time, the triggerer does."""
 LAST_LOOK = 60.0
-"""Seconds for the last poll of a wait that nobody made in its time, a slot of the pace included."""
+"""Seconds for a last poll that was missed, a slot of the pace included."""
 SHORTEST = 1.0
 """Seconds below which a wait is one last look."""
 OVERTIME = 15.0

@@ -48,7 +48,7 @@ class BatchStatusPlugin(SimplePlugin):
 
 
 def _pass_through(runner: WorkflowRunner | None) -> WorkflowRunner:
-    """Keep the sandbox from loading this package anew for each workflow: it would cost time, and errors would be of
+    """Keep the sandbox from reloading this package for each workflow: it would cost time, and errors would be of
     other classes.
     """
     assert runner is not None, "a worker has a runner"

@@ -57,7 +57,7 @@ async def start_wait(
             id=workflow_id,
             task_queue=task_queue,
             id_conflict_policy=WorkflowIDConflictPolicy.USE_EXISTING,
-            # The conflict policy is about a run that goes on. One that has ended would run anew without this.
+            # The conflict policy is about a run that goes on. One that has ended would run again without this.
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
             **{"static_summary": f"wait for {request.ref}"} | options,
         )

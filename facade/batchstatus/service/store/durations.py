@@ -62,7 +62,7 @@ def _decoded(account_ref: str, kind: str, text: str) -> Durations:
     try:
         return Durations.from_dict(json.loads(text))
     except (ConfigurationError, ValueError, TypeError) as error:
-        log.warning("durations of %s %s cannot be read, and are learned anew: %s", account_ref, kind, error)
+        log.warning("durations of %s %s cannot be read; learning starts over: %s", account_ref, kind, error)
         return Durations()
 
 

@@ -119,12 +119,12 @@ if hasattr(os, "register_at_fork"):
 
 @frozen(kw_only=True)
 class Claim:
-    """What a watcher has of late."""
+    """What has changed in a watcher's refs since its last claim."""
 
     new: list[BatchRef]
-    """Refs that are its own since, or that were retried; longest unread first."""
+    """Refs that it got, or that were retried; longest unread first."""
     gone: list[BatchRef]
-    """Refs that others have, or nobody, since; it need not have had them."""
+    """Refs that it has lost; some of them it may never have had."""
     move: int
     """For the next claim: what has changed up to now."""
 
@@ -170,7 +170,7 @@ def claim(
         is_more |= _move(connection, mine, held - share, None, values)
         notify_watchers(connection)
     elif held < share:
-        # An account that nobody waits for costs no look at its refs.
+        # The refs of an account without waiting batches are not looked at.
         accounts = f"SELECT account_ref FROM shares WHERE watcher = '' AND open > 0 AND {OF_ACCOUNTS}"
         free = f"watcher IS NULL AND {OPEN} AND account_ref IN ({accounts})"
         is_more |= _move(connection, free, share - held, name, values)
@@ -216,7 +216,7 @@ def evict_expired(connection: sqlite3.Connection, locks: Locks, name: str, now: 
 def _move(
     connection: sqlite3.Connection, where: str, number: int, watcher: str | None, values: dict[str, object]
 ) -> bool:
-    """Give some refs to a watcher, or to nobody; return whether there are more of them."""
+    """Give some refs to a watcher, or release them; return whether there are more of them."""
     most = min(number, MOVED_AT_ONCE)
     chosen = f"SELECT n FROM refs WHERE {where} LIMIT :most"
     update = f"UPDATE refs SET watcher = :watcher, moved = :move WHERE n IN ({chosen})"

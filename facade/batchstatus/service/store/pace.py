@@ -36,7 +36,7 @@ COLD = 1.0
 MAX_ASKING = 10_000
 """Callers without a slot at once: of more, the first have given up by now."""
 BLOCK_SECONDS = 1.0
-"""How far ahead slots are booked that nobody asks for yet: 9 at Believe's 9 a second, 10 at Gameball's 10.8."""
+"""How far ahead of demand slots are booked: 9 at Believe's 9 a second, 10 at Gameball's 10.8."""
 COLUMNS = "spacing, last, slowness, closed_until, closed_for, long_ones, free"
 """The fields of `PaceState`, the last one as JSON."""
 VALUES = attrgetter(*COLUMNS.split(", "))
@@ -64,7 +64,7 @@ class StorePace:
         """On the monotonic clock: a 429 holds in this process even if the store cannot be written."""
         self._generation = generation()
         self._block: deque[float] = deque()
-        """Slots that are booked, and that nobody has asked for yet; these four are in the machine's time."""
+        """Slots that are booked and not yet handed out; these four are in the machine's time."""
         self._size = 1
         """Slots in the next block, at most."""
         self._end = -math.inf
@@ -193,7 +193,7 @@ class StorePace:
             with self._connection.transaction() as connection:
                 state = self._load(connection, clock.now())
                 state.release(shared)
-                while self._block:  # nobody may ask for them any more
+                while self._block:  # there may be no caller left to take them
                     state.release(self._block.popleft())
                 self._save(connection, state)
         except sqlite3.OperationalError as error:

@@ -69,7 +69,7 @@ TABLES = (
     "CREATE INDEX open_refs ON refs (watcher, account_ref) WHERE tracked AND NOT ended AND NOT resting",
     "CREATE INDEX watched_refs ON refs (watcher) WHERE watcher IS NOT NULL",
     "CREATE INDEX moved_refs ON refs (moved) WHERE moved IS NOT NULL",
-    # How many open refs each watcher has ('': nobody), so that no claim counts 100,000 of them.
+    # How many open refs each watcher has ('': none), so that no claim counts 100,000 of them.
     """
     CREATE TABLE shares (
         watcher TEXT NOT NULL,

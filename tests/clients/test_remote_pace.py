@@ -20,6 +20,7 @@ from batchstatus import (
     PaceUnavailable,
     WaitTimeout,
 )
+from batchstatus._clients.remote_pace import Call, Permits
 from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Quirk
 from readers import AsyncReader, SyncReader
 from waiting import until
@@ -90,6 +91,12 @@ over = threading.Event()
 
 def hang():
     over.wait(60)
+
+
+@pytest.fixture(autouse=True)
+def no_permit_is_late(monkeypatch):
+    """However slow the machine is: a late permit is given up, and another slot booked, which tests would count."""
+    monkeypatch.setattr("batchstatus._clients.remote_pace.FRESH", 60.0)
 
 
 @pytest.fixture(autouse=True)
@@ -241,3 +248,31 @@ def test_it_leaves_nothing_behind(simulator, kind):
 
     assert asyncio.run(main()) == []
     until(lambda: not [thread for thread in threading.enumerate() if thread.name == "batchstatus-pace"])
+
+
+class Hand:
+    """A clock that a test turns by hand."""
+
+    now = 0.0
+
+    def monotonic(self):
+        return self.now
+
+
+def test_a_late_permit_is_given_up_but_not_twice(monkeypatch):
+    """It might come too close to another machine's slot; a machine that is always late would never send."""
+    monkeypatch.setattr("batchstatus._clients.remote_pace.FRESH", 0.02)
+    clock, pace = Hand(), OwnPace()
+    permits = Permits("believe", pace, clock, lambda: None)
+
+    def taken(late):
+        """Ask for a permit, let the worker get it, and take it so many seconds later; return whether it is good."""
+        permits.reserve(clock.now, clock.now + 10)
+        work, brought = permits.work(), None
+        while isinstance(step := work.send(brought), Call):
+            brought = step.call()
+        work.close()
+        clock.now += late
+        return permits.begin(clock.now, clock.now)
+
+    assert [taken(late) for late in (0.0, 0.019, 0.021, 0.5, 0.5, 0.01)] == [True, True, False, True, False, True]

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         WaitStopped,
         WaitTimeout,
     )
-    from ._core.events import Event, EventKind
+    from ._core.events import Call, Event, EventKind
     from ._core.keys import KeySource, Secret
     from ._core.pacing import PaceState
     from ._core.policies import AsyncPace, Pace, PollPolicy, RateLimit, RetryPolicy
@@ -66,6 +66,7 @@ __all__ = [
     "BatchState",
     "BatchStatusError",
     "Believe",
+    "Call",
     "Clock",
     "ConfigurationError",
     "Counts",
@@ -144,7 +145,7 @@ __getattr__, __dir__ = lazy_names(
             "WaitStopped",
             "WaitTimeout",
         ),
-        "_core.events": ("Event", "EventKind"),
+        "_core.events": ("Call", "Event", "EventKind"),
         "_core.keys": ("KeySource", "Secret"),
         "_core.pacing": ("PaceState",),
         "_core.policies": ("AsyncPace", "Pace", "PollPolicy", "RateLimit", "RetryPolicy"),

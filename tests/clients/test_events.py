@@ -49,6 +49,7 @@ def test_a_wait_emits_readings_and_changes(reader, moving, clock):
     ref = moving.add("believe", seconds=100)
     done = client.wait(ref)
     assert [event.kind.value for event in events if event.kind is not EventKind.ATTEMPT] == [
+        "start",
         "change",
         "change",
         "needs_action",
@@ -86,6 +87,7 @@ def test_failures_are_told_with_their_pauses(reader, clock):
         client = reader(Believe(KEY, base_url=server.url), clock=clock, on_event=events.append)
         client.wait("believe:1")
     assert [event.kind.value for event in events] == [
+        "start",
         "attempt",
         "retry",
         "trouble",
@@ -96,10 +98,10 @@ def test_failures_are_told_with_their_pauses(reader, clock):
         "change",
         "done",
     ]
-    assert [type(event.error) for event in events[:6]] == [ServerError] * 3 + [RateLimited] * 3
-    assert (events[1].pause, events[1].reason) == (1.0, "1 failed in a row")
-    assert (events[4].pause, events[5].pause, events[5].reason) == (7.0, 7.0, "the vendor asks for it")
-    assert events[6].error is None
+    assert [type(event.error) for event in events[1:7]] == [ServerError] * 3 + [RateLimited] * 3
+    assert (events[2].pause, events[2].reason) == (1.0, "1 failed in a row")
+    assert (events[5].pause, events[6].pause, events[6].reason) == (7.0, 7.0, "the vendor asks for it")
+    assert events[7].error is None
     assert clock.now == 8.0
 
 
@@ -108,8 +110,8 @@ def test_a_single_read_is_told_in_the_same_words(reader, clock):
     with serving(scripted(response(b"", "429 Slow", retry_after="7"), response(GOOD))) as server:
         client = reader(Believe(KEY, base_url=server.url), clock=clock, on_event=events.append)
         batch = client.get("believe:1")
-    assert [event.kind.value for event in events] == ["attempt", "throttle", "retry", "attempt", "done"]
-    assert [event.attempts for event in events] == [1, 1, 1, 2, 2]
+    assert [event.kind.value for event in events] == ["start", "attempt", "throttle", "retry", "attempt", "done"]
+    assert [event.attempts for event in events] == [0, 1, 1, 1, 2, 2]
     assert events[-1].batch == batch
     assert events[-1].elapsed == 7.0
 
@@ -156,7 +158,7 @@ def test_a_failing_observer_loses_nothing(reader, moving, clock, caplog):
 
     client = reader(*moving.accounts(), clock=clock, on_event=fail)
     assert client.wait(moving.add("gameball", seconds=0)).state is BatchState.SUCCEEDED
-    assert [record.levelname for record in caplog.records if "on_event failed" in record.message] == ["ERROR"] * 3
+    assert [record.levelname for record in caplog.records if "on_event failed" in record.message] == ["ERROR"] * 4
 
 
 async def coroutine(event):

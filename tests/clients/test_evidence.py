@@ -448,7 +448,12 @@ def test_an_error_that_ends_a_wait_says_whether_a_later_one_may_succeed(client, 
 def test_a_stopped_wait_carries_the_last_reading(vendors):
     stop = threading.Event()
     vendors.script(REF, GOES_ON)
-    with vendors.client(on_event=lambda event: stop.set()) as client, pytest.raises(WaitStopped) as caught:
+
+    def stop_after_reading(event):
+        if event.kind is EventKind.ATTEMPT:
+            stop.set()
+
+    with vendors.client(on_event=stop_after_reading) as client, pytest.raises(WaitStopped) as caught:
         client.wait(REF, stop=stop)
     assert caught.value.last.counts.processed == 5
 

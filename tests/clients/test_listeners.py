@@ -59,7 +59,7 @@ def test_a_log_at_debug_listens(reader, vendors, made, caplog):
 def test_an_observer_hears_all(reader, vendors):
     heard = []
     reader(vendors=vendors, on_event=heard.append).get(REF)
-    assert [event.kind for event in heard] == [EventKind.ATTEMPT, EventKind.DONE]
+    assert [event.kind for event in heard] == [EventKind.START, EventKind.ATTEMPT, EventKind.DONE]
 
 
 def test_a_watch_of_readings_hears_each(reader, vendors, made):

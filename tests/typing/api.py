@@ -27,6 +27,7 @@ from batchstatus import (
     BatchState,
     BatchStatusError,
     Believe,
+    Call,
     Clock,
     ConfigurationError,
     Counts,
@@ -301,7 +302,13 @@ def events(event: Event) -> None:
     assert_type(event.reason, str)
     assert_type(event.remaining, float | None)
     assert_type(event.outcome, Outcome)
+    assert_type(event.call, Call)
+    assert_type(event.call.name, str)
+    assert_type((event.method, event.url, event.server), tuple[str, str, str])
+    assert_type(event.status_code, int | None)
     BatchClient(Believe("test-key"), on_event=print)
+    BatchClient(Believe("test-key"), request_headers=lambda event: {"x-request-id": event.ref.id})
+    BatchClient(Believe("test-key"), request_headers=lambda event: None)  # type: ignore[arg-type,return-value]
     AsyncBatchClient(Believe("test-key"), on_event=events)
     BatchClient(Believe("test-key"), on_event="event")  # type: ignore[arg-type]
 

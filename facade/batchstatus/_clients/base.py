@@ -17,9 +17,9 @@ import attrs
 from batchstatus._core.account import Account, account_for, accounts_by_ref
 from batchstatus._core.clock import Clock
 from batchstatus._core.errors import ConfigurationError, InvalidResponse
-from batchstatus._core.events import Event, EventKind, Listens
+from batchstatus._core.events import Call, Event, EventKind, Listens
 from batchstatus._core.policies import PollPolicy, RetryPolicy, seconds
-from batchstatus._core.read.attempts import read_with_retries
+from batchstatus._core.read.attempts import Prepare, read_with_retries
 from batchstatus._core.read.check import AccountCheck, check_account
 from batchstatus._core.read.many import ManyReads, Read, StartRead
 from batchstatus._core.read.messages import Response, SendRequest, Sleep, StepResult, TransportFailure
@@ -33,6 +33,7 @@ from batchstatus.vendors import VENDORS
 
 from .clock import REAL
 from .environment import accounts_from_env
+from .request_headers import RequestHeaders
 from .shared_pace import pace_for
 
 WAIT_TIMEOUT = 900.0
@@ -94,9 +95,11 @@ class BaseClient:
     def __init__(
         self,
         accounts: tuple[Account, ...],
+        *,
         retry: RetryPolicy,
         poll: PollPolicy,
         on_event: Callable[[Event], object] | None,
+        request_headers: Callable[[Event], Mapping[str, str]] | None,
         clock: Clock | None,
     ) -> None:
         if not accounts:
@@ -108,9 +111,16 @@ class BaseClient:
             raise ConfigurationError(f"poll is a PollPolicy(...), not {type(poll).__name__}")
         if on_event is not None and (not callable(on_event) or inspect.iscoroutinefunction(on_event)):
             raise ConfigurationError(f"on_event is a plain function that takes an Event, not {on_event!r:.80}")
+        if request_headers is not None and (
+            not callable(request_headers) or inspect.iscoroutinefunction(request_headers)
+        ):
+            raise ConfigurationError(
+                f"request_headers is a plain function from an Event to headers, not {request_headers!r:.80}"
+            )
         self._retry = retry
         self._poll = poll
         self._on_event = on_event
+        self._prepare: Prepare | None = None if request_headers is None else RequestHeaders(request_headers)
         self._clock = clock or REAL
         self._paces = {
             account: pace_for(
@@ -149,7 +159,9 @@ class BaseClient:
         ref, timeout = BatchRef.parse(ref), seconds("timeout", timeout)
         now = self._clock.monotonic()
         account = account_for(ref, self._accounts)
-        return self._read_of(account, ref, now, timeout, now=now, notify=self._notify, listens=self._listens)
+        return self._read_of(
+            account, ref, now, timeout, now=now, notify=self._notify, listens=self._listens, call=Call("get")
+        )
 
     def _read_of(
         self,
@@ -161,6 +173,7 @@ class BaseClient:
         now: float,
         notify: Callable[[Event], None],
         listens: Listens,
+        call: Call,
     ) -> Read:
         return read_with_retries(
             account,
@@ -173,19 +186,29 @@ class BaseClient:
             random=random.random,
             notify=notify,
             listens=listens,
+            prepare=self._prepare,
+            call=call,
         )
 
     def _reads(self, refs: Refs, timeout: float) -> ManyReads:
         """Return reads that have not begun; raise ConfigurationError if they cannot."""
         self._check_open()
         timeout = seconds("timeout", timeout)
-        started, events = self._clock.monotonic(), deque[Event]()
+        started, events, call = self._clock.monotonic(), deque[Event](), Call("get_many")
         by_account: dict[Account, list[BatchRef]] = {}
         for ref, account in self._accounts_of(refs).items():
             by_account.setdefault(account, []).append(ref)
 
+        def notify(event: Event) -> None:
+            if event.kind is EventKind.START:  # which is told before the first request
+                self._notify(event)
+            else:
+                events.append(event)
+
         def begin(account: Account, ref: BatchRef, now: float) -> Read:
-            return self._read_of(account, ref, started, timeout, now=now, notify=events.append, listens=reads.listens)
+            return self._read_of(
+                account, ref, started, timeout, now=now, notify=notify, listens=reads.listens, call=call
+            )
 
         reads = ManyReads(by_account, begin, events=events, in_flight=self._poll.in_flight or self.IN_FLIGHT)
         return reads
@@ -193,6 +216,7 @@ class BaseClient:
     def _schedule(
         self,
         refs: Refs,
+        call: str,
         *,
         timeout: float,
         until: Iterable[BatchState] = TERMINAL,
@@ -217,6 +241,9 @@ class BaseClient:
             resume=resume,
             goes_on=goes_on,
             utc=self._clock.utc(),
+            listens=self._listens,
+            prepare=self._prepare,
+            call=Call(call),
         )
 
     def _placed(self, refs: Refs) -> Iterator[tuple[BatchRef, Queue]]:
@@ -242,6 +269,9 @@ class BaseClient:
             in_flight=self.IN_FLIGHT,
             started=self._clock.monotonic(),
             history=check_history(history),
+            listens=self._listens,
+            prepare=self._prepare,
+            call=Call("follow"),
         )
 
     def _accounts_of(self, refs: Refs) -> dict[BatchRef, Account]:
@@ -260,7 +290,7 @@ class BaseClient:
         states = check_until(until)
         if resume is None:
             timeout = WAIT_TIMEOUT if timeout is None else timeout
-            return self._schedule([ref], timeout=timeout, until=states, history=history)
+            return self._schedule([ref], "wait", timeout=timeout, until=states, history=history)
         checkpoint = load_for(ref, resume)
         if timeout is not None:
             timeout = seconds("timeout", timeout)
@@ -270,7 +300,7 @@ class BaseClient:
             # Once the deadline has passed this is 0 or less, and there is one last poll.
             timeout = (checkpoint.deadline - self._clock.utc()) / timedelta(seconds=1)
         return self._schedule(
-            [ref], timeout=timeout, until=states or checkpoint.until, resume=checkpoint, history=history
+            [ref], "wait", timeout=timeout, until=states or checkpoint.until, resume=checkpoint, history=history
         )
 
     def _step(
@@ -285,7 +315,8 @@ class BaseClient:
         checkpoint = None if resume is None else load_for(ref, resume)
         if checkpoint is not None:
             states = states or checkpoint.until
-        schedule = self._schedule([ref], timeout=math.inf, until=states, resume=checkpoint, goes_on=True)
+        schedule = self._schedule([ref], "step", timeout=math.inf, until=states, resume=checkpoint, goes_on=True)
+        schedule.listens = self._listens_for([EventKind.ATTEMPT])
         return take_step(schedule, timeout, self._clock.monotonic(), self._clock.utc(), self._notify)
 
     def _checks(self, timeout: float) -> list[Generator[SendRequest | Sleep, StepResult, AccountCheck]]:
@@ -303,6 +334,7 @@ class BaseClient:
                     now=now,
                     notify=self._notify,
                     listens=self._listens,
+                    call=Call("check"),
                 ),
             )
             for account in self._paces
@@ -324,12 +356,15 @@ class BaseClient:
         return lambda kind: kind in wanted or self._listens(kind)
 
     def _notify(self, event: Event) -> None:
-        """Log an event, and pass it to the observer, whose own errors lose no batch."""
+        """Log an event, and pass it to the observer, whose own errors lose no batch.
+
+        It runs in the thread or task of the caller, and in its context.
+        """
         level, batch = _level(event), event.batch
         if event.kind is EventKind.ATTEMPT and isinstance(event.error, InvalidResponse):
             self._discard_idle_connections()
         if level and log.isEnabledFor(level):
-            log.log(level, "%s", event)
+            log.log(level, "%s", event, extra=log_fields(event))
         if self._on_event is not None:
             try:
                 self._on_event(event)
@@ -338,10 +373,22 @@ class BaseClient:
         if event.kind is EventKind.ATTEMPT and batch is not None and batch.state is BatchState.UNKNOWN:
             self._notify_unknown_word(event, (batch.ref.vendor, batch.vendor_status))
 
+    def _leave(self, plan: Plan) -> None:
+        """End a plan that may not be over, and tell what is still to tell of it."""
+        plan.close()
+        while plan.events:
+            self._notify(plan.events.popleft())
+
     def _notify_unknown_word(self, event: Event, word: tuple[str, str]) -> None:
         if word not in self._unknown_words:
             self._unknown_words.add(word)
             self._notify(attrs.evolve(event, kind=EventKind.UNKNOWN_WORD))
+
+
+def log_fields(event: Event) -> dict[str, str]:
+    """Return the attributes of the log record of an event, for logs with fields."""
+    fields = {"batch.ref": str(event.ref), "batch.vendor": event.ref.vendor}
+    return fields if event.batch is None else fields | {"batch.state": event.batch.state.value}
 
 
 def parse_refs(refs: Refs) -> Iterable[BatchRef]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import math
 import sys
 import threading
@@ -59,7 +60,8 @@ class ThreadExecutor:
             self._perform(step)
             return
         if self._in_flight > len(self._threads) and len(self._threads) < self._size:
-            thread = threading.Thread(target=self._work, name=f"batchstatus-{len(self._threads)}", daemon=True)
+            run, name = contextvars.copy_context().run, f"batchstatus-{len(self._threads)}"  # the caller's, as in tasks
+            thread = threading.Thread(target=run, args=(self._work,), name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
         self._steps.put(step)

@@ -36,6 +36,9 @@ class BatchClient(BaseClient):
         retry: How one read is retried.
         poll: When a wait polls next, and what ends it before the batch has ended.
         on_event: Called with each Event, in the thread or task that waits; it must not block; its errors are logged.
+        request_headers: Called with the SEND event of each exchange, in the thread or task that waits; the headers that
+            it returns are added to the request. Those that carry keys or belong to the transport are left out, and
+            the log names them; so it does with its errors, which fail no read.
         verify: False checks no certificate; an `ssl.SSLContext`, or the path of a CA bundle, checks against that.
         proxy: A proxy's URL; without it, HTTPS_PROXY, ALL_PROXY and NO_PROXY are obeyed.
         clock: Other clocks and sleeps than the machine's, for tests.
@@ -54,13 +57,16 @@ class BatchClient(BaseClient):
         retry: RetryPolicy = RetryPolicy(),  # noqa: B008 (it is frozen)
         poll: PollPolicy = PollPolicy(),  # noqa: B008 (it is frozen)
         on_event: Callable[[Event], object] | None = None,
+        request_headers: Callable[[Event], Mapping[str, str]] | None = None,
         verify: bool | str | ssl.SSLContext = True,
         proxy: str | None = None,
         clock: Clock | None = None,
         transport: Transport | None = None,
     ) -> None:
         with loading():
-            super().__init__(accounts, retry, poll, on_event, clock)
+            super().__init__(
+                accounts, retry=retry, poll=poll, on_event=on_event, request_headers=request_headers, clock=clock
+            )
             if transport is None:
                 # Here, not at the top: httpcore is loaded when a client is made, not by `import batchstatus`.
                 from batchstatus._http.sync_transport import HttpTransport  # noqa: PLC0415
@@ -175,7 +181,7 @@ class BatchClient(BaseClient):
             history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
                 returns Durations for a ref: see docs/placement.md.
         """
-        schedule = self._schedule(refs, timeout=timeout, history=history)
+        schedule = self._schedule(refs, "watch", timeout=timeout, history=history)
         return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.ATTEMPT)
 
     def as_completed(
@@ -195,7 +201,8 @@ class BatchClient(BaseClient):
             history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
                 returns Durations for a ref: see docs/placement.md.
         """
-        return self._outcomes(self._schedule(refs, timeout=timeout, history=history), stop, EventKind.DONE)
+        schedule = self._schedule(refs, "as_completed", timeout=timeout, history=history)
+        return self._outcomes(schedule, stop, EventKind.DONE)
 
     def wait_all(
         self,
@@ -217,7 +224,8 @@ class BatchClient(BaseClient):
             history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
                 returns Durations for a ref: see docs/placement.md.
         """
-        schedule, found = self._schedule(refs, timeout=timeout, history=history), dict[BatchRef, Outcome]()
+        schedule = self._schedule(refs, "wait_all", timeout=timeout, history=history)
+        found = dict[BatchRef, Outcome]()
         check_return_when(return_when)
         for event in self._events(schedule, stop, EventKind.DONE):
             found[event.ref] = event.outcome
@@ -310,7 +318,7 @@ class BatchClient(BaseClient):
                     return
                 executor.rest(step.seconds)
         finally:
-            plan.close()
+            self._leave(plan)
             executor.close()
 
     def close(self) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
-from attrs import frozen
+from attrs import field, frozen
 
 from .errors import BatchStatusError
 from .values import Batch, BatchRef, BatchState, Outcome, printable
@@ -15,6 +16,10 @@ from .values import Batch, BatchRef, BatchState, Outcome, printable
 class EventKind(StrEnum):
     """The kinds of events, in the order in which those of one reading come."""
 
+    START = "start"
+    """A call begins for this batch, before its first exchange; DONE or LEFT ends it. Not in `follow`."""
+    SEND = "send"
+    """An exchange is about to begin: told to `request_headers` alone, which may add headers to it."""
     ATTEMPT = "attempt"
     """One HTTP exchange is over: with `batch` if it brought a reading, else with `error`."""
     THROTTLE = "throttle"
@@ -37,6 +42,10 @@ class EventKind(StrEnum):
     DONE = "done"
     """The call is done with this batch: `batch` or `error`. Exactly one for each distinct ref of a call that
     is neither abandoned nor interrupted."""
+    LEFT = "left"
+    """The call ended before it was done with this batch: a `step` whose wait goes on, or a caller who broke off, was
+    cancelled or raised. `attempts` and `elapsed` are those of its last exchange. In `follow` only if an exchange was in
+    flight."""
 
 
 Listens: TypeAlias = Callable[[EventKind], bool]
@@ -48,12 +57,25 @@ def everything(_: EventKind) -> bool:
     return True
 
 
+@frozen(eq=False)
+class Call:
+    """One call of a client's method, equal to itself alone: all its events share it."""
+
+    name: str
+    """The method: `get`, `get_many`, `wait`, `wait_all`, `as_completed`, `watch`, `follow`, `step` or `check`."""
+
+
+NO_CALL = Call("")
+
+
 @frozen(kw_only=True)
 class Event:
     """An event about one batch in one call."""
 
     kind: EventKind
     ref: BatchRef
+    call: Call = field(default=NO_CALL, repr=False)
+    """The call; with `ref` it tells which events belong together."""
     batch: Batch | None = None
     error: BatchStatusError | None = None
     previous_state: BatchState | None = None
@@ -64,6 +86,12 @@ class Event:
     """Seconds since the call began."""
     duration: float = 0.0
     """Seconds that the last exchange took."""
+    method: str = ""
+    """The HTTP method of the exchange; empty if the event is not about one."""
+    url: str = ""
+    """The URL of the exchange without its query; no key is in it. Empty if the event is not about one."""
+    status_code: int | None = None
+    """The HTTP status of the exchange; None without a response."""
     queued: float = 0.0
     """Seconds from when it was due until it started: pacing, and other exchanges in flight."""
     pause: float | None = None
@@ -72,6 +100,11 @@ class Event:
     """Why `pause` is as long as it is, for people; not to be parsed."""
     remaining: float | None = None
     """Seconds until the batch ends, as its counts predict; None if they predict nothing."""
+
+    @property
+    def server(self) -> str:
+        """The host of the exchange, and its port if the account's base_url has one: `host` or `host:port`."""
+        return urlsplit(self.url).netloc
 
     @property
     def outcome(self) -> Outcome:
@@ -95,6 +128,8 @@ class Event:
 
 
 REMARKS = {
+    EventKind.START: "; {0.call.name} begins",
+    EventKind.SEND: "; attempt {0.attempts} begins",
     EventKind.ATTEMPT: "; attempt {0.attempts} took {0.duration:.3f} s{next}",
     EventKind.THROTTLE: "; its account is not asked for {0.pause:.1f} s, then more slowly",
     EventKind.RETRY: "; again in {0.pause:.1f} s: {0.reason}",
@@ -105,5 +140,6 @@ REMARKS = {
     EventKind.CHANGE: "",
     EventKind.NEEDS_ACTION: ": it needs approval or execution at the vendor, and stays so until then",
     EventKind.DONE: "; done after {0.elapsed:.1f} s and {0.attempts} attempts",
+    EventKind.LEFT: "; {0.call.name} ends before the batch does",
 }
 """The rest of the summary, after the batch or the error, for `str.format`."""

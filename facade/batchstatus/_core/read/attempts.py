@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 
@@ -23,12 +23,64 @@ from batchstatus._core.errors import (
     ReadError,
     RequestTimeout,
 )
-from batchstatus._core.events import Event, EventKind, Listens, everything
+from batchstatus._core.events import NO_CALL, Call, Event, EventKind, Listens, everything
 from batchstatus._core.policies import Pace, RetryPolicy
 from batchstatus._core.values import Batch, BatchRef, BatchState
 
-from .messages import SendRequest, Sleep, StepResult
+from .messages import SendRequest, Sleep, StepResult, status_of
 from .response import parse_response
+
+Prepare: TypeAlias = Callable[[Event, Request], Request]
+"""Called with the SEND event of each exchange: returns the request with the headers that the caller adds."""
+
+
+class ReadEvents:
+    """The events of one read."""
+
+    __slots__ = ("_call", "_is_over", "_listens", "_notify", "_ref", "reason", "request", "times")
+
+    def __init__(self, ref: BatchRef, call: Call, notify: Callable[[Event], None], listens: Listens) -> None:
+        self._ref = ref
+        self._call = call
+        self._notify = notify
+        self._listens = listens
+        self.times: dict[str, Any] = {}
+        """Of the last exchange."""
+        self.request: Request | None = None
+        """The last one."""
+        self.reason = ""
+        """Why the last pause is as long as it is, or none follows."""
+        self._is_over = False
+
+    def make(self, kind: EventKind, **fields: Any) -> Event:
+        """Return an event."""
+        return Event(kind=kind, ref=self._ref, call=self._call, **self.times, **exchange(self.request), **fields)
+
+    def tell(self, kind: EventKind, **fields: Any) -> None:
+        """Tell an event to those who listen."""
+        if self._listens(kind):
+            self._notify(self.make(kind, **fields))
+
+    def tell_reading(self, batch: Batch) -> None:
+        """Tell of a reading, which ends the read."""
+        self._is_over = True
+        for kind in filter(partial(is_told, batch, self._listens), (EventKind.ATTEMPT, EventKind.DONE)):
+            self._notify(self.make(kind, batch=batch))
+
+    def tell_failure(self, error: ReadError, pause: float | None, closed: float | None) -> None:
+        """Tell of a failed attempt, whoever listens."""
+        for event in failure_events(self.make(EventKind.ATTEMPT, error=error, pause=pause, reason=self.reason), closed):
+            self._notify(event)
+
+    def tell_error(self, error: BatchStatusError) -> None:
+        """Tell of the error that ends the read, whoever listens."""
+        self._is_over = True
+        self._notify(self.make(EventKind.DONE, error=error, reason=self.reason))
+
+    def tell_end(self) -> None:
+        """Tell that the read is left, if nothing has ended it."""
+        if not self._is_over:
+            self.tell(EventKind.LEFT)
 
 
 def read_with_retries(
@@ -43,16 +95,18 @@ def read_with_retries(
     random: Callable[[], float],
     notify: Callable[[Event], None],
     listens: Listens = everything,
+    prepare: Prepare | None = None,
+    call: Call = NO_CALL,
 ) -> Generator[SendRequest | Sleep, StepResult, Batch]:
     """Read one batch within `timeout` seconds of `started` (monotonic): queueing, attempts and pauses together.
 
     `now` may be later than `started` if other reads of the same call came first.
     """
+    events = ReadEvents(ref, call, notify, listens)
     due, deadline = started, started + timeout
-    times: dict[str, Any] = {}
-    reason = ""
     last_error: ReadError | None = None
     attempt = 0
+    events.tell(EventKind.START)
     try:
         while True:
             attempt += 1
@@ -60,33 +114,38 @@ def read_with_retries(
             if slot is None:
                 raise last_error or unavailable(pace, ref) or no_slot(ref, timeout)
             now = slot
-            request = build_request(account, ref)
+            events.request = request = build_request(account, ref)
+            if prepare is not None:
+                events.times = {"attempts": attempt, "elapsed": now - started, "queued": now - due}
+                request = prepare(events.make(EventKind.SEND), request)
             result = yield SendRequest(request, min(now + policy.attempt_timeout, deadline), policy.max_body)
             now = result.monotonic
-            times = {"attempts": attempt, "elapsed": now - started, "duration": now - slot, "queued": slot - due}
+            events.times = {
+                "attempts": attempt, "elapsed": now - started, "duration": now - slot, "queued": slot - due,
+                "status_code": status_of(result.outcome),
+            }  # fmt: skip
             try:
                 batch = parse_response(account, ref, request, result, attempts=attempt, elapsed=now - started)
             except ReadError as error:
                 last_error = error
             else:
                 pace.accepted()
-                for kind in filter(partial(is_told, batch, listens), (EventKind.ATTEMPT, EventKind.DONE)):
-                    notify(Event(kind=kind, ref=ref, batch=batch, **times))
+                events.tell_reading(batch)
                 return batch
             last_error.attempts = attempt
             closed = update_pace(pace, last_error, now, policy)
-            pause, reason = pause_after(last_error, attempt, policy, random)
+            pause, events.reason = pause_after(last_error, attempt, policy, random)
             if pause is not None and now + pause >= deadline:
-                pause, reason = None, "the time is up before another attempt"
-            event = Event(kind=EventKind.ATTEMPT, ref=ref, error=last_error, pause=pause, reason=reason, **times)
-            for each in failure_events(event, closed):
-                notify(each)
+                pause, events.reason = None, "the time is up before another attempt"
+            events.tell_failure(last_error, pause, closed)
             if pause is None:
                 raise last_error
             due = now = (yield Sleep(pause)).monotonic
     except BatchStatusError as error:
-        notify(Event(kind=EventKind.DONE, ref=ref, error=error, reason=reason, **times))
+        events.tell_error(error)
         raise
+    finally:
+        events.tell_end()
 
 
 def _wait_for_slot(pace: Pace, now: float, deadline: float) -> Generator[Sleep, StepResult, float | None]:
@@ -116,6 +175,11 @@ def build_request(account: Account, ref: BatchRef) -> Request:
         failed = ReadError(f"cannot get the account's key ({type(error).__name__})", ref=ref)
         failed.is_lasting = True
         raise failed from error
+
+
+def exchange(request: Request | None) -> dict[str, Any]:
+    """Return what events tell of a request."""
+    return {} if request is None else {"method": request.method, "url": request.url.partition("?")[0]}
 
 
 def is_told(batch: Batch, listens: Listens, kind: EventKind) -> bool:

@@ -78,6 +78,8 @@ class ManyReads:
         self._begin = begin
         self.in_flight = max(1, min(in_flight, sum(len(line.refs) for line in self._ready)))
         self._room = self.in_flight
+        self._flying: set[ActiveRead] = set()
+        """Reads whose exchanges are in flight."""
         self._sleeping: list[tuple[float, int, ActiveRead]] = []
         """A heap: when each read goes on, a number that keeps the order, and the read."""
         self._numbers = itertools.count()
@@ -105,13 +107,14 @@ class ManyReads:
         self._ready.clear()
 
     def close(self) -> None:
-        """Give back the slots that are booked: no step follows."""
-        for *_, active in self._sleeping:
+        """Give back the slots that are booked, and let each read tell that it is left: no step follows."""
+        for active in [*(active for *_, active in self._sleeping), *self._flying]:
             active.read.close()
 
     def take_result(self, step: StartRead, result: StepResult) -> None:
         """Take the result of an exchange in, and add its events."""
         self._room += 1
+        self._flying.discard(step.active)
         self._advance(step.active, result, result.monotonic)
 
     def _advance(self, active: ActiveRead, result: StepResult | None, now: float) -> StartRead | None:
@@ -126,6 +129,7 @@ class ManyReads:
             return None
         self._leave_line(active)
         self._room -= 1
+        self._flying.add(active)
         return StartRead(active, step)
 
     def _leave_line(self, active: ActiveRead) -> None:

@@ -36,6 +36,11 @@ class TransportFailure:
     cause: BaseException | None = field(default=None, repr=False)
 
 
+def status_of(outcome: Response | TransportFailure | None) -> int | None:
+    """Return the HTTP status of an exchange, if a response has begun."""
+    return None if outcome is None or not outcome.status else outcome.status
+
+
 @frozen
 class SendRequest:
     """A step: perform this exchange."""

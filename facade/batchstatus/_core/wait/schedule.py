@@ -7,6 +7,7 @@ batches are due than their account's pace allows, those go first whose end is li
 from __future__ import annotations
 
 import copy
+import itertools
 import math
 import statistics
 from collections import deque
@@ -17,7 +18,7 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from batchstatus._core.account import Account
+from batchstatus._core.account import Account, Request
 from batchstatus._core.errors import (
     BatchStatusError,
     PaceUnavailable,
@@ -27,17 +28,19 @@ from batchstatus._core.errors import (
     WaitStopped,
     WaitTimeout,
 )
-from batchstatus._core.events import Event, EventKind, Listens, everything
+from batchstatus._core.events import NO_CALL, Call, Event, EventKind, Listens, everything
 from batchstatus._core.policies import Pace, PollPolicy, RetryPolicy
 from batchstatus._core.read.attempts import (
+    Prepare,
     bounded_retry_after,
     build_request,
+    exchange,
     failure_events,
     is_told,
     unavailable,
     update_pace,
 )
-from batchstatus._core.read.messages import SendRequest, Sleep, StepResult
+from batchstatus._core.read.messages import SendRequest, Sleep, StepResult, status_of
 from batchstatus._core.read.response import parse_response
 from batchstatus._core.values import TERMINAL, Batch, BatchRef, BatchState
 
@@ -95,6 +98,9 @@ class Schedule:
         resume: checkpoint.Checkpoint | None = None,
         goes_on: bool = False,
         utc: datetime | None = None,
+        listens: Listens = everything,
+        prepare: Prepare | None = None,
+        call: Call = NO_CALL,
     ) -> None:
         self.events: deque[Event] = deque()
         """For the driver to pass on, oldest first."""
@@ -129,8 +135,7 @@ class Schedule:
         """The polls in flight."""
         self.wake: Callable[[], None] = lambda: None
         """The driver's: ends its rest, so that it takes the next step now."""
-        self.listens: Listens = everything
-        """The driver's: whether it passes on events of a kind."""
+        self.listens, self._prepare, self._call = listens, prepare, call
         self._last_poll: float | None = None
         self._last: Batch | None = None
         """The last reading whole, in a wait for one batch."""
@@ -142,11 +147,17 @@ class Schedule:
         self._overslept: set[BatchRef] = set()
         """Batches whose last poll ended after the deadline, and failed or may be old."""
         for ref, queue in queues.items():
-            progress = self._add_unread(ref, queue, started)
+            progress = self._begin(ref, queue, started)
             if resume is not None and utc is not None:
                 checkpoint.take_up(resume, progress, queue.evidence, started, utc, goes_on=goes_on)
                 self._last = resume.last
             self._only = (progress, queue) if self._single else None
+
+    def _begin(self, ref: BatchRef, queue: Queue, now: float) -> BatchProgress:
+        """Add a batch, and tell of it."""
+        if self.listens(EventKind.START):
+            self.events.append(Event(kind=EventKind.START, ref=ref, call=self._call, elapsed=now - self.started))
+        return self._add_unread(ref, queue, now)
 
     def _add_unread(self, ref: BatchRef, queue: Queue, now: float) -> BatchProgress:
         """Add a batch, to be polled at once."""
@@ -176,7 +187,7 @@ class Schedule:
             if found is None:
                 self._more = None
                 return
-            self._add_unread(*found, now)
+            self._begin(*found, now)
 
     def step(self, now: float, utc: datetime) -> StartPoll | Sleep | None:
         """Return what to do next; None when every batch is done.
@@ -184,11 +195,13 @@ class Schedule:
         Raises:
             ConfigurationError: One of the refs that are taken in meanwhile cannot be one.
         """
+        has_begun = False
         if self._more is not None:
             self._take_more(now)
+            has_begun = bool(self.events)  # which is told before the first exchange
         if now >= self._end and not self._stopped and not self._is_last_look and self._was_frozen(now):
             self._look_again(now)
-        found = self._next(now, utc)
+        found = Sleep(0.0) if has_begun else self._next(now, utc)
         if self._more is not None and not isinstance(found, StartPoll):
             found = Sleep(0.0)
         self._is_waiting = self._room < self.in_flight
@@ -287,8 +300,16 @@ class Schedule:
         try:
             request = build_request(queue.account, progress.ref)
         except BatchStatusError as error:
-            self._record_failure(progress, queue, error, StepResult(None, now, utc), duration=0.0, queued=now - due)
+            self._record_failure(
+                progress, queue, error, None, StepResult(None, now, utc), duration=0.0, queued=now - due
+            )
             return None
+        if self._prepare is not None:
+            send = Event(
+                kind=EventKind.SEND, ref=progress.ref, call=self._call, previous_state=progress.state,
+                attempts=progress.polls + 1, elapsed=now - self.started, queued=now - due, **exchange(request),
+            )  # fmt: skip
+            request = self._prepare(send, request)
         self._room -= 1
         self._flying[progress] = queue
         deadline = min(now + self._retry.attempt_timeout, self._end)
@@ -305,7 +326,7 @@ class Schedule:
             batch = parse_response(queue.account, progress.ref, poll.send.request, result)
         except ReadError as error:
             self._notice_sleep(poll, now, has_failed=True)
-            self._record_failure(progress, queue, error, result, duration=duration, queued=queued)
+            self._record_failure(progress, queue, error, poll.send.request, result, duration=duration, queued=queued)
             return
         self._notice_sleep(poll, now, has_failed=False)
         queue.pace.accepted()
@@ -327,9 +348,10 @@ class Schedule:
             self._forget(progress, queue)
         for kind in self._kinds(batch, before, changed=changed, was_closed=was_closed, done=done):
             event = Event(
-                kind=kind, ref=progress.ref, batch=batch, previous_state=before, attempts=progress.polls,
-                elapsed=now - self.started, duration=duration, queued=queued, pause=pause, reason=reason,
-                remaining=expected_rest(progress, now),
+                kind=kind, ref=progress.ref, call=self._call, batch=batch, previous_state=before,
+                attempts=progress.polls, elapsed=now - self.started, duration=duration, queued=queued, pause=pause,
+                reason=reason, remaining=expected_rest(progress, now), status_code=status_of(result.outcome),
+                **exchange(poll.send.request),
             )  # fmt: skip
             if kind is EventKind.DONE:
                 self._done(event, queue)
@@ -386,6 +408,7 @@ class Schedule:
         progress: BatchProgress,
         queue: Queue,
         error: BatchStatusError,
+        request: Request | None,
         result: StepResult,
         *,
         duration: float,
@@ -416,9 +439,10 @@ class Schedule:
             asked = bounded_retry_after(error, self._retry)
             pause, reason = self._push(progress, queue, now, next_interval(progress, self._poll, now, asked))
         event = Event(
-            kind=EventKind.ATTEMPT, ref=progress.ref, error=error, previous_state=progress.state,
+            kind=EventKind.ATTEMPT, ref=progress.ref, call=self._call, error=error, previous_state=progress.state,
             attempts=progress.polls, elapsed=now - self.started, duration=duration, queued=queued, pause=pause,
-            reason=reason, remaining=expected_rest(progress, now),
+            reason=reason, remaining=expected_rest(progress, now), status_code=status_of(result.outcome),
+            **exchange(request),
         )  # fmt: skip
         self.events.extend(failure_events(event, throttled))
         if verdict is not Verdict.ACCOUNT:
@@ -488,9 +512,25 @@ class Schedule:
         self._stopped = True
 
     def close(self) -> None:
-        """Give back the slots that are booked: no step follows."""
+        """Give back the slots that are booked, and tell which batches are left open: no step follows."""
         for queue in self._queues:
             queue.release()
+        if self.open and self.listens(EventKind.LEFT):
+            self._leave()
+
+    def _leave(self) -> None:
+        """Tell that the call ends before it is done with its open batches."""
+        for progress in itertools.chain(*(queue.take_all() for queue in self._queues), self._flying):
+            if not progress.is_discarded:
+                self._tell_left(progress)
+
+    def _tell_left(self, progress: BatchProgress) -> None:
+        elapsed = progress.read_at - self.started
+        self.events.append(
+            Event(
+                kind=EventKind.LEFT, ref=progress.ref, call=self._call, attempts=progress.polls, elapsed=elapsed
+            )
+        )  # fmt: skip
 
     def _end_some(self, kind: type[WaitError], now: float, utc: datetime) -> Sleep | None:
         ended = 0
@@ -566,6 +606,7 @@ class Schedule:
         event = Event(
             kind=EventKind.DONE,
             ref=progress.ref,
+            call=self._call,
             batch=batch,
             error=None if batch is not None else error,
             attempts=progress.polls,
@@ -623,10 +664,14 @@ class OpenSchedule(Schedule):
         in_flight: int,
         started: float,
         history: Callable[[BatchRef], Durations | None] | None = None,
+        listens: Listens = everything,
+        prepare: Prepare | None = None,
+        call: Call = NO_CALL,
     ) -> None:
         super().__init__(
-            {}, history=history, poll=poll, retry=retry, in_flight=in_flight, started=started, timeout=math.inf
-        )
+            {}, history=history, poll=poll, retry=retry, in_flight=in_flight, started=started, timeout=math.inf,
+            listens=listens, prepare=prepare, call=call,
+        )  # fmt: skip
         self._pace_of = pace_of
         self._queue_of: dict[Account, Queue] = {}
         self._by_ref: dict[BatchRef, tuple[BatchProgress, Queue]] = {}
@@ -660,6 +705,8 @@ class OpenSchedule(Schedule):
     def _discard(self, ref: BatchRef) -> None:
         if (found := self._by_ref.pop(ref, None)) is not None:
             progress, queue = found
+            if progress in self._flying and self.listens(EventKind.LEFT):
+                self._tell_left(progress)
             progress.is_discarded = True
             self._forget(progress, queue)
             self.open -= 1
@@ -670,6 +717,12 @@ class OpenSchedule(Schedule):
 
     def _end_some(self, kind: type[WaitError], now: float, utc: datetime) -> None:
         """End the wait; open batches are left as they are."""
+
+    def _leave(self) -> None:
+        """Tell of the batches whose exchanges are in flight; of the others none was told that it began."""
+        for progress in self._flying:
+            if not progress.is_discarded:
+                self._tell_left(progress)
 
     def _done(self, event: Event, queue: Queue) -> None:
         self._by_ref.pop(event.ref, None)

@@ -46,7 +46,9 @@ def take_step(
 ) -> Generator[SendRequest | Sleep, StepResult, Step]:
     """Make one poll of a wait for one batch; nothing is sent if its time has not come within `timeout` seconds."""
     end = now + timeout
+    events: list[Event] = []
     try:
+        _pass_on(schedule, notify)
         while not schedule.events:
             step = schedule.step(now, utc)
             if isinstance(step, StartPoll):
@@ -59,11 +61,10 @@ def take_step(
                     return _put_off(schedule, pause, now, utc)
                 result = yield Sleep(pause)
             now, utc = result.monotonic, result.utc
+        events = list(schedule.events)
     finally:
         schedule.close()
-    events = list(schedule.events)
-    for event in events:
-        notify(event)
+        _pass_on(schedule, notify)
     poll = next(event for event in events if event.kind is EventKind.ATTEMPT)
     over = next((event for event in events if event.kind is EventKind.DONE), None)
     return Step(
@@ -74,6 +75,11 @@ def take_step(
         reason=poll.reason,
         checkpoint=schedule.checkpoint(now, utc),
     )
+
+
+def _pass_on(schedule: Schedule, notify: Callable[[Event], None]) -> None:
+    while schedule.events:
+        notify(schedule.events.popleft())
 
 
 def _put_off(schedule: Schedule, pause: float, now: float, utc: datetime) -> Step:

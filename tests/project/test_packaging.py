@@ -99,12 +99,17 @@ def test_the_metadata_is_complete(metadata):
     assert metadata["Version"] == batchstatus.__version__
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
-    assert {*metadata.get_all("Provides-Extra")} == {"airflow", "cli", "postgres", "redis", "simulator", "temporal"}
+    assert {*metadata.get_all("Provides-Extra")} == {
+        "airflow", "cli", "opentelemetry", "postgres", "redis", "simulator", "temporal",
+    }  # fmt: skip
     plain, extras = set(), set()
     for line in metadata.get_all("Requires-Dist"):
         (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())
     assert plain == {"attrs", "certifi", "httpcore", "httpx", "truststore"}
-    assert extras == {"apache-airflow", "click", "psycopg", "redis", "rich", "starlette", "temporalio", "uvicorn"}
+    assert extras == {
+        "apache-airflow", "click", "opentelemetry-api", "psycopg", "redis", "rich", "starlette", "temporalio",
+        "uvicorn",
+    }  # fmt: skip
 
 
 # An application that has installed it
@@ -165,6 +170,7 @@ def test_public_names_need_no_extra(application):
         ("testing.simulator.server", "testing.simulator", "simulator"),
         ("testing.simulator.demo", "testing.simulator", "simulator"),
         ("engines.temporal", "engines.temporal", "temporal"),
+        ("telemetry.opentelemetry", "telemetry.opentelemetry", "opentelemetry"),
     ],
 )
 def test_a_module_names_its_extra(application, module, package, extra):

@@ -1,0 +1,1 @@
+"""Telemetry of clients and of the service: `opentelemetry`, which needs its extra."""

@@ -110,8 +110,13 @@ class Doubts:
         age = now - self.settling_since
         if age >= poll.settle - ROUNDING and (is_equal or not poll.settle):
             return None
-        looks = [look for look in (*LOOKS, poll.settle) if age + ROUNDING < look <= poll.settle]
-        return min(looks) - age if looks else NEXT_LOOK
+        before = 0.0
+        for look in (*LOOKS, poll.settle):
+            if age + ROUNDING < look <= poll.settle:
+                # The next look does not come at once because the last one was late.
+                return max(look - age, min(look - before, LOOKS[0]))
+            before = look
+        return NEXT_LOOK
 
 
 def is_refusal(error: BatchStatusError) -> bool:

@@ -105,6 +105,7 @@ def run(arguments: list[str]) -> int:
     except click.Abort as abort:  # a signal, before the command has begun
         return code_of_signal(abort.__cause__)
     except SystemExit:  # so click ends if the reader of stdout has left, as with `| head`
+        _drop_stdout()
         return BROKEN_PIPE
     except click.ClickException as error:
         output.error(error) if output.requested == "json" else error.show()
@@ -113,10 +114,15 @@ def run(arguments: list[str]) -> int:
         return code_of(error)
     except Exception as error:  # noqa: BLE001 (a user sees one line, whatever happens)
         output.error(error)
-        if isinstance(error, OSError):  # stdout may be what fails: its buffer is lost anyway
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, OSError):  # stdout may be what fails
+            _drop_stdout()
         return code_of(error, INTERNAL)
     return code if isinstance(code, int) else 0
+
+
+def _drop_stdout() -> None:
+    """Let the last flush of stdout, whose buffer is lost anyway, succeed: otherwise Python would exit with 120."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def wants_json(arguments: list[str]) -> bool:

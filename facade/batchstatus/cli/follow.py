@@ -5,19 +5,26 @@ from __future__ import annotations
 import asyncio
 import shlex
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, aclosing
+from typing import TYPE_CHECKING
 
 from batchstatus import Account, AsyncBatchClient, BatchRef, Durations, Event, Outcome, WaitError
 
 from .context import Context
 from .exit_codes import OPEN, TIMED_OUT, code_of
 from .log import show_log
+from .output import check_reader
 from .params import batches, humanize
 from .signals import on_signal
 
+if TYPE_CHECKING:
+    from .live_table import LiveTable
+
 SIGN_OF_LIFE = 60.0
 """Seconds between two lines that say how it stands, unless a table that moves shows it."""
+LOOK_FOR_READER = 1.0
+"""Seconds."""
 MAX_NAMED = 20
 """Refs from stdin that are named in the command to type."""
 
@@ -57,17 +64,26 @@ async def _follow(
     take: Callable[[Outcome], bool],
     history: Callable[[BatchRef], Durations] | None,
 ) -> int:
+    left, deadline = {*map(BatchRef.parse, refs)}, time.monotonic() + timeout
     with ExitStack() as stack:
-        on_event = _live(context, stack, refs)
+        table = _live(context, stack, refs)
+        on_event = None if table is None else table.note
         reading = asyncio.ensure_future(
-            _read(context, accounts, refs, timeout, take=take, on_event=on_event, history=history)
+            _read(context, accounts, refs, timeout, take=take, left=left, on_event=on_event, history=history)
         )
+        beside = [_stop_without_reader()]
+        beside.append(_show_life(context, left, deadline) if table is None else table.run())
+        tasks = {reading, *map(asyncio.ensure_future, beside)}
         came = on_signal(reading.cancel)
         try:
-            await reading
-        except asyncio.CancelledError:
-            if not came:
-                raise
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        for task in ended:
+            if not (task.cancelled() and came):
+                task.result()
         return came[0] if came else 0
 
 
@@ -78,45 +94,48 @@ async def _read(
     timeout: float,
     *,
     take: Callable[[Outcome], bool],
+    left: set[BatchRef],
     on_event: Callable[[Event], None] | None,
     history: Callable[[BatchRef], Durations] | None,
 ) -> None:
-    left, deadline = {*map(BatchRef.parse, refs)}, time.monotonic() + timeout
+    """Read batches until all have ended, and take the ended ones out of `left`."""
+    async with (
+        AsyncBatchClient(*accounts, on_event=on_event, **context.policies()) as client,
+        aclosing(client.watch(refs, timeout=timeout, history=history)) as all_,
+    ):
+        async for outcome in all_:
+            if outcome.batch is None or outcome.batch.has_ended:
+                left.discard(outcome.ref)
+            if take(outcome):
+                return
+
+
+async def _show_life(context: Context, left: Collection[BatchRef], deadline: float) -> None:
+    """Say each minute how it stands."""
     total = len(left)
-
-    async def show_sign_of_life() -> None:
-        while True:
-            await asyncio.sleep(SIGN_OF_LIFE)
-            rest = humanize(deadline - time.monotonic())
-            context.output.info(f"{len(left)} of {batches(total)} open; {rest} until the time is up")
-
-    life = asyncio.ensure_future(show_sign_of_life()) if on_event is None else None
-    try:
-        async with (
-            AsyncBatchClient(*accounts, on_event=on_event, **context.policies()) as client,
-            aclosing(client.watch(refs, timeout=timeout, history=history)) as all_,
-        ):
-            async for outcome in all_:
-                if outcome.batch is None or outcome.batch.has_ended:
-                    left.discard(outcome.ref)
-                if take(outcome):
-                    return
-    finally:
-        if life is not None:
-            life.cancel()
+    while True:
+        await asyncio.sleep(SIGN_OF_LIFE)
+        rest = humanize(deadline - time.monotonic())
+        context.output.info(f"{len(left)} of {batches(total)} open; {rest} until the time is up")
 
 
-def _live(context: Context, stack: ExitStack, refs: list[str]) -> Callable[[Event], None] | None:
-    """Return the function that draws a live table from events; None if there is no terminal for it."""
-    if context.output.format != "table":
+async def _stop_without_reader() -> None:
+    """Raise BrokenPipeError once the reader of stdout has left: nothing may be written for hours."""
+    while True:
+        await asyncio.sleep(LOOK_FOR_READER)
+        check_reader()
+
+
+def _live(context: Context, stack: ExitStack, refs: list[str]) -> LiveTable | None:
+    """Return the table that moves, drawn from events; None if there is no terminal for it."""
+    if not context.output.moves:
         return None
     from .live_table import LiveTable  # noqa: PLC0415
     from .table import console  # noqa: PLC0415
 
-    if not (screen := console(no_color=context.output.no_color)).is_terminal:
-        return None
     show_log(context.output, table=True)
-    return stack.enter_context(LiveTable(context.output, [*map(BatchRef.parse, refs)], screen)).note
+    screen = console(no_color=context.output.no_color)
+    return stack.enter_context(LiveTable(context.output, [*map(BatchRef.parse, refs)], screen))
 
 
 class Tally:
@@ -134,13 +153,14 @@ class Tally:
         self.left = set(self.codes)
         """Those that are followed further."""
         self.last: dict[BatchRef, Outcome] = {}
-        self._late: list[WaitError] = []
+        self.late: list[WaitError] = []
+        """Of those that have not ended in time."""
         self._code = code
 
     def take(self, outcome: Outcome) -> int | None:
         """Take an outcome in and return its exit code; None if it says nothing new about a followed batch."""
         if isinstance(outcome.error, WaitError):
-            self._late.append(outcome.error)
+            self.late.append(outcome.error)
             self.codes[outcome.ref] = code_of(outcome.error)
             return None
         self.last[outcome.ref] = outcome
@@ -178,4 +198,4 @@ class Tally:
 
     def print_open(self) -> None:
         """Print the last state of each batch that has not ended in time."""
-        self._context.output.errors(self._late, "batches have not ended in time")
+        self._context.output.errors(self.late, "batches have not ended in time")

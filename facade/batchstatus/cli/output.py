@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import os
+import select
+import stat
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -13,7 +17,10 @@ from batchstatus import BatchStatusError
 from batchstatus.cli.exit_codes import INTERNAL, code_of
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from batchstatus import Outcome
+    from batchstatus.cli.table import Table
     from batchstatus.service import Change
 
 MAX_PRINTED = 20
@@ -40,10 +47,15 @@ class Output:
             return "table" if sys.stdout.isatty() else "ndjson"
         return self.requested
 
+    @property
+    def moves(self) -> bool:
+        """Whether a table moves: on a terminal that can do so."""
+        return self.format == "table" and sys.stdout.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
+
     def error(self, message: object) -> None:
         """Print a message or an error in one line: on stderr, or above a table that moves."""
         if self.requested == "json":
-            text = to_json({"schema": SCHEMA, **_fields(message)})
+            text = to_json({"schema": SCHEMA, **error_fields(message)})
         elif isinstance(message, BaseException) and not isinstance(
             message, (BatchStatusError, click.ClickException, OSError)
         ):
@@ -85,12 +97,17 @@ class Output:
 
     def print_change(self, change: Change) -> None:
         """Print a stored change: a line for a person, its id, or a JSON object in a line."""
-        if self.format == "table":
-            from batchstatus.cli.table import print_change  # noqa: PLC0415
+        self.print_changes([change])
 
-            print_change(change, no_color=self.no_color)
+    def print_changes(self, changes: Iterable[Change]) -> None:
+        """Print stored changes, in the same columns."""
+        if self.format != "table":
+            for change in changes:
+                click.echo(change.id if self.format == "id" else to_json(change.to_dict()))
         else:
-            click.echo(change.id if self.format == "id" else to_json(change.to_dict()))
+            from batchstatus.cli.table import Row, print_lines  # noqa: PLC0415
+
+            print_lines(self._table.lines(map(Row.of_change, changes)), self._screen)
 
     def print_all(self, name: str, items: Iterable[dict[str, Any]]) -> None:
         """Print items that are there at once: a JSON object with all of them, or one for each."""
@@ -113,7 +130,7 @@ class Output:
         elif self.format == "table":
             from batchstatus.cli import table  # noqa: PLC0415
 
-            has_moved = total is not None and table.console(no_color=self.no_color).is_terminal
+            has_moved = total is not None and self.moves
             if not has_moved:
                 table.print_table([*map(table.Row.of_batch, batches)], no_color=self.no_color)
             if self.verbosity >= 0:
@@ -121,8 +138,21 @@ class Output:
                 if total is not None and not has_moved:
                     table.print_summary(batches, total, errors=len(outcomes) - len(batches), no_color=self.no_color)
 
+    @functools.cached_property
+    def _screen(self) -> Console:
+        from batchstatus.cli.table import console  # noqa: PLC0415
 
-def _fields(message: object) -> dict[str, Any]:
+        return console(no_color=self.no_color)
+
+    @functools.cached_property
+    def _table(self) -> Table:
+        """The table of the changes that come one after the other."""
+        from batchstatus.cli.table import Table, Widths  # noqa: PLC0415
+
+        return Table(self._screen, Widths.usual())
+
+
+def error_fields(message: object) -> dict[str, Any]:
     text = message.format_message() if isinstance(message, click.ClickException) else str(message)
     if not isinstance(message, BaseException):
         return {"message": text}
@@ -142,3 +172,20 @@ def to_json(value: dict[str, Any]) -> str:
 
     is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
     return json.dumps(value, ensure_ascii=not is_utf8)
+
+
+def check_reader() -> None:
+    """Raise BrokenPipeError if nobody reads stdout any more, as a write would, which may not come for hours."""
+    if not hasattr(select, "poll"):  # Windows
+        return
+    try:
+        stdout = sys.stdout.fileno()
+        if not (os.isatty(stdout) or stat.S_ISFIFO(os.fstat(stdout).st_mode)):
+            return
+        reader = select.poll()
+        reader.register(stdout, 0)
+        events = reader.poll(0)
+    except (OSError, ValueError):  # stdout has no descriptor
+        return
+    if any(event & (select.POLLERR | select.POLLHUP) for _, event in events):
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))

@@ -1,7 +1,8 @@
-"""Signals that end a command in order, and the exit codes that they give."""
+"""Signals: those that end a command in order, with the exit codes that they give, and those of a terminal."""
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,3 +45,31 @@ def on_signal(heard: Callable[[], object]) -> list[int]:
         with suppress(NotImplementedError):  # Windows has none of these
             loop.add_signal_handler(number, take, number)
     return came
+
+
+def on_resize(resized: Callable[[], object]) -> None:
+    """Call `resized` in the running loop whenever the terminal has another size."""
+    _handle("SIGWINCH", resized)
+
+
+def on_suspend(leave: Callable[[], object], resume: Callable[[], object]) -> None:
+    """Call `leave` in the running loop before Ctrl-Z stops this process, and `resume` after any stop."""
+    import asyncio  # noqa: PLC0415
+
+    def stop() -> None:
+        leave()
+        asyncio.get_running_loop().remove_signal_handler(signal.SIGTSTP)
+        os.kill(os.getpid(), signal.SIGTSTP)  # returns when the process goes on
+        _handle("SIGTSTP", stop)
+
+    _handle("SIGTSTP", stop)
+    _handle("SIGCONT", resume)
+
+
+def _handle(name: str, heard: Callable[[], object]) -> None:
+    """Call `heard` in the running loop at a signal, if the system has it and the caller does not ignore it."""
+    import asyncio  # noqa: PLC0415
+
+    number = getattr(signal, name, None)
+    if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+        asyncio.get_running_loop().add_signal_handler(number, heard)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import sys
 from collections import Counter
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
-from attrs import frozen
+from attrs import define, evolve, field, frozen
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
 from batchstatus import Batch, BatchRef, BatchState, Counts, printable
@@ -31,54 +30,89 @@ STYLES = {
     BatchState.CANCELLED: "magenta",
     BatchState.UNKNOWN: "bold yellow",
 }
+COLOURS = {STYLES[BatchState.REQUIRES_ACTION]: "yellow"}
+"""Styles of bars, if they are not the state's: one with a background would look full."""
 NOT_READ = "not read yet"
 MAX_FAILED_BATCHES, MAX_MESSAGES = 20, 3
 """How many batches with failures are named after all, and how many messages of each."""
-MAX_DRAWN = 1_000
-"""Rows that are drawn by rich, at 0.93 ms each; more are written as plain lines with the same columns."""
-WIDE = 118
-"""Columns from which on ids are shown whole and remarks have room."""
+GAP = "  "
+BAR, SHORTEST_BAR = 12, 6
+"""Columns of a bar; it is left out rather than shorter than the second."""
+WORD, LONGEST_WORD = 14, 80
+"""Columns of the vendor's word on a terminal, and off one: there a longer one shifts the rest of its own line, since a
+vendor that sends a megabyte would widen every line by that."""
+REMARK, SHORTEST_REMARK = 30, 8
+"""Columns of a remark on a terminal: those that it has before the vendor's word has any, and the fewest."""
 
 
-@frozen
+@frozen(kw_only=True)
 class Row:
     """One row of the table."""
 
-    ref: BatchRef
+    time: str = ""
+    ref: str
     state: str
     style: str
-    word: str
+    word: str = field(default="", converter=printable)
     """The vendor's own."""
-    counts: Counts
-    progress: float | None
-    remark: str
+    progress: float | None = None
+    done: str = ""
+    done_width: int = 0
+    """Columns that `done` has at the end, when all is done."""
+    remark: str = field(default="", converter=printable)
 
     @classmethod
     def of_batch(cls, batch: Batch, left: float | None = None) -> Row:
         """Return the row of a reading; `left` are the seconds that the counts predict."""
         remark = remark_on(batch.state, batch.counts.failed, [failure.message for failure in batch.failures])
+        if not remark and batch.state is BatchState.UNKNOWN:
+            remark = f"unknown status {batch.vendor_status}"
         if not remark and not batch.has_ended and left is not None and left > 0:
             remark = f"{humanize(left)} left"
         return cls(
-            batch.ref, batch.state.name, STYLES[batch.state], batch.vendor_status, batch.counts, batch.progress, remark
+            ref=str(batch.ref),
+            state=batch.state.name,
+            style=STYLES[batch.state],
+            word=batch.vendor_status,
+            progress=batch.progress,
+            remark=remark,
+            **done(batch.counts, batch.progress),
         )
 
     @classmethod
     def of_tracked(cls, tracked: Tracked) -> Row:
-        """Return the row of a tracked batch, with its error and its labels."""
+        """Return the row of a tracked batch, with its labels, and its error, which may be long."""
         state, counts = tracked.state, tracked.counts
         lost = tracked.lost_since is not None
-        name = "LOST" if lost else state.name if state else NOT_READ
-        style = STYLES[BatchState.UNKNOWN] if lost else STYLES[state] if state else "dim"
-        share = counts.processed / counts.total if counts.total and counts.processed is not None else None
         labels = " ".join(f"{name}={value}" for name, value in tracked.labels.items())
-        remark = "  ".join(filter(None, [tracked.error or remark_on(state, counts.failed, []), labels]))
-        return cls(tracked.ref, name, style, tracked.vendor_status or "", counts, share, remark)
+        return cls(
+            ref=str(tracked.ref),
+            state="LOST" if lost else state.name if state else NOT_READ,
+            style=STYLES[BatchState.UNKNOWN] if lost else STYLES[state] if state else "dim",
+            word=tracked.vendor_status or "",
+            progress=counts.processed / counts.total if counts.total and counts.processed is not None else None,
+            remark=GAP.join(filter(None, [labels, tracked.error or remark_on(state, counts.failed, [])])),
+            **done(counts),
+        )
 
     @classmethod
     def of_unread(cls, ref: BatchRef) -> Row:
         """Return the row of a batch that was not read yet."""
-        return cls(ref, NOT_READ, "dim", "", Counts(), None, "")
+        return cls(ref=str(ref), state=NOT_READ, style="dim")
+
+    @classmethod
+    def of_change(cls, change: Change) -> Row:
+        """Return the row of a change: its time, batch, state, counts and error."""
+        at, ref, batch = change.at.astimezone(), str(change.ref), change.batch
+        time = f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%Y-%m-%d %H:%M:%S}"
+        if batch is None:
+            return cls(time=time, ref=ref, state="LOST", style=STYLES[BatchState.UNKNOWN], remark=change.error or "")
+        state, counts = BatchState(batch["state"]), Counts(**batch["counts"])
+        remark = remark_on(state, counts.failed, [failure["message"] for failure in batch["failures"] or ()])
+        return cls(time=time, ref=ref, state=state.name, style=STYLES[state], remark=remark, **done(counts))
+
+
+HEAD = Row(ref="BATCH", state="STATE", style="bold", word="VENDOR'S WORD", done="DONE")
 
 
 def remark_on(state: BatchState | None, failed: int | None, messages: Sequence[str]) -> str:
@@ -88,75 +122,175 @@ def remark_on(state: BatchState | None, failed: int | None, messages: Sequence[s
     return ": ".join([*([f"{failed} failed"] if failed else []), *messages[:1]])
 
 
+def done(counts: Counts, progress: float | None = None) -> dict[str, Any]:
+    """Return how far a batch is, `50/200` or `25%`, and the columns that it takes at the end."""
+    if counts.total and counts.processed is not None:
+        return {"done": f"{counts.processed}/{counts.total}", "done_width": 2 * len(str(counts.total)) + 1}
+    return {} if progress is None else {"done": f"{progress:.0%}", "done_width": len("100%")}
+
+
+@define
+class Widths:
+    """The widths of a table's columns, in characters of a terminal; 0 leaves a column out."""
+
+    time: int = 0
+    ref: int = 0
+    state: int = 0
+    word: int = 0
+    bar: int = 0
+    done: int = 0
+    remark: int = 0
+
+    @classmethod
+    def usual(cls) -> Widths:
+        """Return the widths that most rows need, so that few of those that come later widen a column."""
+        return cls(state=len("REQUIRES_ACTION"), done=len("100/1000"))
+
+    def take(self, row: Row) -> None:
+        """Make each column as wide as its content in a row; the head makes no column of its own."""
+        if row is HEAD:
+            self.word = max(self.word, len(row.word)) if self.word else 0
+            self.done = max(self.done, len(row.done)) if self.done else 0
+            return
+        self.time = max(self.time, len(row.time))
+        self.ref = max(self.ref, cells(row.ref))
+        self.state = max(self.state, len(row.state))
+        self.word = max(self.word, cells(row.word))
+        self.bar = BAR if row.progress is not None else self.bar
+        self.done = max(self.done, len(row.done), row.done_width)
+        self.remark = max(self.remark, cells(row.remark))
+
+    def fit(self, width: int) -> tuple[Widths, bool]:
+        """Return the widths on a terminal, and whether each ref has a line of its own.
+
+        The remark gives way first, then the bar; ref, state and counts never do.
+        """
+        needed = _sum(self.time, self.ref, self.state, self.done)
+        is_stacked = needed > width
+        if is_stacked:
+            needed = len(GAP) + _sum(self.state, self.done)
+        bar = min(self.bar, width - needed - len(GAP))
+        bar = bar if bar >= SHORTEST_BAR else 0
+        needed = _sum(needed, bar)
+        word, least = min(self.word, WORD), min(self.remark, REMARK)
+        word = word if _sum(needed, word, least) <= width else 0
+        remark = min(self.remark, width - _sum(needed, word) - len(GAP))
+        remark = remark if remark >= min(SHORTEST_REMARK, self.remark) else 0
+        return Widths(self.time, self.ref, self.state, word, bar, self.done, remark), is_stacked
+
+
+def _sum(*widths: int) -> int:
+    """Return the width of columns with gaps between them."""
+    return sum(width + len(GAP) for width in widths if width > 0) - len(GAP)
+
+
+class Table:
+    """Lays rows out in columns, which later rows widen.
+
+    Off a terminal a line is as long as its content; on one, no line is longer than the terminal is wide.
+
+    Args:
+        screen: The console of stdout.
+        widths: The least widths of the columns, if rows come one after the other.
+    """
+
+    def __init__(self, screen: Console, widths: Widths | None = None) -> None:
+        self._screen = screen
+        self._widths = widths or Widths()
+        self._full, self._empty, self._ellipsis = "█░…" if screen.encoding.startswith("utf") else "#.~"
+
+    def lines(self, rows: Iterable[Row]) -> Iterator[Text]:
+        """Yield the lines of rows."""
+        rows, widths, is_stacked = [*rows], self._widths, False
+        for row in sorted(rows, key=lambda row: row is HEAD):
+            widths.take(row)
+        width = terminal_width(self._screen)
+        if width is None:
+            widths = evolve(widths, word=min(widths.word, LONGEST_WORD), remark=sys.maxsize)
+        else:
+            widths, is_stacked = widths.fit(width)
+        for row in rows:
+            first = [
+                self._column(row.time, "", widths.time),
+                self._column(row.ref, row.style if row is HEAD else "", widths.ref),
+            ]
+            rest = [
+                self._column(row.state, row.style, widths.state),
+                self._column(row.word, row.style if row is HEAD else "dim", widths.word),
+                self._bar(row, widths.bar),
+                [(row.done.rjust(widths.done), row.style if row is HEAD else "")] if widths.done else [],
+                [(self._cut(row.remark, widths.remark), "")] if widths.remark else [],
+            ]
+            for columns in (first, [[("", "")], *rest]) if is_stacked else ([*first, *rest],):
+                yield from folded(_joined(columns), self._screen)
+
+    def _column(self, text: str, style: str, width: int) -> list[tuple[str, str]]:
+        """Return a text in a column."""
+        if not width:
+            return []
+        text = self._cut(text, width) if terminal_width(self._screen) else text
+        return [(text, style), (" " * (width - cells(text)), "")]
+
+    def _cut(self, text: str, width: int) -> str:
+        """Return a text that has room; one that is too long ends with an ellipsis."""
+        return text if cells(text) <= width else set_cell_size(text, width - 1).rstrip() + self._ellipsis
+
+    def _bar(self, row: Row, width: int) -> list[tuple[str, str]]:
+        """Return a bar in the colour of the state; its rest is of another character, so that it needs no colour."""
+        if not width:
+            return []
+        if row.progress is None:
+            return [(" " * width, "")]
+        full = int(min(max(row.progress, 0.0), 1.0) * width + 1e-9)
+        return [(self._full * full, COLOURS.get(row.style, row.style)), (self._empty * (width - full), "dim")]
+
+
+def cells(text: str) -> int:
+    """Return the columns that a text takes on a terminal: two for a character of full width."""
+    return len(text) if text.isascii() else cell_len(text)
+
+
+def _joined(columns: Iterable[list[tuple[str, str]]]) -> Text:
+    """Return columns as a line that does not end in blanks."""
+    first, *others = (column for column in columns if column)
+    line = Text().append_tokens([*first, *(token for column in others for token in ((GAP, ""), *column))])
+    line.rstrip()
+    return line
+
+
+def terminal_width(screen: Console) -> int | None:
+    """Return the columns of the terminal; None off one, even if FORCE_COLOR wants colours there."""
+    return screen.width if screen.file.isatty() else None
+
+
+def folded(line: Text, screen: Console) -> Iterable[Text]:
+    """Return a line in as many as it takes on a terminal."""
+    width = terminal_width(screen)
+    return (line,) if width is None or cells(line.plain) <= width else line.wrap(screen, width, overflow="fold")
+
+
+def print_lines(lines: Iterable[Text], screen: Console) -> None:
+    """Print lines as they are."""
+    if screen.is_terminal:
+        for line in lines:
+            screen.print(line, soft_wrap=True)
+    else:
+        click.echo("".join(f"{line.plain}\n" for line in lines), nl=False)
+
+
 def console(*, no_color: bool, stderr: bool = False) -> Console:
-    """Return the console, in colour unless that is turned off; anything but a terminal has room for every column."""
+    """Return the console, in colour unless that is turned off."""
     drawn = Console(no_color=no_color, stderr=stderr, highlight=False)
-    if not drawn.is_terminal and "COLUMNS" not in os.environ:
-        drawn.width = 200
-    elif drawn.width < 1:
+    if drawn.width < 1:
         drawn.width = 80  # set only here: a width that is set does not follow a resized terminal
     return drawn
 
 
-def short(ref: BatchRef, most: int) -> str:
-    """Return a ref that fits: of a long one the beginning and the end."""
-    text = str(ref)
-    return text if len(text) <= most else f"{text[: most - 7]}…{text[-6:]}"
-
-
-def number(counts: Counts, progress: float | None = None) -> str:
-    """Return how far a batch is: `50/200`, or `25%`."""
-    if counts.total and counts.processed is not None:
-        return f"{counts.processed}/{counts.total}"
-    return "" if progress is None else f"{progress:.0%}"
-
-
-def table(rows: Sequence[Row], screen: Console) -> Table:
-    """Return the table of batches; a narrow one leaves the vendor's word out."""
-    wide = screen.width >= WIDE
-    refs = [short(row.ref, 46 if wide else 26) for row in rows]
-    made = Table(box=None, expand=screen.is_terminal, padding=(0, 1), pad_edge=False, header_style="bold")
-    made.add_column("BATCH", no_wrap=True, min_width=max(map(len, refs), default=0))
-    made.add_column("STATE", no_wrap=True, min_width=len("REQUIRES_ACTION"))
-    if wide:
-        made.add_column("VENDOR'S WORD", no_wrap=True, overflow="ellipsis", max_width=14)
-    made.add_column("DONE", no_wrap=True, min_width=12 if wide else 8)
-    made.add_column("", no_wrap=True, min_width=9, justify="right")
-    made.add_column("", no_wrap=True, overflow="ellipsis", ratio=1)
-    for ref, row in zip(refs, rows, strict=True):
-        made.add_row(
-            Text(ref),
-            Text(row.state, style=row.style),
-            *([Text(printable(row.word), style="dim")] if wide else []),
-            ""
-            if row.progress is None
-            else ProgressBar(1.0, row.progress, width=12 if wide else 8, complete_style=row.style),
-            Text(number(row.counts, row.progress)),
-            Text(printable(row.remark)),
-        )
-    return made
-
-
 def print_table(rows: Sequence[Row], *, no_color: bool) -> None:
-    """Print the table of batches, if there are any: very many as plain lines, which are cut nowhere."""
-    if len(rows) > MAX_DRAWN:
-        click.echo("".join(plain_lines(rows)), nl=False)
-    elif rows:
+    """Print the table of batches, if there are any."""
+    if rows:
         screen = console(no_color=no_color)
-        screen.print(table(rows, screen))
-
-
-def plain_lines(rows: Sequence[Row]) -> Iterator[str]:
-    """Yield the lines of a table, its head first."""
-    refs = [str(row.ref) for row in rows]
-    numbers = [number(row.counts, row.progress) for row in rows]
-    widest, count = min(max(map(len, refs), default=0), 46), max(9, *map(len, numbers))
-    word = "VENDOR'S WORD"
-    yield f"{'BATCH':<{widest}}  {'STATE':<15}  {word:<14}  DONE\n"
-    for ref, done, row in zip(refs, numbers, rows, strict=True):
-        bar = "━" * int(12 * (row.progress or 0.0))
-        line = f"{ref:<{widest}}  {row.state:<15}  {printable(row.word):<14}  {bar:<12}  {done:>{count}}"
-        yield f"{line}  {printable(row.remark)}".rstrip() + "\n"
+        print_lines(Table(screen).lines([HEAD, *rows]), screen)
 
 
 def print_failures(batches: Collection[Batch], *, no_color: bool) -> None:
@@ -173,54 +307,58 @@ def print_failures(batches: Collection[Batch], *, no_color: bool) -> None:
         screen.print(Text(f"… and {len(bad) - MAX_FAILED_BATCHES} more with failures", style="dim"))
 
 
-def print_change(change: Change, *, no_color: bool) -> None:
-    """Print a change as a line: its time, batch, state, progress and error."""
-    screen, at, batch = console(no_color=no_color), change.at.astimezone(), change.batch
-    most = 46 if screen.width >= WIDE else 26
-    when = f"{at:%H:%M:%S}" if at.date() == datetime.now().astimezone().date() else f"{at:%m-%d %H:%M}"
-    line = Text(f"{when:<11}  {short(change.ref, most):<{most}}  ")
-    if batch is None:
-        line.append("LOST             ", style=STYLES[BatchState.UNKNOWN])
-        rest = change.error or ""
-    else:
-        state, counts = BatchState(batch["state"]), Counts(**batch["counts"])
-        line.append(state.name, style=STYLES[state]).append(" " * (len("REQUIRES_ACTION") + 2 - len(state.name)))
-        messages = [failure["message"] for failure in batch["failures"]]
-        rest = "  ".join(filter(None, [number(counts), remark_on(state, counts.failed, messages)]))
-    line.append(printable(rest))
-    if screen.is_terminal:
-        screen.print(line, no_wrap=True, overflow="ellipsis")
-    else:
-        click.echo(line.plain.rstrip())
+@define
+class Totals:
+    """How many batches stand how, for their summary."""
+
+    ended: int = 0
+    bad: int = 0
+    """Of the ended ones, those that failed or were cancelled."""
+    partly: int = 0
+    """Of the ended ones, those that succeeded with failed items."""
+    waiting: int = 0
+    """Those that need approval."""
+
+    @classmethod
+    def of(cls, batches: Iterable[Batch]) -> Totals:
+        """Return the totals of these batches."""
+        totals = cls()
+        for batch in batches:
+            totals.add(batch)
+        return totals
+
+    def add(self, batch: Batch, number: int = 1) -> None:
+        """Count a reading, or at -1 count it no more."""
+        self.waiting += number * (batch.state is BatchState.REQUIRES_ACTION)
+        if batch.has_ended:
+            self.ended += number
+            self.bad += number * (batch.state is not BatchState.SUCCEEDED)
+            self.partly += number * (batch.state is BatchState.SUCCEEDED and batch.has_failures)
 
 
-def summary(batches: Collection[Batch], total: int, *, errors: int = 0, rest: float | None = None) -> Text:
+def summary(totals: Totals, total: int, *, errors: int = 0, left: str = "") -> Text:
     """Return a line that sums up `total` batches.
 
     Args:
-        batches: Those that were read.
+        totals: Of those that were read.
         total: How many there are.
         errors: How many of them could not be read.
-        rest: Seconds until the last end, as the counts predict.
+        left: How long they will take.
     """
-    ended = [batch for batch in batches if batch.has_ended]
-    partly = sum(batch.state is BatchState.SUCCEEDED and batch.has_failures for batch in ended)
-    bad = sum(batch.state is not BatchState.SUCCEEDED for batch in ended)
-    waiting = sum(batch.state is BatchState.REQUIRES_ACTION for batch in batches)
-    line = Text(f"{len(ended)} of {total} ended", style="bold")
+    line = Text().append(f"{totals.ended} of {total} ended", style="bold")
     for many, text, style in (
-        (bad, f"{bad} failed or cancelled", STYLES[BatchState.FAILED]),
-        (partly, f"{partly} with failed items", STYLES[BatchState.FAILED]),
-        (waiting, f"{waiting} need{'s' if waiting == 1 else ''} approval", STYLES[BatchState.REQUIRES_ACTION]),
-        (errors, f"{errors} could not be read", STYLES[BatchState.UNKNOWN]),
+        (totals.bad, "failed or cancelled", STYLES[BatchState.FAILED]),
+        (totals.partly, "with failed items", STYLES[BatchState.FAILED]),
+        (totals.waiting, f"need{'s' * (totals.waiting == 1)} approval", STYLES[BatchState.REQUIRES_ACTION]),
+        (errors, "could not be read", STYLES[BatchState.UNKNOWN]),
     ):
         if many:
-            line.append(" · ").append(text, style=style)
-    if rest is not None and rest > 0:
-        line.append(f" · about {humanize(rest)} left by the counts", style="dim")
+            line.append(" · ").append(f"{many} {text}", style=style)
+    if left:
+        line.append(f" · {left}", style="dim")
     return line
 
 
 def print_summary(batches: Collection[Batch], total: int, *, errors: int, no_color: bool) -> None:
     """Print the summary of `total` batches to stderr."""
-    console(no_color=no_color, stderr=True).print(summary(batches, total, errors=errors))
+    console(no_color=no_color, stderr=True).print(summary(Totals.of(batches), total, errors=errors), soft_wrap=True)

@@ -11,6 +11,7 @@ import click
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import OK
 from batchstatus.cli.options import global_options, option
+from batchstatus.cli.output import check_reader
 from batchstatus.cli.params import Timestamp
 from batchstatus.cli.signals import code_of_signal
 
@@ -34,13 +35,13 @@ def command(context: Context, *, follow: bool, since: datetime | None, after: st
         with context.store(to_read=True) as store:
             while True:
                 changes = store.changes(since=since, after=after, limit=PAGE)
-                for change in changes:
-                    context.output.print_change(change)
-                    after = change.id
+                context.output.print_changes(changes)
+                after = changes[-1].id if changes else after
                 if len(changes) < PAGE:
                     if not follow:
                         return OK
                     time.sleep(LOOK)
+                    check_reader()
     except KeyboardInterrupt as error:
         behind = ["--after", after] if after else []
         context.output.info(f"interrupted; to go on: {shlex.join(['batchstatus', *context.arguments, *behind])}")

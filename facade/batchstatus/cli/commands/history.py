@@ -48,8 +48,7 @@ def command(context: Context, ref: str | None, *, of_durations: bool) -> int:
     if context.output.format == "json":
         context.output.print_json(changes=[change.to_dict() for change in changes])
     else:
-        for change in changes:
-            context.output.print_change(change)
+        context.output.print_changes(changes)
     if not changes:
         context.output.info(f"{wanted} was not read yet: batchstatus run")
     return OK

@@ -721,7 +721,11 @@ def test_options_come_from_file_and_environment(user, simulator):
         ("[track]\nadd = 3", 0o600, "a table"),
         ("[track.lst]\nopen = true", 0o600, "track has no lst; there are add, list, retry, rm"),
         ("[track.add]\nlabel = [1]", 0o600, "is not a label; use campaign=spring"),
-        ("[wait]\nuntil = 3", 0o600, "wait has no option until; there are any, fail_fast, for, max_body, timeout"),
+        (
+            "[wait]\nuntil = 3",
+            0o600,
+            "wait has no option until; there are any, fail_fast, fields, for, max_body, results, timeout, where",
+        ),
         ('[wait]\ntimeout = "soon"', 0o600, "is not a duration; use 90s"),
         ('[wait]\ntimeout = "soon"', 0o600, "that is set in /"),
         ("[poll]\nfloor = 0", 0o600, "poll: floor must be a positive number of seconds"),

@@ -134,8 +134,8 @@ def _live(context: Context, stack: ExitStack, refs: list[str]) -> LiveTable | No
     from .table import console  # noqa: PLC0415
 
     show_log(context.output, table=True)
-    screen = console(no_color=context.output.no_color)
-    return stack.enter_context(LiveTable(context.output, [*map(BatchRef.parse, refs)], screen))
+    screen, takes = console(no_color=context.output.no_color), context.output.selection.takes_batch
+    return stack.enter_context(LiveTable(context.output, [*map(BatchRef.parse, refs)], screen, takes))
 
 
 class Tally:

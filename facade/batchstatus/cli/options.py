@@ -76,6 +76,44 @@ max_body = option("--max-body", type=Size(), expose_value=False, callback=_keep,
                   help="The largest response that is taken, such as 64M; default: 16M.")  # fmt: skip
 
 
+def selection(schema: str, *, results: bool = True) -> Callable[[F], F]:
+    """Return a decorator that adds the options for the parts of the printed objects.
+
+    Args:
+        schema: The name of the objects' JSON Schema.
+        results: Whether they may have the items that succeeded.
+    """
+    from batchstatus.cli.selection import Fields, Where  # noqa: PLC0415
+
+    def add(command: F) -> F:
+        adders = [
+            option("--fields", type=Fields(schema), metavar="NAMES", expose_value=False, callback=_select,
+                   help="Only these fields, such as ref,state,counts.failed."),
+            option("--where", "conditions", type=Where(schema), metavar="CONDITION", multiple=True,
+                   expose_value=False, callback=_select,
+                   help="Only those of which this holds, such as state=failed,cancelled or counts.failed>0."),
+            *([option("--results", is_flag=True, expose_value=False, callback=_select,
+                      help="With the items that succeeded, which may be very many.")] if results else []),
+        ]  # fmt: skip
+        for adder in reversed(adders):
+            command = adder(command)
+        return command
+
+    return add
+
+
+def _select(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    context = ctx.find_object(Context)
+    if not value or parameter.name is None or context is None:
+        return
+    selected = context.output.selection
+    setattr(selected, parameter.name, value)
+    if parameter.name == "fields":
+        if context.output.requested == "id":
+            raise click.UsageError("-o id prints refs alone: give --fields with another format")
+        selected.results = selected.results or any("results" in path for _, path in value)
+
+
 def _verbosity(ctx: click.Context, parameter: click.Parameter, value: int) -> None:
     context = ctx.find_object(Context)
     if value and context is not None:
@@ -94,7 +132,7 @@ def global_options(command: F) -> F:
              help="The file of track, run, history, events and watch --all."),
         flag("--config", type=file, envvar="BATCHSTATUS_CONFIG", callback=_configure, is_eager=True,
              help="The TOML file."),
-        flag("-o", "--output", type=click.Choice(FORMATS), envvar="BATCHSTATUS_OUTPUT", callback=_keep,
+        flag("-o", "--output", type=click.Choice(FORMATS), envvar="BATCHSTATUS_OUTPUT", callback=_keep, is_eager=True,
              help="auto: a table on a terminal, else a JSON object in each line."),
     ):  # fmt: skip
         command = add(command)

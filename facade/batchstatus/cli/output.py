@@ -15,11 +15,12 @@ import click
 
 from batchstatus import BatchStatusError
 from batchstatus.cli.exit_codes import INTERNAL, code_of
+from batchstatus.cli.selection import Selection
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from batchstatus import Outcome
+    from batchstatus import Batch, Outcome
     from batchstatus.cli.table import Table
     from batchstatus.service import Change
 
@@ -39,6 +40,9 @@ class Output:
         self.no_color = bool(os.environ.get("NO_COLOR"))
         self.above: Callable[[str], None] | None = None
         """Prints a message above a table that moves."""
+        self.selection = Selection()
+        self._widths: list[int] = []
+        """The columns of --fields in a table."""
 
     @property
     def format(self) -> str:
@@ -49,8 +53,10 @@ class Output:
 
     @property
     def moves(self) -> bool:
-        """Whether a table moves: on a terminal that can do so."""
-        return self.format == "table" and sys.stdout.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
+        """Whether a table moves: on a terminal that can do so, unless --fields makes lines of it."""
+        if self.format != "table" or self.selection.fields:
+            return False
+        return sys.stdout.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
 
     def error(self, message: object) -> None:
         """Print a message or an error in one line: on stderr, or above a table that moves."""
@@ -90,10 +96,16 @@ class Output:
         """Print a batch as it comes if the format is one of these; print an error as such."""
         if outcome.error is not None:
             self.error(outcome.error)
-        elif outcome.batch is not None and self.format == "id":
-            click.echo(str(outcome.ref))
-        elif outcome.batch is not None and self.format in formats:
-            self.print_json(**outcome.batch.to_dict())
+        elif outcome.batch is not None and self.format in {"id", *formats}:
+            fields = self._fields(outcome.batch)
+            if not self.selection.takes(fields):
+                return
+            if self.format == "id":
+                click.echo(str(outcome.ref))
+            elif self.format == "table":
+                self._print_cells([fields])
+            else:
+                self.print_json(**self.selection.of(fields))
 
     def print_change(self, change: Change) -> None:
         """Print a stored change: a line for a person, its id, or a JSON object in a line."""
@@ -101,42 +113,66 @@ class Output:
 
     def print_changes(self, changes: Iterable[Change]) -> None:
         """Print stored changes, in the same columns."""
+        found = [(change, fields) for change in changes if self.selection.takes(fields := self.change(change))]
         if self.format != "table":
-            for change in changes:
-                click.echo(change.id if self.format == "id" else to_json(change.to_dict()))
+            for change, fields in found:
+                click.echo(change.id if self.format == "id" else to_json(self.selection.of(fields)))
+        elif self.selection.fields:
+            self._print_cells(fields for _, fields in found)
         else:
             from batchstatus.cli.table import Row, print_lines  # noqa: PLC0415
 
-            print_lines(self._table.lines(map(Row.of_change, changes)), self._screen)
+            print_lines(self._table.lines([Row.of_change(change) for change, _ in found]), self._screen)
 
-    def print_all(self, name: str, items: Iterable[dict[str, Any]]) -> None:
+    def change(self, change: Change) -> dict[str, Any]:
+        """Return a change as JSON-ready values, with results only if they are asked for."""
+        fields = change.to_dict()
+        if fields["batch"] is not None and not self.selection.results:
+            fields["batch"] = {**fields["batch"], "results": None}
+        return fields
+
+    def print_all(self, name: str, items: Iterable[dict[str, Any]], **others: Any) -> None:
         """Print items that are there at once: a JSON object with all of them, or one for each."""
+        found = [item for item in items if self.selection.takes(item)]
         if self.requested == "json":
-            self.print_json(**{name: [*items]})
+            self.print_json(**{name: [self.selection.of(item) for item in found]}, **others)
+        elif self.format == "table":
+            self._print_cells(found)
         else:
-            for item in items:
-                self.print_json(**item)
+            for item in found:
+                self.print_json(**self.selection.of(item))
 
-    def print_summary(self, outcomes: Collection[Outcome], total: int | None = None) -> None:
+    def print_summary(
+        self, outcomes: Collection[Outcome], total: int | None = None, late: Iterable[BaseException] = ()
+    ) -> None:
         """Print all outcomes at once if the format is JSON, or a table unless one has moved already.
 
         Args:
             outcomes: The readings and errors.
             total: How many batches were followed, for a summary; default: each was only read once.
+            late: The errors of those that have not ended in time.
         """
-        batches = [outcome.batch for outcome in outcomes if outcome.batch is not None]
+        found = [outcome.batch for outcome in outcomes if outcome.batch is not None]
+        errors = [outcome.error for outcome in outcomes if outcome.error is not None]
         if self.format == "json":
-            self.print_json(batches=[batch.to_dict() for batch in batches])
+            self.print_all("batches", map(self._fields, found), errors=[*map(error_fields, [*errors, *late])])
         elif self.format == "table":
             from batchstatus.cli import table  # noqa: PLC0415
 
             has_moved = total is not None and self.moves
-            if not has_moved:
-                table.print_table([*map(table.Row.of_batch, batches)], no_color=self.no_color)
+            takes = self.selection.takes_batch
+            shown = [*filter(takes, found)] if takes is not None else found
+            if self.selection.fields:
+                self._print_cells(map(self._fields, shown))
+            elif not has_moved:
+                table.print_table([*map(table.Row.of_batch, shown)], no_color=self.no_color)
             if self.verbosity >= 0:
-                table.print_failures(batches, no_color=self.no_color)
+                table.print_failures(shown, no_color=self.no_color)
                 if total is not None and not has_moved:
-                    table.print_summary(batches, total, errors=len(outcomes) - len(batches), no_color=self.no_color)
+                    table.print_summary(found, total, errors=len(errors), no_color=self.no_color)
+
+    def _fields(self, batch: Batch) -> dict[str, Any]:
+        return batch.to_dict(results=self.selection.results)
 
     @functools.cached_property
     def _screen(self) -> Console:
@@ -150,6 +186,16 @@ class Output:
         from batchstatus.cli.table import Table, Widths  # noqa: PLC0415
 
         return Table(self._screen, Widths.usual())
+
+    def _print_cells(self, objects: Iterable[dict[str, Any]]) -> None:
+        """Print the values of --fields in columns; objects that come later widen them."""
+        rows = [*map(self.selection.cells, objects)]
+        if rows and not self._widths:
+            self._widths = [0] * len(self.selection.fields)
+            rows.insert(0, [name.upper() for name, _ in self.selection.fields])
+        from batchstatus.cli.table import print_cells  # noqa: PLC0415
+
+        print_cells(rows, self._widths)
 
 
 def error_fields(message: object) -> dict[str, Any]:

@@ -278,6 +278,16 @@ def print_lines(lines: Iterable[Text], screen: Console) -> None:
         click.echo("".join(f"{line.plain}\n" for line in lines), nl=False)
 
 
+def print_cells(rows: Sequence[Sequence[str]], widths: list[int]) -> None:
+    """Print texts in columns; `widths` are those of the columns, which these rows may widen."""
+    rows = [[printable(text) for text in row] for row in rows]
+    for number in range(len(widths)):
+        widths[number] = max([widths[number], *(min(cells(row[number]), LONGEST_WORD) for row in rows)])
+    for row in rows:
+        padded = (text + " " * (width - cells(text)) for text, width in zip(row, widths, strict=True))
+        click.echo(GAP.join(padded).rstrip())
+
+
 def console(*, no_color: bool, stderr: bool = False) -> Console:
     """Return the console, in colour unless that is turned off."""
     drawn = Console(no_color=no_color, stderr=stderr, highlight=False)

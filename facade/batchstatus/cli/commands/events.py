@@ -10,7 +10,7 @@ import click
 
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import OK
-from batchstatus.cli.options import global_options, option
+from batchstatus.cli.options import global_options, option, selection
 from batchstatus.cli.output import check_reader
 from batchstatus.cli.params import Timestamp
 from batchstatus.cli.signals import code_of_signal
@@ -24,6 +24,7 @@ PAGE = 1_000
 @option("-f", "--follow", is_flag=True, help="Go on with those that come, until a signal does.")
 @option("--since", type=Timestamp(), help="Only those since 2h ago, or since 2026-01-31T12:00.")
 @option("--after", metavar="ID", help="Only those after the one with this id.")
+@selection("change")
 @global_options
 @click.pass_obj
 def command(context: Context, *, follow: bool, since: datetime | None, after: str | None) -> int:

@@ -10,7 +10,7 @@ import click
 from batchstatus import printable
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import OK, NotTracked
-from batchstatus.cli.options import global_options, option
+from batchstatus.cli.options import global_options, option, selection
 from batchstatus.cli.params import batches, humanize
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ BAR = 40
 @click.command("history")
 @click.argument("ref", required=False)
 @option("--durations", "of_durations", is_flag=True, help="How long ended batches took, of each account and kind.")
+@selection("change")
 @global_options
 @click.pass_obj
 def command(context: Context, ref: str | None, *, of_durations: bool) -> int:
@@ -34,6 +35,8 @@ def command(context: Context, ref: str | None, *, of_durations: bool) -> int:
     if of_durations:
         if ref is not None:
             raise click.UsageError("give a ref or --durations, not both")
+        if context.output.selection.fields or context.output.selection.conditions:
+            raise click.UsageError("--fields and --where are about changes: give them without --durations")
         return _show_durations(context)
     if ref is None:
         raise click.UsageError("history takes one ref, or --durations")
@@ -46,7 +49,7 @@ def command(context: Context, ref: str | None, *, of_durations: bool) -> int:
     if not is_tracked:
         raise NotTracked(f"the store knows no {wanted}: batchstatus track add {wanted}")
     if context.output.format == "json":
-        context.output.print_json(changes=[change.to_dict() for change in changes])
+        context.output.print_all("changes", map(context.output.change, changes))
     else:
         context.output.print_changes(changes)
     if not changes:

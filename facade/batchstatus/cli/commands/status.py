@@ -12,7 +12,7 @@ from batchstatus import Account, AsyncBatchClient, BatchRef, BatchState, Outcome
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, code_of, combine
 from batchstatus.cli.log import show_log
-from batchstatus.cli.options import global_options, max_body, option
+from batchstatus.cli.options import global_options, max_body, option, selection
 from batchstatus.cli.params import Duration
 
 
@@ -21,6 +21,7 @@ from batchstatus.cli.params import Duration
 @option("--exit-status", is_flag=True, help="Leave with 1 if any ended badly, with 8 if any is open.")
 @option("--raw", is_flag=True, help="Print the vendor's own JSON, as it came.")
 @option("--timeout", type=Duration(), default="90s", show_default=True, help="For all of them.")
+@selection("batch")
 @max_body
 @global_options
 @click.pass_obj
@@ -29,6 +30,8 @@ def command(context: Context, refs: tuple[str, ...], *, exit_status: bool, raw: 
 
     REFS are vendor:id or vendor/account:id; - reads them from stdin.
     """
+    if raw and (context.output.selection.fields or context.output.selection.conditions):
+        raise click.UsageError("--raw prints all of the vendor's JSON: give --fields and --where without it")
     wanted, accounts = context.refs(refs), context.accounts_at_pace()
     check_keys(wanted, accounts)
 

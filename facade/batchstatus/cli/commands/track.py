@@ -9,7 +9,7 @@ import click
 
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import OK, UNKNOWN_BATCH, NotTracked
-from batchstatus.cli.options import global_options, option
+from batchstatus.cli.options import global_options, option, selection
 from batchstatus.cli.params import batches
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -133,19 +133,24 @@ def retry(context: Context, refs: tuple[str, ...]) -> int:
 @command.command("list")
 @labelled("Those with this label.")
 @option("--open", "open_only", is_flag=True, help="Those that have not ended.")
+@selection("tracked", results=False)
 @global_options
 @click.pass_obj
 def list_(context: Context, *, labels: tuple[tuple[str, str], ...], open_only: bool) -> int:
     """List the tracked batches with their last reading."""
+    output = context.output
     with context.store(to_read=True) as store:
         found = store.tracked(labels=dict(labels), open_only=open_only)
-    if context.output.format == "table":
+    if output.selection.conditions:
+        found = [tracked for tracked in found if output.selection.takes(tracked.to_dict())]
+    if output.format == "id":
+        click.echo("".join(f"{tracked.ref}\n" for tracked in found), nl=False)
+    elif output.format != "table" or output.selection.fields:
+        output.print_all("tracked", (tracked.to_dict() for tracked in found))
+    else:
         from batchstatus.cli.table import Row, print_table  # noqa: PLC0415
 
-        print_table([*map(Row.of_tracked, found)], no_color=context.output.no_color)
-        context.output.info(f"{batches(len(found))}, {sum(not tracked.ended for tracked in found)} of them open")
-    elif context.output.format == "id":
-        click.echo("".join(f"{tracked.ref}\n" for tracked in found), nl=False)
-    else:
-        context.output.print_all("tracked", (tracked.to_dict() for tracked in found))
+        print_table([*map(Row.of_tracked, found)], no_color=output.no_color)
+    if output.format == "table":
+        output.info(f"{batches(len(found))}, {sum(not tracked.ended for tracked in found)} of them open")
     return OK

@@ -8,7 +8,7 @@ from batchstatus import BatchState, Outcome
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, code_of, combine
 from batchstatus.cli.follow import Tally, follow
-from batchstatus.cli.options import global_options, max_body, option
+from batchstatus.cli.options import global_options, max_body, option, selection
 from batchstatus.cli.params import Duration
 
 from .status import read_all
@@ -36,6 +36,7 @@ LOOK = 90.0
     is_flag=True,
     help="End when one has ended otherwise; implies --for succeeded, unless --for is given.",
 )
+@selection("batch")
 @max_body
 @global_options
 @click.pass_obj
@@ -65,7 +66,7 @@ def command(
     if not timeout:
         for outcome in read_all(context, accounts, wanted, LOOK):
             take(outcome)
-    context.output.print_summary(tally.last.values(), len(wanted))
+    context.output.print_summary(tally.last.values(), len(wanted), tally.late)
     if came:
         tally.print_how_to_resume()
         return came

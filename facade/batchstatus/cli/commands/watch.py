@@ -10,7 +10,7 @@ from batchstatus import Account, Batch, BatchRef, Durations, Outcome
 from batchstatus.cli.context import Context, check_keys, missing_key
 from batchstatus.cli.exit_codes import AUTH, INTERRUPTED, OK, OPEN, code_of, combine
 from batchstatus.cli.follow import Tally, follow
-from batchstatus.cli.options import global_options, max_body, option
+from batchstatus.cli.options import global_options, max_body, option, selection
 from batchstatus.cli.params import Duration
 
 
@@ -18,6 +18,7 @@ from batchstatus.cli.params import Duration
 @click.argument("refs", nargs=-1)
 @option("--all", "all_of", is_flag=True, help="The tracked and open ones; their changes are stored.")
 @option("--timeout", type=Duration(), default="1d", show_default=True, help="For all of them.")
+@selection("batch")
 @max_body
 @global_options
 @click.pass_obj
@@ -57,18 +58,19 @@ def _watch(
     *,
     history: Callable[[BatchRef], Durations] | None = None,
 ) -> int:
-    tally = Tally(context, wanted, _code)
+    tally, output = Tally(context, wanted, _code), context.output
+    formats = ("ndjson", "json", "table") if output.selection.fields else ("ndjson", "json")
 
     def take(outcome: Outcome) -> bool:
         if tally.take(outcome) is not None:
             if outcome.batch is not None and keep is not None:
                 keep(outcome.batch)
-            context.output.print_outcome(outcome, formats=("ndjson", "json"))
+            output.print_outcome(outcome, formats=formats)
         return False
 
     came = follow(context, accounts, wanted, timeout=timeout, take=take, history=history)
-    if context.output.format == "table":
-        context.output.print_summary(tally.last.values(), len(wanted))
+    if output.format == "table" and not output.selection.fields:
+        output.print_summary(tally.last.values(), len(wanted))
     if came:
         tally.print_how_to_resume()
         return came

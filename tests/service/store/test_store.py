@@ -221,6 +221,7 @@ def test_a_change_is_ready_for_json(store):
         "sequence": 1,
         "kind": "change",
         "at": change.at.isoformat(),
+        "labels": {},
         "batch": None,
         "error": None,
     }
@@ -720,6 +721,7 @@ def test_a_store_keeps_what_it_has(path):
             "destinations": 0,
             "undelivered": 0,
             "failed_deliveries": 0,
+            "set_aside": 0,
             "watchers": 0,
         }
 

@@ -2,19 +2,24 @@
 
 from .durations import Past
 from .leases import Claim
+from .outbox import NoLongerThere
 from .pace import StorePace
-from .records import Change, Destination, Tracked
+from .records import KINDS, Change, Destination, Pending, Tracked
 from .schema import is_system_error
-from .store import Store, default_path
+from .store import Store, checked_kinds, default_path
 
 __all__ = [
+    "KINDS",
     "Change",
     "Claim",
     "Destination",
+    "NoLongerThere",
     "Past",
+    "Pending",
     "Store",
     "StorePace",
     "Tracked",
+    "checked_kinds",
     "default_path",
     "is_system_error",
 ]

@@ -39,6 +39,11 @@ MOVED = f"""
     SELECT ref, watcher IS :name AND {OPEN} FROM refs WHERE moved > :since ORDER BY coalesce(read_at, 0), n
 """
 NEW_WATCHER = "(name, until, seconds, account_refs, seen) VALUES (:name, :until, :seconds, :account_refs, 0)"
+IDLE = f"""
+    SELECT (SELECT count(*) FROM watchers WHERE until > :now AND until < :now + seconds + :most),
+        max((SELECT ifnull(max(read_at), 0) FROM refs), (SELECT min(added_at) FROM refs WHERE {OPEN}))
+"""
+"""How many watchers have a lease, and since when no open batch was read; NULL if there are none."""
 MOVED_AT_ONCE = 2_000
 """Refs that change hands in one transaction: of 100,000 at once others would wait for a second."""
 OF_ACCOUNTS = "(:account_refs = 'null' OR account_ref IN (SELECT value FROM json_each(:account_refs)))"

@@ -21,8 +21,11 @@ OLDEST_SQLITE = (3, 37, 0)
 BUSY_TIMEOUT = 10.0
 """Seconds to wait for another process that writes."""
 
-VERSION = 3
+VERSION = 4
 """The file's `user_version`."""
+WAITING = "sent_at IS NULL AND set_aside_at IS NULL"
+"""The changes in an outbox that are to be delivered; the partial indexes need it in these words."""
+FAILING = f"{WAITING} AND attempts > 0"
 
 TABLES = (
     """
@@ -104,6 +107,7 @@ TABLES = (
         sequence INTEGER NOT NULL,
         kind TEXT NOT NULL CHECK (kind IN ('change', 'ended', 'lost', 'found')),
         at REAL NOT NULL,
+        labels TEXT NOT NULL,
         batch TEXT,
         error TEXT,
         UNIQUE (ref, sequence)
@@ -115,7 +119,12 @@ TABLES = (
         n INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
         added_at REAL NOT NULL,
-        served_at REAL NOT NULL
+        served_at REAL NOT NULL,
+        kinds TEXT,
+        due REAL NOT NULL DEFAULT 0,
+        failed_at REAL,
+        reason TEXT,
+        stopped_at REAL
     ) STRICT
     """,
     """
@@ -126,14 +135,18 @@ TABLES = (
         due REAL NOT NULL DEFAULT 0,
         attempts INTEGER NOT NULL DEFAULT 0,
         reason TEXT,
+        failed_at REAL,
+        set_aside_at REAL,
         watcher TEXT REFERENCES watchers ON DELETE SET NULL,
         sent_at REAL,
         PRIMARY KEY (destination, change)
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX outbox_by_change ON outbox (change)",
-    "CREATE INDEX unsent ON outbox (destination, due) WHERE sent_at IS NULL",
-    "CREATE INDEX unsent_of_ref ON outbox (destination, ref, change) WHERE sent_at IS NULL",
+    f"CREATE INDEX waiting ON outbox (destination, due) WHERE {WAITING}",
+    f"CREATE INDEX failing ON outbox (destination) WHERE {FAILING}",
+    "CREATE INDEX set_aside ON outbox (destination) WHERE set_aside_at IS NOT NULL",
+    "CREATE INDEX unsent_of_ref ON outbox (ref) WHERE sent_at IS NULL",
     "CREATE INDEX unsent_of_watcher ON outbox (watcher) WHERE watcher IS NOT NULL",
     """
     CREATE TABLE paces (
@@ -163,6 +176,7 @@ TABLES = (
 FREE = (
     "UPDATE refs SET watcher = NULL",
     "UPDATE outbox SET watcher = NULL, due = 0 WHERE sent_at IS NULL",
+    "UPDATE destinations SET due = 0",
     "DELETE FROM watchers",
     "DELETE FROM paces",
 )

@@ -28,11 +28,11 @@ from .durations import Past
 from .folders import xdg_folder
 from .leases import Claim
 from .pace import StorePace
-from .records import TRACKED, Change, Destination, Tracked, decoded, tracked
+from .records import KINDS, TRACKED, Change, Destination, Pending, Tracked, decoded, tracked, utc
 from .records import ref as ref_of
 from .schema import check_readable, prepare, version_of
 
-__all__ = ["Change", "Claim", "Destination", "Past", "Store", "StorePace", "Tracked", "default_path"]
+__all__ = ["Change", "Claim", "Destination", "Past", "Pending", "Store", "StorePace", "Tracked", "default_path"]
 
 TRACKED_AT_ONCE = 2_000
 """Refs that are added or removed in one transaction, which takes 20 to 40 ms: of 100,000 at once others would wait for
@@ -54,8 +54,9 @@ SUMMARY = (
     FROM refs WHERE tracked
 """,
     """
-    SELECT count(*) AS outbox, coalesce(sum(sent_at IS NULL), 0) AS undelivered,
-        coalesce(sum(sent_at IS NULL AND attempts), 0) AS failed_deliveries
+    SELECT count(*) AS outbox, coalesce(sum(sent_at IS NULL AND set_aside_at IS NULL), 0) AS undelivered,
+        coalesce(sum(sent_at IS NULL AND set_aside_at IS NULL AND attempts), 0) AS failed_deliveries,
+        coalesce(sum(set_aside_at IS NOT NULL), 0) AS set_aside
     FROM outbox
 """,
     """
@@ -115,7 +116,10 @@ class Store:
         return self._in_turns(partial(tracking.track, labels=_checked(labels)), refs)
 
     def untrack(self, refs: Iterable[str | BatchRef]) -> int:
-        """Stop following the batches; return how many were followed. Their history stays."""
+        """Stop following the batches; return how many were followed. Their history stays.
+
+        Changes of theirs that have not arrived at a destination are not delivered any more.
+        """
         return self._in_turns(tracking.untrack, refs)
 
     def _in_turns(
@@ -216,16 +220,22 @@ class Store:
         with self._work.exclusive() as connection:
             return durations.kinds(connection)
 
-    def serve(self, destination: str) -> None:
+    def serve(self, destination: str, kinds: Iterable[str] | None = None) -> None:
         """Keep the changes that are stored from now on for a destination, until each has arrived there.
 
         A service says so again and again while it runs, which `Destination.served_at` shows.
 
         Args:
             destination: A name of the caller's choice; see `destination_name` for a URL.
+            kinds: The kinds of changes that it wants, such as ["ended", "lost"]; others that wait there are dropped.
+                Default: all.
+
+        Raises:
+            ConfigurationError: There is no such kind.
         """
+        wanted = checked_kinds(kinds)
         with self._work.transaction() as connection:
-            outbox.serve(connection, destination)
+            outbox.serve(connection, destination, wanted)
 
     @property
     def salt(self) -> str:
@@ -242,10 +252,53 @@ class Store:
         with self._work.exclusive() as connection:
             return outbox.destinations(connection)
 
+    def pending(self, destination: str, limit: int = 1_000) -> list[Pending]:
+        """Return the changes that have not arrived at a destination, oldest first: those that wait, or are set aside.
+
+        Raises:
+            ConfigurationError: There is no such destination.
+        """
+        with self._work.exclusive() as connection:
+            return outbox.pending(connection, destination, limit)
+
+    def undelivered_of(self, refs: Iterable[str | BatchRef]) -> int:
+        """Return how many deliveries of changes of these batches have not arrived."""
+        query = """
+            SELECT count(*) FROM outbox JOIN refs ON refs.n = outbox.ref
+            WHERE sent_at IS NULL AND refs.ref IN (SELECT value FROM json_each(?))
+        """
+        ((found,),) = self._work.rows(query, [json.dumps([str(BatchRef.parse(ref)) for ref in refs])])
+        return int(found)
+
+    def retry_deliveries(self, destination: str, id: str | None = None) -> int:  # noqa: A002 (the field's name)
+        """Deliver at once what has not arrived, and try it for days anew; a stopped destination goes on.
+
+        Args:
+            destination: Its name.
+            id: One change alone, which starts no destination; default: all of them.
+
+        Returns:
+            How many changes.
+
+        Raises:
+            ConfigurationError: There is no such destination, or that change does not wait for it.
+        """
+        with self._changes.transaction() as connection:
+            return outbox.retry(connection, destination, id)
+
     def drop_destination(self, destination: str) -> int:
         """Keep nothing for a destination any more; return how many changes had not arrived there."""
         with self._changes.transaction() as connection:
             return outbox.drop(connection, destination)
+
+    def drop_delivery(self, destination: str, id: str) -> None:  # noqa: A002 (the field's name)
+        """Do not deliver one change to a destination.
+
+        Raises:
+            ConfigurationError: There is no such destination, or that change does not wait for it.
+        """
+        with self._changes.transaction() as connection:
+            outbox.drop_one(connection, destination, id)
 
     def undelivered(
         self, destination: str, now: float | None = None, limit: int = 100, *, owner: str | None = None
@@ -276,20 +329,46 @@ class Store:
         with self._work.transaction() as connection:
             outbox.delivered(connection, destination, id)
 
-    def postpone(self, destination: str, id: str, until: float, reason: str) -> None:  # noqa: A002 (the field's name)
-        """Record that a delivery has failed, and why; `until` is in seconds since the machine was started.
+    def postpone(
+        self,
+        destination: str,
+        id: str,  # noqa: A002 (the field's name)
+        until: float,
+        reason: str,
+        *,
+        hold: bool = False,
+    ) -> bool:
+        """Record that a delivery has failed, and why; one that has failed for 3 days is set aside.
 
-        It is due again then, an hour ahead at most: a later time counts as due, since the machine may have no boot id.
+        Args:
+            destination: Where the change was to go.
+            id: The change's.
+            until: When it is due again, in seconds since the machine was started, an hour ahead at most: a later time
+                counts as due, since the machine may have no boot id.
+            reason: Why it has failed; it is shown, so it must hold no secret.
+            hold: Whether nothing else is due there until then, either: the receiver has said so.
+
+        Returns:
+            Whether it is set aside, and tried no more.
         """
         with self._work.transaction() as connection:
-            outbox.postpone(connection, destination, id, until, reason)
+            return outbox.postpone(connection, destination, id, until, reason, hold=hold)
+
+    def stop(self, destination: str, id: str, reason: str) -> bool:  # noqa: A002 (the field's name)
+        """Record that a receiver wants no more changes: they wait for `retry_deliveries`; return whether that is news.
+
+        Args:
+            destination: Where the change was to go.
+            id: The change's to which it said so; that one waits, too.
+            reason: What it said.
+        """
+        with self._work.transaction() as connection:
+            return outbox.stop(connection, destination, id, reason)
 
     def retry_now(self, destination: str) -> None:
-        """Make all undelivered changes of a destination due now."""
+        """Make all waiting changes of a destination due now, unless the receiver has asked to be left alone."""
         with self._work.transaction() as connection:
-            number = outbox.number_of(connection, destination)
-            query = "UPDATE outbox SET due = 0 WHERE destination = ? AND sent_at IS NULL AND due != 0"
-            connection.execute(query, [number])
+            outbox.retry_now(connection, destination)
 
     def claim(
         self, owner: str, seconds: float = 30.0, account_refs: Iterable[str] | None = None, *, since: int = 0
@@ -354,6 +433,15 @@ class Store:
                 rows = connection.execute(query)
                 found |= zip((column[0] for column in rows.description), rows.fetchone(), strict=True)
         return found
+
+    def unread_since(self) -> datetime | None:
+        """Return since when nobody has read the open batches; None if there are none, or a watcher runs just now.
+
+        A watcher that has died counts as running until its lease ends, for half a minute.
+        """
+        now, most = clock.now(), leases.CLOCK
+        ((running, idle),) = self._work.rows(leases.IDLE, {"now": now, "most": most})
+        return None if running or idle is None else utc(idle)
 
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Write all of the store to a new file, which only its owner can read; services go on meanwhile.
@@ -422,6 +510,16 @@ class Store:
 def _detail(error: BaseException | str) -> str:
     """Return the text of an error without its ref, which stands beside it."""
     return error.detail if isinstance(error, BatchStatusError) else str(error)
+
+
+def checked_kinds(kinds: Iterable[str] | None) -> tuple[str, ...] | None:
+    """Return the kinds of changes; raise ConfigurationError if there is no such kind, or none at all."""
+    if kinds is None:
+        return None
+    wanted = tuple(dict.fromkeys(kinds))
+    if not wanted or not {*wanted} <= {*KINDS}:
+        raise ConfigurationError(f"the kinds of changes are {', '.join(KINDS)}, not {', '.join(wanted)!r:.80}")
+    return wanted
 
 
 def _checked(labels: Mapping[str, str] | None) -> dict[str, str]:

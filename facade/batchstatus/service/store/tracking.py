@@ -12,7 +12,7 @@ from typing import Any
 
 from batchstatus import Batch, BatchRef, ConfigurationError, Moment, printable
 
-from . import durations
+from . import durations, outbox
 from .records import CHANGE, MAX_TEXT, Change, change, decoded, reading, utc
 from .schema import new_id
 
@@ -55,10 +55,16 @@ def track(connection: sqlite3.Connection, refs: Iterable[BatchRef], labels: Mapp
 
 
 def untrack(connection: sqlite3.Connection, refs: Iterable[BatchRef]) -> int:
-    """Stop tracking the refs; return how many were tracked. Their changes stay, and so does the count of them."""
-    move = next_move(connection)
-    query = "UPDATE refs SET tracked = 0, watcher = NULL, moved = ? WHERE ref = ? AND tracked"
-    gone = sum(connection.execute(query, (move, str(ref))).rowcount for ref in refs)
+    """Stop tracking the refs; return how many were tracked.
+
+    Their changes stay, and so does the count of them; those that have not arrived somewhere are not delivered any more.
+    """
+    move, gone = next_move(connection), 0
+    query = "UPDATE refs SET tracked = 0, watcher = NULL, moved = ? WHERE ref = ? AND tracked RETURNING n"
+    for ref in refs:
+        for row in connection.execute(query, (move, str(ref))).fetchall():
+            connection.execute("DELETE FROM outbox WHERE ref = ? AND sent_at IS NULL", row)
+            gone += 1
     if gone:
         notify_watchers(connection)
     return gone
@@ -186,17 +192,29 @@ def _add(
     update = """
         UPDATE refs SET reading = ?, sequence = sequence + 1, changed_at = ?, ended = ?,
             watcher = CASE WHEN ? THEN NULL ELSE watcher END
-        WHERE n = ? RETURNING ref, sequence
+        WHERE n = ? RETURNING ref, sequence, labels
     """
-    ref, sequence = connection.execute(update, (reading, at, ended, ended, number)).fetchone()
-    insert = "INSERT INTO changes (id, ref, sequence, kind, at, batch, error) VALUES (?, ?, ?, ?, ?, ?, ?)"
+    ref, sequence, stored = connection.execute(update, (reading, at, ended, ended, number)).fetchone()
+    labels: dict[str, str] = {}
+    with suppress(ValueError, TypeError):  # damaged ones cost no change
+        labels = {**json.loads(stored)}
+    insert = "INSERT INTO changes (id, ref, sequence, kind, at, labels, batch, error) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
     id_ = new_id()
     text = None if batch is None else json.dumps(batch)
-    row = connection.execute(insert, (id_, number, sequence, kind, at, text, error)).lastrowid
-    connection.execute("INSERT INTO outbox (destination, change, ref) SELECT n, ?, ? FROM destinations", (row, number))
+    values = (id_, number, sequence, kind, at, json.dumps(labels), text, error)
+    outbox.add(connection, connection.execute(insert, values).lastrowid, number, kind)
     (store,) = connection.execute("SELECT id FROM store").fetchone()
-    parsed = BatchRef.parse(ref)
-    return Change(id=id_, store=store, ref=parsed, sequence=sequence, kind=kind, at=utc(at), batch=batch, error=error)
+    return Change(
+        id=id_,
+        store=store,
+        ref=BatchRef.parse(ref),
+        sequence=sequence,
+        kind=kind,
+        at=utc(at),
+        labels=labels,
+        batch=batch,
+        error=error,
+    )
 
 
 def compared(connection: sqlite3.Connection, batches: Iterable[Batch]) -> tuple[list[Batch], list[Batch]]:

@@ -99,7 +99,7 @@ class KeyFile:
     def __init__(self, path: str | os.PathLike[str], setting: str = "KeyFile") -> None:
         self._path = path
         del path  # tracebacks with local variables must not show it
-        self._setting = setting
+        self.setting = setting
         self._version: tuple[int, ...] | None = None
         self._key = ""
         self._read()
@@ -117,9 +117,9 @@ class KeyFile:
             found = Path(self._path).expanduser().stat()
             version = found.st_mtime_ns, found.st_size, found.st_ino, found.st_dev
         if version is None or version != self._version:
-            key = key_from_file(self._path, self._setting)
+            key = key_from_file(self._path, self.setting)
             if not key and self._key:
-                raise ConfigurationError(f"{self._setting} names an empty file")
+                raise ConfigurationError(f"{self.setting} names an empty file")
             self._key, self._version = key, version
 
     def expire(self) -> None:
@@ -134,7 +134,7 @@ class KeyFile:
         return hash(os.fspath(self._path))
 
     def __repr__(self) -> str:
-        return f"<key in the file of {self._setting}: hidden>"
+        return f"<key in the file of {self.setting}: hidden>"
 
 
 def key_from_file(path: str | os.PathLike[str], setting: str) -> str:

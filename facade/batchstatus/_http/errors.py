@@ -35,6 +35,7 @@ def error_outcome(content: Content | None, error: Exception, timeout: float) -> 
         return TransportFailure(
             error=InvalidResponse,
             reason=str(error),
+            summary=f"HTTP {error.status} came, and a body that cannot be read",
             status=error.status,
             cut_short=error.cut_short,
             is_too_large=error.is_too_large,
@@ -44,24 +45,30 @@ def error_outcome(content: Content | None, error: Exception, timeout: float) -> 
     if isinstance(error, (httpcore.TimeoutException, TimeoutError)):
         return too_late(timeout) if content is None or not content.is_refusal else body_too_late(content.status)
     if isinstance(error, (httpcore.LocalProtocolError, httpcore.UnsupportedProtocol, InvalidURL)):
-        reason = f"the request cannot be sent as HTTP ({type(error).__name__})"
+        summary, detail = "the request cannot be sent as HTTP", type(error).__name__
     elif isinstance(error, httpcore.ConnectError):
-        reason = f"cannot connect; check the address, the network and the proxy ({detail})"
+        summary = "cannot connect; check the address, the network and the proxy"
     elif isinstance(error, httpcore.ProxyError):
-        reason = f"the proxy refused; check its address and rights ({detail})"
+        summary = "the proxy refused; check its address and rights"
     else:
-        reason = f"the connection broke before the response was complete ({detail})"
-    is_lasting = isinstance(cause, (socket.gaierror, ssl.SSLCertVerificationError))
-    return TransportFailure(error=TransportError, reason=reason, cause=cause, is_lasting=is_lasting)
+        summary = "the connection broke before the response was complete"
+    return TransportFailure(
+        error=TransportError,
+        reason=f"{summary} ({detail})",
+        summary=summary,
+        cause=cause,
+        is_lasting=isinstance(cause, (socket.gaierror, ssl.SSLCertVerificationError)),
+    )
 
 
 def body_too_late(status: int) -> TransportFailure:
-    return TransportFailure(error=RequestTimeout, reason=f"HTTP {status} came, and its body not within the time for it")
+    reason = f"HTTP {status} came, and its body not within the time for it"
+    return TransportFailure(error=RequestTimeout, reason=reason, summary=reason)
 
 
 def too_late(timeout: float) -> TransportFailure:
     reason = f"no complete response within {timeout:.3g} s; the vendor or the network is slow, or a firewall is silent"
-    return TransportFailure(error=RequestTimeout, reason=reason)
+    return TransportFailure(error=RequestTimeout, reason=reason, summary=f"no complete response within {timeout:.3g} s")
 
 
 def _system_error(error: BaseException) -> OSError | None:

@@ -6,9 +6,13 @@ import ssl
 from collections.abc import Mapping
 
 from batchstatus._core.read.messages import Response, TransportFailure
+from batchstatus._core.read.response import retry_after
+from batchstatus._core.urls import is_loopback
 
 from .async_transport import AsyncHttpTransport
 from .request import HEADERS, Message
+
+__all__ = ["Poster", "is_loopback", "retry_after"]
 
 MAX_BODY = 64 * 1024
 """Bytes of the receiver's response that are read: only its status counts."""

@@ -11,15 +11,22 @@ from typing import TYPE_CHECKING
 from batchstatus._lazy import lazy_names
 
 if TYPE_CHECKING:
-    from .deliveries import Delivery, to_stream, to_url
-    from .store import Change, Claim, Destination, Store, StorePace, Tracked, default_path
+    from .deliveries import Delivery, DeliveryFailed, to_stream, to_url
+    from .observers import ClaimUpdate, DeliveryAttempt
+    from .signing import SecretSource
+    from .store import Change, Claim, Destination, Pending, Store, StorePace, Tracked, default_path
     from .watcher import Watcher, paced
 
 __all__ = [
     "Change",
     "Claim",
+    "ClaimUpdate",
     "Delivery",
+    "DeliveryAttempt",
+    "DeliveryFailed",
     "Destination",
+    "Pending",
+    "SecretSource",
     "Store",
     "StorePace",
     "Tracked",
@@ -34,8 +41,10 @@ __all__ = [
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "deliveries": ("Delivery", "to_stream", "to_url"),
-        "store": ("Change", "Claim", "Destination", "Store", "StorePace", "Tracked", "default_path"),
+        "deliveries": ("Delivery", "DeliveryFailed", "to_stream", "to_url"),
+        "observers": ("ClaimUpdate", "DeliveryAttempt"),
+        "signing": ("SecretSource",),
+        "store": ("Change", "Claim", "Destination", "Pending", "Store", "StorePace", "Tracked", "default_path"),
         "watcher": ("Watcher", "paced"),
     },
 )

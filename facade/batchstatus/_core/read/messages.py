@@ -27,6 +27,8 @@ class TransportFailure:
 
     error: type[TransportError] | type[InvalidResponse]
     reason: str = field(repr=False)
+    summary: str = field(default="", repr=False)
+    """The reason in words of ours alone; the rest of it may quote the other side, and so the request."""
     status: int = 0
     cut_short: bool = False
     is_lasting: bool = False

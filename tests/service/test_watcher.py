@@ -902,8 +902,9 @@ def test_a_failed_delivery_is_tried_again(store, simulator, monkeypatch, caplog)
     for number, ((first, _), (second, _)) in enumerate(pairwise(tries)):
         assert second - first >= 0.1 * 2**number
     told = [record for record in caplog.records if "deliver" in record.getMessage()]
-    assert [record.levelname for record in told] == ["WARNING", "INFO"]
-    assert told[0].getMessage().endswith("is not delivered, and will be tried again: OSError: nobody is there")
+    assert [record.levelname for record in told] == ["WARNING", "WARNING"]
+    assert told[0].getMessage().endswith("is not delivered, and will be tried again: OSError")
+    assert told[1].getMessage().endswith("is delivered: deliveries succeed again")
 
 
 @pytest.mark.parametrize("error", [StopIteration, SystemExit, KeyboardInterrupt], ids=lambda error: error.__name__)
@@ -939,7 +940,7 @@ def test_a_hanging_coroutine_has_failed(store, simulator, monkeypatch):
         await asyncio.Event().wait()
 
     asyncio.run(Watcher(store, simulator.accounts(), deliver=deliver).once())
-    assert store._work.rows("SELECT attempts, reason FROM outbox") == [(1, "TimeoutError: ")]
+    assert store._work.rows("SELECT attempts, reason FROM outbox") == [(1, "DeliveryFailed: not done within 0.1 s")]
 
 
 def test_a_dead_receiver_is_left_alone_longer(store, simulator, monkeypatch):

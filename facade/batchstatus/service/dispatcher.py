@@ -6,16 +6,26 @@ import asyncio
 import logging
 import random
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+from typing import Literal
 
 from batchstatus import ConfigurationError
 
-from .deliveries import Delivery, DeliveryFailed
-from .store import Change, Store, clock
+from .deliveries import Delivered, Delivery, DeliveryFailed, Failed
+from .observers import DeliveryAttempt, tell
+from .store import Change, NoLongerThere, Store, checked_kinds, clock
+from .store.outbox import GIVE_UP_AFTER
 from .tasks import LOOK_INTERVAL, call_in_daemon_thread, fail_if_cancelled, is_async, retry_until_stored, wait_first
 
 FIRST_PAUSE = 1.0
-MAX_PAUSE = 60.0
+MAX_PAUSE = 1_800.0
 """Seconds between two attempts to deliver a change; it doubles from the one to the other."""
+MAX_PROBE_PAUSE = 60.0
+"""The same if the receiver takes nothing: it is to be seen soon that it is well again."""
+MAX_RETRY_AFTER = 3_600.0
+"""Seconds: a receiver that asks for a longer pause gets so much."""
 JITTER = 0.25
 SHUTDOWN_SECONDS = 5.0
 """Seconds that deliveries in flight have when the watcher is to stop."""
@@ -32,18 +42,39 @@ class NotHeld(Exception):
 class Dispatcher:
     """The deliveries of one watcher to one destination."""
 
-    def __init__(self, store: Store, owner: str, destination: str, deliver: Delivery, in_flight: int) -> None:
+    def __init__(
+        self,
+        store: Store,
+        owner: str,
+        destination: str,
+        deliver: Delivery,
+        in_flight: int,
+        *,
+        on_delivery: Callable[[DeliveryAttempt], object] | None = None,
+    ) -> None:
         self._store = store
         self._owner = owner
         self.destination = destination
         self._deliver = deliver
         self._in_flight = in_flight
+        self._on_delivery = on_delivery
+        timeout = getattr(deliver, "timeout", None)
+        more = timeout + SHUTDOWN_SECONDS if isinstance(timeout, (int, float)) else 0.0
+        self._most = max(MAX_DELIVERY_SECONDS, more)
+        self.only = checked_kinds(getattr(deliver, "only", None))
+        """The kinds of changes that it wants; None: all."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._wake = asyncio.Event()
         self._failures = 0
         """How many deliveries have failed since the last success."""
         self._quiet_until = 0.0
         """Until when to leave a receiver alone that takes nothing."""
+        self._in_trouble = False
+        """Whether a failure was told of, and no success yet."""
+        self._is_setting_aside = False
+        """Whether it was told that changes are set aside; the others go quietly until the next trouble."""
+        self._told: set[str] = set()
+        """The changes whose failures were told of."""
 
     def wake(self) -> None:
         """Look at once: something was stored."""
@@ -64,7 +95,8 @@ class Dispatcher:
 
     async def try_all_once(self, last: asyncio.Event) -> None:
         """Try every undelivered change once, those that come until `last` is set, too."""
-        await retry_until_stored("new due times", self._store.retry_now, self.destination)
+        with suppress(NoLongerThere):
+            await retry_until_stored("new due times", self._store.retry_now, self.destination)
         now = clock.now()  # what has failed is due later than that
         try:
             while True:
@@ -93,6 +125,8 @@ class Dispatcher:
             return False
         try:
             due = await asyncio.to_thread(self._store.undelivered, self.destination, now, room, owner=self._owner)
+        except NoLongerThere:  # dropped just now; the watcher adds it anew
+            return False
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)
@@ -106,38 +140,105 @@ class Dispatcher:
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
+        if not task.cancelled():
+            task.exception()  # another file, say, which ends the service elsewhere
         self.wake()
 
     async def _attempt(self, change: Change) -> None:
+        began, outcome = time.monotonic(), await self._tried(change)
+        if outcome is None:
+            log.info("%s is left to another watcher, as this one stood still for its lease; or it was dropped", change)
+            return
+        # No exception of others is being handled any more: nothing raised from here on has it as its context.
+        told: Literal["delivered", "failed", "set_aside", "stopped"]
+        told = "failed" if isinstance(outcome, Failed) else "delivered"
+        with suppress(NoLongerThere):  # it was dropped meanwhile
+            if isinstance(outcome, Failed):
+                told = await self._record_failure(change, outcome)
+            else:
+                await self._record_success(change)
+        attempt = DeliveryAttempt(
+            destination=self.destination,
+            change=change,
+            outcome=told,
+            status_code=outcome.status,
+            duration=time.monotonic() - began,
+            attempts=change.attempts + 1,
+        )
+        tell(self._on_delivery, attempt)
+
+    async def _tried(self, change: Change) -> Delivered | Failed | None:
+        """Deliver a change; return how that went, or None if it is not this watcher's any more."""
+        limit = asyncio.timeout(self._most)
         try:
-            async with asyncio.timeout(MAX_DELIVERY_SECONDS):
+            async with limit:
                 if is_async(self._deliver):
                     await asyncio.to_thread(self._check_held, change)
-                    await fail_if_cancelled(self._deliver(change))
+                    result = await fail_if_cancelled(self._deliver(change))
                 else:
-                    await call_in_daemon_thread(self._deliver_if_held, change)
+                    result = await call_in_daemon_thread(self._deliver_if_held, change)
         except NotHeld:
-            log.info("%s is left to another watcher: this one stood still for longer than its lease", change)
+            return None
         except Exception as error:  # noqa: BLE001 (a delivery is the caller's: whatever it raises, it is tried again)
-            self._log_failure(change, error)
-            self._count_failure(time.monotonic())
-            until = clock.now() + pause_after(change.attempts)
-            reason = f"{type(error).__name__}: {error}"
-            await retry_until_stored(
-                "a failed delivery", self._store.postpone, self.destination, change.id, until, reason
+            is_late = isinstance(error, TimeoutError) and limit.expired()
+            return Failed.by(DeliveryFailed(f"not done within {self._most:.3g} s") if is_late else error)
+        return result if isinstance(result, Delivered) else Delivered(None)
+
+    async def _record_success(self, change: Change) -> None:
+        self._told.discard(change.id)
+        self._failures, self._quiet_until = 0, 0.0
+        if self._in_trouble:
+            self._in_trouble = False
+            log.warning("%s is delivered: deliveries succeed again", change)
+        await retry_until_stored("a delivery", self._store.delivered, self.destination, change.id)
+
+    async def _record_failure(self, change: Change, failed: Failed) -> Literal["failed", "set_aside", "stopped"]:
+        reason = failed.reason
+        if failed.is_gone:
+            return await self._stop(change, reason)
+        self._log_failure(change, failed)
+        self._count_failure(time.monotonic())
+        pause, hold = pause_after(change.attempts, self._max_pause()), False
+        if failed.retry_after is not None:
+            pause, hold = max(pause, min(failed.retry_after, MAX_RETRY_AFTER)), not failed.is_refusal
+        is_set_aside = await retry_until_stored(
+            "a failed delivery",
+            partial(self._store.postpone, hold=hold),
+            self.destination,
+            change.id,
+            clock.now() + pause,
+            reason,
+        )
+        if not is_set_aside:
+            return "failed"
+        log.log(
+            logging.DEBUG if self._is_setting_aside else logging.WARNING,
+            "%s has failed for %.0f days, and is set aside: batchstatus deliveries list %s shows all; %s",
+            change,
+            GIVE_UP_AFTER / 86_400,
+            self.destination,
+            reason,
+        )
+        self._is_setting_aside = True
+        self._told.discard(change.id)
+        return "set_aside"
+
+    async def _stop(self, change: Change, reason: str) -> Literal["stopped"]:
+        is_news = await retry_until_stored("a stop", self._store.stop, self.destination, change.id, reason)
+        if is_news:
+            log.warning(
+                "the destination %s wants no more changes (%s), and is stopped; they wait until "
+                "batchstatus deliveries retry %s, or drop",
+                *(self.destination, reason, self.destination),
             )
-        else:
-            if self._failures:
-                log.info("%s is delivered: deliveries succeed again", change)
-            self._failures, self._quiet_until = 0, 0.0
-            await retry_until_stored("a delivery", self._store.delivered, self.destination, change.id)
+        return "stopped"
 
     def _deliver_if_held(self, change: Change) -> object:
         self._check_held(change)
         return self._deliver(change)
 
     def _check_held(self, change: Change) -> None:
-        """Raise NotHeld if this process stood still meanwhile, and others deliver the change."""
+        """Raise NotHeld if this process stood still meanwhile, and others deliver the change; or if it was dropped."""
         if not self._store.holds(self._owner, self.destination, change.id):
             raise NotHeld
 
@@ -146,16 +247,24 @@ class Dispatcher:
         if now >= self._quiet_until:  # else it was in flight when the pause began
             self._failures += 1
             if self._failures >= self._in_flight:
-                self._quiet_until = now + pause_after(self._failures - self._in_flight)
+                self._quiet_until = now + pause_after(self._failures - self._in_flight, MAX_PROBE_PAUSE)
 
-    def _log_failure(self, change: Change, error: Exception) -> None:
-        refused = isinstance(error, DeliveryFailed) and error.is_refusal
-        loud = not self._failures or (refused and change.attempts == 0)
-        level = logging.WARNING if loud else logging.DEBUG
-        log.log(level, "%s is not delivered, and will be tried again: %s: %s", change, type(error).__name__, error)
+    def _max_pause(self) -> float:
+        """Return the longest pause: a receiver that takes nothing is asked each minute, to see soon if it is back."""
+        return MAX_PROBE_PAUSE if self._failures >= self._in_flight else MAX_PAUSE
+
+    def _log_failure(self, change: Change, failed: Failed) -> None:
+        """Tell of the first failure in a row, and of each change that is refused, once."""
+        is_refused = failed.is_refusal and change.attempts == 0
+        is_loud = change.id not in self._told and (not self._in_trouble or is_refused)
+        level = logging.WARNING if is_loud else logging.DEBUG
+        log.log(level, "%s is not delivered, and will be tried again: %s", change, failed.reason)
+        if is_loud:
+            self._in_trouble, self._is_setting_aside = True, False
+            self._told.add(change.id)
 
 
-def pause_after(failures: int) -> float:
+def pause_after(failures: int, most: float) -> float:
     """Return the seconds until the next attempt; `failures` counts those before the last."""
-    pause = min(FIRST_PAUSE * 2.0 ** min(failures, 30), MAX_PAUSE)
+    pause = min(FIRST_PAUSE * 2.0 ** min(failures, 30), most)
     return pause * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 (not a secret)

@@ -57,7 +57,7 @@ async def to_thread_shielded(call: Callable[..., T], *arguments: Any) -> T:
         raise
 
 
-async def call_in_daemon_thread(call: Callable[[Change], object], change: Change) -> None:
+async def call_in_daemon_thread(call: Callable[[Change], object], change: Change) -> object:
     """Call a function in a thread of its own, for which no process waits at its end; await an awaitable result."""
     done: Future[tuple[object, Exception | None]] = Future()
     done.set_running_or_notify_cancel()  # from here on it cannot be cancelled
@@ -68,14 +68,15 @@ async def call_in_daemon_thread(call: Callable[[Change], object], change: Change
         except Exception as error:  # noqa: BLE001 (raised again in the task that waits)
             done.set_result((None, error))
         except BaseException as error:  # noqa: BLE001 (SystemExit does not end the watcher either)
-            done.set_result((None, RuntimeError(repr(error))))
+            failed = RuntimeError("it would have ended the process")
+            failed.__cause__ = error
+            done.set_result((None, failed))
 
     threading.Thread(target=work, name="batchstatus-delivery", daemon=True).start()
     result, error = await asyncio.wrap_future(done)
     if error is not None:
         raise error
-    if inspect.isawaitable(result):
-        await fail_if_cancelled(result)
+    return await fail_if_cancelled(result) if inspect.isawaitable(result) else result
 
 
 def is_async(call: Callable[..., object]) -> bool:
@@ -83,14 +84,14 @@ def is_async(call: Callable[..., object]) -> bool:
     return inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__)
 
 
-async def fail_if_cancelled(result: Any) -> None:
+async def fail_if_cancelled(result: Any) -> Any:
     """Await something; raise RuntimeError if it was cancelled, and not its task, or would end the process."""
     try:
-        await result
+        return await result
     except asyncio.CancelledError as cancelled:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
         raise RuntimeError("it was cancelled, and not by the watcher") from cancelled
     except SystemExit as error:
-        raise RuntimeError(repr(error)) from error
+        raise RuntimeError("it would have ended the process") from error

@@ -48,13 +48,23 @@ class WatchSet:
         self._read_at: dict[BatchRef, float] = {}
         """When each was read last, on the monotonic clock."""
 
-    def update(self, new: Iterable[BatchRef], gone: Iterable[BatchRef] = ()) -> None:
-        """Read new refs, too, in the order in which they come, and some not any more; of new ones none rests."""
+    def update(self, new: Iterable[BatchRef], gone: Iterable[BatchRef] = ()) -> tuple[list[BatchRef], list[BatchRef]]:
+        """Read new refs, too, in the order in which they come, and some not any more; of new ones none rests.
+
+        Returns:
+            Those that it did not have, and those of the gone ones that it had.
+        """
+        lost = [ref for ref in gone if self._has(ref)]
+        gained = [ref for ref in new if not self._has(ref)]
         self._drop(set(gone))
         for ref in (fresh := [ref for ref in new if ref not in self._open]):
             self._ending.discard(ref)
             self._forget(ref)
         self._add(fresh)
+        return gained, lost
+
+    def _has(self, ref: BatchRef) -> bool:
+        return ref in self._open or ref in self._resting or ref in self._ending
 
     def resume_rested(self) -> None:
         """Read those again that have rested long enough, those first that were read longest ago."""

@@ -7,6 +7,7 @@ import logging
 import os
 import secrets
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import timedelta
@@ -34,6 +35,7 @@ from batchstatus import (
 
 from .deliveries import Delivery
 from .dispatcher import SHUTDOWN_SECONDS, Dispatcher
+from .observers import ClaimUpdate, DeliveryAttempt, tell
 from .one_pass import OnePass
 from .store import Change, Claim, Past, Store
 from .tasks import LOOK_INTERVAL, retry_until_stored, to_thread_shielded, wait_first
@@ -69,6 +71,8 @@ class Watcher:
             one has taken is kept for the others. One alone is named "default".
         in_flight: Deliveries in flight at once, of each destination; a delivery's own attribute `in_flight` wins.
         keep: For how long changes are kept that have arrived everywhere: see `Store.prune`; default: for ever.
+        on_delivery: Told of each attempt to deliver a change, in the event loop, so it must not block.
+        on_claim: Told of batches that come to this watcher, or leave it for others, likewise.
         **options: Keyword arguments of `AsyncBatchClient`, such as `poll` and `on_event`.
 
     Raises:
@@ -83,6 +87,8 @@ class Watcher:
         deliver: Delivery | Mapping[str, Delivery] | None = None,
         in_flight: int = IN_FLIGHT,
         keep: timedelta | None = None,
+        on_delivery: Callable[[DeliveryAttempt], object] | None = None,
+        on_claim: Callable[[ClaimUpdate], object] | None = None,
         **options: Any,
     ) -> None:
         if in_flight < 1:
@@ -94,9 +100,17 @@ class Watcher:
         self._options = options
         self._keep = keep
         self._dispatchers = [
-            Dispatcher(store, self.name, destination, delivery, getattr(delivery, "in_flight", in_flight))
+            Dispatcher(
+                store,
+                self.name,
+                destination,
+                delivery,
+                getattr(delivery, "in_flight", in_flight),
+                on_delivery=on_delivery,
+            )
             for destination, delivery in destinations(deliver).items()
         ]
+        self._on_claim = on_claim
         self._missing: set[str] = set()
         """Accounts of tracked batches that this watcher does not have, as the log has said."""
         self.unread: dict[BatchRef, BatchStatusError | None] = {}
@@ -235,7 +249,12 @@ class Watcher:
                 if await asyncio.to_thread(self._store.renew, self.name, LEASE) or self._is_unsure:
                     self._is_unsure = False
                     claim = await self._claim(LEASE, self._account_refs)
-                    watch_set.update(claim.new, claim.gone)
+                    gained, lost = watch_set.update(claim.new, claim.gone)
+                    if gained or lost:
+                        tell(
+                            self._on_claim,
+                            ClaimUpdate(watcher=self.name, gained=by_account(gained), lost=by_account(lost)),
+                        )
                     self._move = claim.move
             except ConfigurationError:
                 raise
@@ -275,7 +294,7 @@ class Watcher:
     async def _serve_destinations(self) -> None:
         """Say that the destinations are served."""
         for dispatcher in self._dispatchers:
-            await retry_until_stored("a destination", self._store.serve, dispatcher.destination)
+            await retry_until_stored("a destination", self._store.serve, dispatcher.destination, dispatcher.only)
 
     async def _write(
         self,
@@ -344,6 +363,11 @@ def destinations(deliver: Delivery | Mapping[str, Delivery] | None) -> Mapping[s
     if deliver is None:
         return {}
     return deliver if isinstance(deliver, Mapping) else {DEFAULT: deliver}
+
+
+def by_account(refs: Iterable[BatchRef]) -> dict[str, int]:
+    """Return how many refs each account has."""
+    return dict(Counter(ref.account_ref for ref in refs))
 
 
 def is_end(outcome: Outcome) -> bool:

@@ -24,11 +24,11 @@ COMMANDS = {
     "watch": "Show batches as they change.",
     "track": "Add batches to follow, remove and list them.",
     "run": "Follow tracked batches, and deliver each change.",
-    "deliveries": "List and drop the destinations of changes.",
+    "deliveries": "List, retry and drop deliveries of changes.",
     "history": "Show the changes of a batch.",
     "events": "Show the changes of all batches.",
     "store": "Back up, restore, check and prune the store.",
-    "doctor": "Check keys, endpoints, clock, versions and the store.",
+    "doctor": "Check keys, endpoints, clock, versions, the store and its deliveries.",
     "simulate": "Serve both vendors' APIs on loopback.",
     "completion": "Print the completion script of a shell.",
 }

@@ -120,7 +120,8 @@ def load(given: Path | None, commands: Collection[str]) -> Settings:
     if not all(isinstance(table, dict) for table in tables.values()):
         raise ConfigurationError(f"{path}: the settings of a command are a table; settings are written{EXAMPLE}")
     secrets = any(key.endswith("_key") for account in accounts for key in account)
-    secrets = secrets or "deliver" in tables.get("run", {}) or "@" in common.get("pace", "")
+    secrets = secrets or any("deliver" in tables.get(name, {}) for name in ("run", "events"))
+    secrets = secrets or "@" in common.get("pace", "")
     if secrets and mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise ConfigurationError(f"{path} holds secrets that others can read: chmod 600 {path}")
     return Settings(path, accounts, common, tables, retry, poll)

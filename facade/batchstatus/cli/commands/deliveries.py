@@ -1,46 +1,106 @@
-"""`batchstatus deliveries`: the destinations for which changes are kept."""
+"""`batchstatus deliveries`: the destinations for which changes are kept, and what waits there."""
 
 from __future__ import annotations
 
 import click
 
+from batchstatus import printable
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import OK
-from batchstatus.cli.options import global_options
-from batchstatus.cli.params import changes
+from batchstatus.cli.options import global_options, option
+from batchstatus.cli.params import changes, humanize
+from batchstatus.service import Destination, Pending
+
+MAX_LISTED = 1_000
+
+by_id = option("--id", "id_", metavar="ID", help="One change alone; deliveries list NAME has the ids.")
 
 
 @click.group("deliveries")
 @global_options
 def command() -> None:
-    """List and drop destinations: each `batchstatus run --deliver URL` has one, with an outbox of its own."""
+    """List, retry and drop deliveries: each `batchstatus run --deliver URL` has an outbox of its own."""
 
 
 @command.command("list")
+@click.argument("name", required=False)
 @global_options
 @click.pass_obj
-def list_(context: Context) -> int:
-    """List the destinations; the name of a URL is a hash of it, since it may hold a secret."""
-    with context.store(make=False) as store:
-        found = store.destinations()
+def list_(context: Context, *, name: str | None) -> int:
+    """List the destinations; with NAME, the changes that have not arrived there.
+
+    The name of a URL is a hash of it, since it may hold a secret.
+    """
+    with context.store(to_read=True) as store:
+        found = store.destinations() if name is None else store.pending(name, MAX_LISTED)
     if context.output.format == "table":
         for each in found:
-            served = f"served last {each.served_at:%Y-%m-%d %H:%M} UTC"
-            click.echo(f"{each.name:<12}  {each.waiting:>7} to deliver, {each.failed} of them failed; {served}")
+            click.echo(_line(each) if isinstance(each, Destination) else _pending_line(each))
+        if len(found) == MAX_LISTED:
+            context.output.info(f"the oldest {MAX_LISTED} are listed")
     elif context.output.format == "id":
-        click.echo("".join(f"{each.name}\n" for each in found), nl=False)
+        click.echo("".join(f"{each.name if isinstance(each, Destination) else each.id}\n" for each in found), nl=False)
     else:
-        context.output.print_all("destinations", [each.to_dict() for each in found])
+        context.output.print_all("destinations" if name is None else "changes", [each.to_dict() for each in found])
+    return OK
+
+
+def _line(found: Destination) -> str:
+    parts = [f"{printable(found.name):<12}  {found.waiting:>7} to deliver, {found.failed} of them failed"]
+    if found.waiting:
+        parts.append(f"the oldest waits for {humanize(found.oldest_age)}")
+    if found.set_aside:
+        parts.append(f"{changes(found.set_aside)} set aside")
+    if found.kinds is not None:
+        parts.append(f"only {', '.join(found.kinds)}")
+    parts.append(f"served last {found.served_at:%Y-%m-%d %H:%M} UTC")
+    if found.failed_at is not None:
+        parts.append(f"failed last {found.failed_at:%Y-%m-%d %H:%M} UTC: {printable(found.reason or '')}")
+    if found.stopped_at is not None:
+        parts.append(f"STOPPED since {found.stopped_at:%Y-%m-%d %H:%M} UTC")
+    return "; ".join(parts)
+
+
+def _pending_line(found: Pending) -> str:
+    line = f"{found.id}  {found.ref} #{found.sequence} {found.kind}, {found.at:%Y-%m-%d %H:%M} UTC"
+    if found.attempts:
+        line += f"; failed {found.attempts} times, last: {printable(found.reason or '')}"
+    return f"{line}; set aside" if found.set_aside_at is not None else line
+
+
+@command.command("retry")
+@click.argument("name")
+@by_id
+@global_options
+@click.pass_obj
+def retry(context: Context, *, name: str, id_: str | None) -> int:
+    """Deliver at once what has not arrived at NAME, and try it for 3 days anew.
+
+    That includes changes that are set aside; a stopped destination goes on. batchstatus run delivers them.
+    """
+    with context.store(make=False) as store:
+        number = store.retry_deliveries(name, id_)
+    if context.output.format in {"json", "ndjson"}:
+        context.output.print_json(retried=number)
+    context.output.info(f"{changes(number)} to be delivered at once; batchstatus run does")
     return OK
 
 
 @command.command("drop")
 @click.argument("name")
+@by_id
 @global_options
 @click.pass_obj
-def drop(context: Context, *, name: str) -> int:
+def drop(context: Context, *, name: str, id_: str | None) -> int:
     """Keep nothing for the destination NAME any more; the changes themselves stay in the store."""
     with context.store(make=False) as store:
-        waiting = store.drop_destination(name)
-    context.output.info(f"the destination {name} is dropped; {changes(waiting)} had not arrived there")
+        if id_ is None:
+            number = store.drop_destination(name)
+            text = f"the destination {printable(name)} is dropped; {changes(number)} had not arrived there"
+        else:
+            store.drop_delivery(name, id_)
+            number, text = 1, f"the change {printable(id_)} will not be delivered to {printable(name)}"
+    if context.output.format in {"json", "ndjson"}:
+        context.output.print_json(dropped=number)
+    context.output.info(text)
     return OK

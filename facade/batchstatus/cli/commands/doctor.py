@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -20,13 +21,17 @@ from batchstatus import (
     BatchStatusError,
     ConfigurationError,
     PermissionDenied,
+    printable,
 )
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import AUTH, OK, USAGE, VENDOR, code_of, combine
 from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, option
-from batchstatus.cli.params import batches
+from batchstatus.cli.params import batches, changes, humanize
+from batchstatus.service import Destination
 
+LATE = timedelta(minutes=10)
+"""After which a change should have arrived, and an open batch should have been read."""
 MAX_SKEW = 60.0
 """Seconds by which the clock may be off before deadlines in checkpoints mean another time."""
 PACKAGES = ("batchstatus", "httpx", "httpcore", "attrs", "click", "rich")
@@ -46,7 +51,7 @@ class Check:
 @global_options
 @click.pass_obj
 def command(context: Context, *, offline: bool) -> int:
-    """Check keys, endpoints, clock, versions and the store.
+    """Check keys, endpoints, clock, versions, the store and its deliveries.
 
     It asks each account for a batch that does not exist: a 404 proves that the key was accepted.
     """
@@ -74,7 +79,7 @@ def checks(context: Context, *, offline: bool) -> Iterator[Check]:
     yield Check("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
     assert context.settings is not None, "every command has the global options"
     yield Check("configuration", _described(context.settings.path))
-    yield _check_store(context)
+    yield from _check_store(context)
     try:
         accounts = context.accounts()
     except BatchStatusError as error:
@@ -86,23 +91,51 @@ def checks(context: Context, *, offline: bool) -> Iterator[Check]:
             yield from _check_account(account)
 
 
-def _check_store(context: Context) -> Check:
+def _check_store(context: Context) -> Iterator[Check]:
     """Check the store, if there is one: this makes none."""
     path = context.store_path()
     if not path.exists():
-        return Check("store", _described(path))
+        yield Check("store", _described(path))
+        return
     try:
         with context.store(to_read=True) as store:
-            found = store.check()
+            found, destinations, unread_since = store.check(), store.destinations(), store.unread_since()
     except ConfigurationError as error:
-        return Check("store", str(error), USAGE)
+        yield Check("store", str(error), USAGE)
+        return
     if found["integrity_check"] != "ok":
-        return Check("store", f"{path}: {found['integrity_check']}", USAGE)
-    return Check(
+        yield Check("store", f"{path}: {found['integrity_check']}", USAGE)
+        return
+    yield Check(
         "store",
         f"{path}: {batches(found['tracked'])}, {found['open']} of them open and {found['troubled']} in trouble; "
         f"{found['changes']} changes, {found['undelivered']} to deliver; {found['watchers']} watchers",
     )
+    if unread_since is not None and datetime.now(UTC) - unread_since > LATE:
+        detail = (
+            f"no watcher runs, and {batches(found['open'])} open, unread since {unread_since:%Y-%m-%d %H:%M} UTC: "
+            "start batchstatus run, or its timer"
+        )
+        yield Check("service", detail, VENDOR)
+    yield from map(_check_destination, destinations)
+
+
+def _check_destination(found: Destination) -> Check:
+    """Check whether changes arrive at a destination."""
+    name, faults = f"delivery {printable(found.name)}", []
+    if found.stopped_at is not None:
+        faults.append(f"stopped since {found.stopped_at:%Y-%m-%d %H:%M} UTC, as it wants no more changes")
+    if found.oldest_age > LATE.total_seconds():
+        faults.append(f"{changes(found.waiting)} to deliver, the oldest for {humanize(found.oldest_age)}")
+    if found.set_aside:
+        faults.append(f"{changes(found.set_aside)} set aside")
+    if not faults:
+        return Check(name, f"{changes(found.waiting)} to deliver" if found.waiting else "everything has arrived")
+    last = f" (last failure: {found.reason})" if found.reason else ""
+    advice = f"batchstatus deliveries list {found.name}; then retry or drop"
+    if found.stopped_at is None and not found.set_aside and datetime.now(UTC) - found.served_at > LATE:
+        advice = f"no run has it since {found.served_at:%Y-%m-%d %H:%M} UTC: start one, or deliveries drop {found.name}"
+    return Check(name, f"{'; '.join(faults)}{last}: {advice}", VENDOR)
 
 
 def _check_account(account: Account) -> Iterator[Check]:

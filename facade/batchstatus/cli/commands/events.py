@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import shlex
 import time
+from collections.abc import Iterator
 from datetime import datetime
 
 import click
 
 from batchstatus.cli.context import Context
-from batchstatus.cli.exit_codes import OK
+from batchstatus.cli.destinations import DeliveryOptions, delivery_options
+from batchstatus.cli.exit_codes import OK, VENDOR
+from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, option, selection
 from batchstatus.cli.output import check_reader
-from batchstatus.cli.params import Timestamp
+from batchstatus.cli.params import Timestamp, changes
 from batchstatus.cli.signals import code_of_signal
+from batchstatus.service import Change, Store
 
 LOOK = 0.5
 """Seconds after which to look for new ones."""
@@ -24,21 +29,37 @@ PAGE = 1_000
 @option("-f", "--follow", is_flag=True, help="Go on with those that come, until a signal does.")
 @option("--since", type=Timestamp(), help="Only those since 2h ago, or since 2026-01-31T12:00.")
 @option("--after", metavar="ID", help="Only those after the one with this id.")
+@option("--deliver", "url", metavar="URL", help="POST them there again instead, in their order.")
+@delivery_options
 @selection("change")
 @global_options
 @click.pass_obj
-def command(context: Context, *, follow: bool, since: datetime | None, after: str | None) -> int:
+def command(
+    context: Context,
+    *,
+    follow: bool,
+    since: datetime | None,
+    after: str | None,
+    url: str | None,
+    delivering: DeliveryOptions,
+) -> int:
     """Show the changes of all batches that the store has, in the order in which they were stored, each in a line.
 
-    It reads the store alone, and asks no vendor.
+    It reads the store alone, and asks no vendor. With --deliver it delivers them again, with the ids that receivers
+    know, and exits with 5 if some could not be; what waits for the destinations of batchstatus run stays as it is.
     """
+    if url is not None and (follow or url == "-"):
+        raise click.UsageError("events --deliver URL delivers what is stored; batchstatus run --deliver goes on")
     try:
         with context.store(to_read=True) as store:
+            if url is not None:
+                return _replay(context, _stored(store, since, after, delivering.only), url, delivering)
             while True:
-                changes = store.changes(since=since, after=after, limit=PAGE)
-                context.output.print_changes(changes)
-                after = changes[-1].id if changes else after
-                if len(changes) < PAGE:
+                found = store.changes(since=since, after=after, limit=PAGE)
+                after = found[-1].id if found else after
+                wanted = [change for change in found if delivering.only is None or change.kind in delivering.only]
+                context.output.print_changes(wanted)
+                if len(found) < PAGE:
                     if not follow:
                         return OK
                     time.sleep(LOOK)
@@ -47,3 +68,31 @@ def command(context: Context, *, follow: bool, since: datetime | None, after: st
         behind = ["--after", after] if after else []
         context.output.info(f"interrupted; to go on: {shlex.join(['batchstatus', *context.arguments, *behind])}")
         return code_of_signal(error)
+
+
+def _stored(store: Store, since: datetime | None, after: str | None, only: tuple[str, ...] | None) -> Iterator[Change]:
+    """Yield the changes that the store has now, page by page."""
+    newest = datetime.now().astimezone()
+    while found := store.changes(since=since, after=after, limit=PAGE):
+        after = found[-1].id
+        yield from (change for change in found if change.at <= newest and (only is None or change.kind in only))
+
+
+def _replay(context: Context, stored: Iterator[Change], url: str, delivering: DeliveryOptions) -> int:
+    from batchstatus.cli.replay import Replay, replay  # noqa: PLC0415
+
+    show_log(context.output)
+    deliver, done, code = delivering.to_url(url), Replay(), OK
+    try:
+        asyncio.run(replay(stored, deliver, context.output.error, done))
+    except KeyboardInterrupt as error:
+        done.failure, code = "interrupted", code_of_signal(error)
+    if context.output.format in {"json", "ndjson"}:
+        fields = {"delivered": done.delivered, "refused": done.refused, "last": done.last}
+        context.output.print_json(**fields, complete=done.failure is None)
+    refused = f", {done.refused} refused" if done.refused else ""
+    context.output.info(f"{changes(done.delivered)} delivered{refused}")
+    if done.failure is not None:
+        behind = f"; --after {done.last} goes on" if done.last else ""  # the whole command may hold a secret URL
+        context.output.error(f"{done.failure}{behind}")
+    return code or (OK if done.failure is None and not done.refused else VENDOR)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -11,15 +10,14 @@ import click
 
 from batchstatus import Account, ConfigurationError
 from batchstatus.cli.context import Context, check_keys
+from batchstatus.cli.destinations import STDOUT, DeliveryOptions, delivery_options
 from batchstatus.cli.exit_codes import OK, VENDOR, code_of, combine
 from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, max_body, option
 from batchstatus.cli.params import Duration, batches, changes, humanize
 from batchstatus.cli.signals import on_signal
-from batchstatus.service import Change, Delivery, Store, Watcher, to_stream, to_url
+from batchstatus.service import Change, Delivery, Store, Watcher
 
-STDOUT = "stdout"
-"""The name of the destination -."""
 UNSERVED = timedelta(minutes=5)
 """After which a destination that no run has is told of."""
 
@@ -36,10 +34,19 @@ UNSERVED = timedelta(minutes=5)
 )
 @option("--timeout", type=Duration(), default="10m", show_default=True, help="With --once, for all of it.")
 @option("--keep", type=Duration(), help="Delete changes that are older and have arrived everywhere, such as 90d.")
+@delivery_options
 @max_body
 @global_options
 @click.pass_obj
-def command(context: Context, *, once: bool, urls: tuple[str, ...], timeout: float, keep: float | None) -> int:
+def command(
+    context: Context,
+    *,
+    once: bool,
+    urls: tuple[str, ...],
+    timeout: float,
+    keep: float | None,
+    delivering: DeliveryOptions,
+) -> int:
     """Follow tracked batches, and deliver each change, until a signal comes.
 
     Any number of these may run on one store: they share the work. Each change is delivered to each destination at
@@ -49,22 +56,23 @@ def command(context: Context, *, once: bool, urls: tuple[str, ...], timeout: flo
     accounts = context.accounts()
     show_log(context.output)
     with context.store() as store:
-        deliver = {STDOUT if url == "-" else store.destination_name(url): _delivery(url) for url in urls}
+        deliver = {STDOUT if url == "-" else store.destination_name(url): delivering.to(url) for url in urls}
         _tell_unserved(context, store, deliver)
         if once:
             return asyncio.run(_once(context, store, accounts, deliver, timeout))
         return asyncio.run(_serve(context, store, accounts, deliver, keep))
 
 
-def _delivery(url: str) -> Delivery:
-    return to_stream(sys.stdout) if url == "-" else to_url(url)
-
-
 def _tell_unserved(context: Context, store: Store, served: Mapping[str, Delivery]) -> None:
-    """Tell of destinations for which changes pile up."""
+    """Tell of destinations for which changes pile up: those that are stopped, or that no run has."""
     long_ago = datetime.now(UTC) - UNSERVED
     for found in store.destinations():
-        if found.waiting and found.name not in served and found.served_at < long_ago:
+        if found.stopped_at is not None:
+            context.output.info(
+                f"the destination {found.name} is stopped since {found.stopped_at:%Y-%m-%d %H:%M} UTC, as it wants no "
+                f"more changes ({found.reason}): batchstatus deliveries retry {found.name} starts it again"
+            )
+        elif found.waiting and found.name not in served and found.served_at < long_ago:
             context.output.info(
                 f"{changes(found.waiting)} for the destination {found.name} wait, and no run has had it since "
                 f"{found.served_at:%Y-%m-%d %H:%M} UTC; if it is no more: batchstatus deliveries drop {found.name}"
@@ -123,6 +131,7 @@ class _Noting:
     def __init__(self, deliver: Delivery, note: Callable[[BrokenPipeError], None]) -> None:
         self._deliver = deliver
         self._note = note
+        self.only = getattr(deliver, "only", None)
 
     def __call__(self, change: Change) -> None:
         try:
@@ -152,10 +161,15 @@ async def _once(
     if left := len(watcher.unread) - len(errors):
         context.output.error(f"{batches(left)} could not be read within {humanize(timeout)}; the next run reads them")
         codes.append(VENDOR)
-    late = sum(found.waiting for found in store.destinations() if found.name in deliver)
-    if late:
+    mine = [each for each in store.destinations() if each.name in deliver]
+    if late := sum(each.waiting for each in mine if each.stopped_at is None):
         context.output.error(f"{changes(late)} could not be delivered; the next run tries again")
         codes.append(VENDOR)
+    for each in mine:
+        if each.stopped_at is not None or each.set_aside:
+            why = "is stopped" if each.stopped_at is not None else f"has {changes(each.set_aside)} set aside"
+            context.output.error(f"the destination {each.name} {why}: batchstatus deliveries list {each.name}")
+            codes.append(VENDOR)
     return combine(codes)
 
 

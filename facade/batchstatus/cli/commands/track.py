@@ -10,7 +10,7 @@ import click
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import OK, UNKNOWN_BATCH, NotTracked
 from batchstatus.cli.options import global_options, option, selection
-from batchstatus.cli.params import batches
+from batchstatus.cli.params import batches, changes
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,7 +76,7 @@ def add(context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str
 def rm(
     context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str], ...], ended: bool, file: str | None
 ) -> int:
-    """Stop following batches; their history stays.
+    """Stop following batches; their history stays. Their changes that have not arrived are not delivered any more.
 
     REFS are vendor:id or vendor/account:id; - reads them from stdin. A batch has to meet all conditions.
     """
@@ -93,15 +93,17 @@ def rm(
             and dict(labels).items() <= found.labels.items()
             and (found.ended or not ended)
         ]
+        dropped = store.undelivered_of(matching)
         store.untrack(matching)
     missing = [ref for ref in wanted or [] if ref not in tracked]
     if context.output.format == "id":
         click.echo("".join(f"{ref}\n" for ref in matching), nl=False)
     elif context.output.format != "table":
-        context.output.print_json(removed=len(matching), unknown=missing)
+        context.output.print_json(removed=len(matching), unknown=missing, dropped=dropped)
     for ref in missing:
         context.output.error(NotTracked(f"{ref} is not tracked"))
-    context.output.info(f"{batches(len(matching))} removed")
+    late = f"; {changes(dropped)} of theirs had not arrived, and will not be delivered" if dropped else ""
+    context.output.info(f"{batches(len(matching))} removed{late}")
     return UNKNOWN_BATCH if missing else OK
 
 

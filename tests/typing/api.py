@@ -7,6 +7,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from email.message import Message
 from typing import Any, ClassVar, assert_type
 
 from batchstatus import (
@@ -75,6 +76,8 @@ from batchstatus import (
     key_from_file,
     printable,
 )
+from batchstatus.service import Change, ClaimUpdate, DeliveryAttempt, Destination, Pending, Store, Watcher, to_url
+from batchstatus.webhooks import new_secret, sign, verify
 
 assert_type(__version__, str)
 
@@ -405,3 +408,28 @@ def doors(clock: Clock, state: PaceState, other: AsyncTransport) -> None:
     assert_type(printable("a\n"), str)
     assert_type(key_from_file("key.txt", "api_key_file"), str)
     Believe(KeyFile("key.txt"))
+
+
+def deliveries(store: Store, own: Callable[[], str]) -> None:
+    def observe(attempt: DeliveryAttempt) -> None:
+        assert_type(attempt.status_code, int | None)
+        assert_type(attempt.change, Change)
+
+    def count(update: ClaimUpdate) -> None:
+        assert_type(update.gained, Mapping[str, int])
+
+    deliver = to_url("https://example.com/", 5, secret=[new_secret()], headers={"X-A": "b"}, only=("ended",))
+    to_url("https://example.com/", secret=KeyFile("secrets"), headers=own, allow_insecure=True)
+    to_url("https://example.com/", secret=b"secret")  # type: ignore[arg-type]
+    Watcher(store, [Believe("test-key")], deliver={"hook": deliver}, on_delivery=observe, on_claim=count)
+    assert_type(store.destinations(), list[Destination])
+    assert_type(store.pending("hook"), list[Pending])
+    assert_type(store.retry_deliveries("hook", "id"), int)
+
+
+def receivers(headers: Mapping[str, str], message: Message, body: bytes, change: Change) -> None:
+    assert_type(verify(headers, body, new_secret()), Change)
+    assert_type(verify(message, body, ["one", "other"], tolerance=60), Change)
+    assert_type(sign(change, "secret"), tuple[dict[str, str], bytes])
+    assert_type(Change.from_dict(change.to_dict()).labels, Mapping[str, str])
+    verify(headers, "text", "secret")  # type: ignore[arg-type]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import signal
-import sqlite3
 import subprocess
 from pathlib import Path
 
@@ -415,13 +414,3 @@ def test_a_receiver_that_quotes_the_request_is_not_repeated(user, simulator, sto
     listed = run(user, "deliveries", "list", "-o", "table").stdout + run(user, "doctor", "--offline").stdout
     assert "the connection broke" in listed
     assert "planted" not in listed.replace(str(tmp_path), "")
-
-
-def test_an_odd_name_of_a_destination_is_escaped(user, store):
-    """From Python a destination may have any name."""
-    store.serve("red\x1b[31m")
-    for arguments in (["deliveries", "list", "-o", "table"], ["doctor", "--offline", "-o", "table"]):
-        assert "\x1b[31m" not in run(user, *arguments).stdout
-    with sqlite3.connect(store.path) as connection:
-        assert connection.execute("SELECT count(*) FROM destinations").fetchone() == (1,)
-    connection.close()

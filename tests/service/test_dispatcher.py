@@ -118,29 +118,28 @@ def test_410_stops_a_destination_and_no_other(store, simulator, caplog):
     told, got = [], []
     is_well = threading.Event()
 
-    def accounts_for(stage):
-        return Watcher(
-            store,
-            simulator.accounts(),
-            deliver={"hook": to_url(url), "other": got.append},
-            on_delivery=lambda attempt: told.append((attempt.destination, attempt.outcome, attempt.status_code)),
-        )
-
     with receiver(lambda _: (204 if is_well.is_set() else 410, {})) as (url, came):
+        deliver = {"hook": to_url(url), "other": got.append}
+
+        def watcher():
+            def observe(attempt):
+                told.append((attempt.destination, attempt.outcome, attempt.status_code))
+
+            return Watcher(store, simulator.accounts(), deliver=deliver, on_delivery=observe)
 
         async def main():
-            async with running(accounts_for("first")):
+            async with running(watcher()):
                 await until(lambda: len(got) == 12 and hook(store).stopped_at)
             posts = len(came)
             assert posts <= 8, "only those that were in flight"
             store.track([simulator.add("gameball", status="completed")])
-            async with running(accounts_for("second")):
+            async with running(watcher()):
                 await until(lambda: len(got) == 13)
             assert len(came) == posts
             assert (hook(store).waiting, hook(store).reason) == (13, "DeliveryFailed: HTTP 410")
             is_well.set()
             store.retry_deliveries("hook")
-            async with running(accounts_for("third")):
+            async with running(watcher()):
                 await until(lambda: not store.pending("hook"))
 
         asyncio.run(main())
@@ -161,9 +160,10 @@ def test_a_receiver_gets_the_pause_that_it_asks_for(store, simulator, clock, sta
     store.track(simulator.add("gameball", status="completed") for _ in range(20))
     is_well = threading.Event()
     with receiver(lambda _: (204, {}) if is_well.is_set() else (status, {"Retry-After": "1000"})) as (url, came):
+        deliver = {"hook": to_url(url)}
 
         def watcher():
-            return Watcher(store, simulator.accounts(), deliver={"hook": to_url(url)}, in_flight=2)
+            return Watcher(store, simulator.accounts(), deliver=deliver, in_flight=2)
 
         async def main():
             async with running(watcher()):
@@ -200,6 +200,25 @@ def test_a_refusal_with_a_pause_holds_up_no_other_change(store, simulator, clock
         assert len(came) == 6
     assert store.undelivered("hook", clock_module.now() + 900) == []
     assert len(store.undelivered("hook", clock_module.now() + 1001)) == 1
+
+
+def test_a_short_pause_holds_up_others_no_longer(store, simulator, clock):
+    """The change itself has failed often and waits for long; the receiver has asked for a second."""
+    store.serve("hook")
+    store.track([simulator.add("gameball", status="completed")])
+    with receiver(lambda _: (429, {"Retry-After": "1"})) as (url, _):
+        asyncio.run(Watcher(store, simulator.accounts(), deliver={"hook": to_url(url)}).once())
+        with store._work.transaction() as connection:
+            connection.execute("UPDATE outbox SET attempts = 40")
+        clock(2)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(dispatcher_module, "MAX_PAUSE", 1_800.0)
+            asyncio.run(Watcher(store, simulator.accounts(), deliver={"hook": to_url(url)}).once())
+    clock(2)
+    assert store.undelivered("hook") == [], "that one waits"
+    store.track([simulator.add("gameball", status="completed")])
+    asyncio.run(Watcher(store, simulator.accounts()).once())
+    assert len(store.undelivered("hook")) == 1
 
 
 def test_pauses_grow_for_a_change_and_less_for_a_receiver(monkeypatch):

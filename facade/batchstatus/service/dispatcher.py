@@ -145,7 +145,8 @@ class Dispatcher:
         self.wake()
 
     async def _attempt(self, change: Change) -> None:
-        began, outcome = time.monotonic(), await self._tried(change)
+        began = time.monotonic()
+        outcome, duration = await self._tried(change), time.monotonic() - began
         if outcome is None:
             log.info("%s is left to another watcher, as this one stood still for its lease; or it was dropped", change)
             return
@@ -162,7 +163,7 @@ class Dispatcher:
             change=change,
             outcome=told,
             status_code=outcome.status,
-            duration=time.monotonic() - began,
+            duration=duration,
             attempts=change.attempts + 1,
         )
         tell(self._on_delivery, attempt)
@@ -198,15 +199,15 @@ class Dispatcher:
             return await self._stop(change, reason)
         self._log_failure(change, failed)
         self._count_failure(time.monotonic())
-        pause, hold = pause_after(change.attempts, self._max_pause()), False
-        if failed.retry_after is not None:
-            pause, hold = max(pause, min(failed.retry_after, MAX_RETRY_AFTER)), not failed.is_refusal
+        now, asked = clock.now(), min(failed.retry_after or 0.0, MAX_RETRY_AFTER)
+        pause = max(pause_after(change.attempts, self._max_pause()), asked)
+        is_about_all = asked and not failed.is_refusal  # a refusal is about this change alone
         is_set_aside = await retry_until_stored(
             "a failed delivery",
-            partial(self._store.postpone, hold=hold),
+            partial(self._store.postpone, hold_until=now + asked if is_about_all else 0.0),
             self.destination,
             change.id,
-            clock.now() + pause,
+            now + pause,
             reason,
         )
         if not is_set_aside:

@@ -72,7 +72,7 @@ class Watcher:
         in_flight: Deliveries in flight at once, of each destination; a delivery's own attribute `in_flight` wins.
         keep: For how long changes are kept that have arrived everywhere: see `Store.prune`; default: for ever.
         on_delivery: Told of each attempt to deliver a change, in the event loop, so it must not block.
-        on_claim: Told of batches that come to this watcher, or leave it for others, likewise.
+        on_claim: Told by `run` of batches that come to this watcher, or leave it for others, likewise.
         **options: Keyword arguments of `AsyncBatchClient`, such as `poll` and `on_event`.
 
     Raises:

@@ -153,6 +153,13 @@ def test_a_destination_that_wants_less_loses_the_rest(store):
     assert due(store) == ["gameball:1#3"]
 
 
+@pytest.mark.parametrize("name", ["", "red\x1b[31m", "a\nb", "x" * 201])
+def test_a_name_that_cannot_be_shown_is_refused(store, name):
+    with pytest.raises(ConfigurationError, match="1 to 200 printable characters") as refused:
+        store.serve(name)
+    assert str(refused.value).isprintable()
+
+
 @pytest.mark.parametrize("kinds", [["end"], [], ["ended", "x"]])
 def test_a_kind_that_there_is_not_is_refused(store, kinds):
     with pytest.raises(ConfigurationError, match="the kinds of changes are change, ended, lost, found"):
@@ -233,7 +240,7 @@ def test_a_late_failure_of_a_delivered_change_counts_for_nothing(store):
 def test_a_receiver_that_asks_for_a_pause_gets_it_as_a_whole(store, clock):
     """In all processes, and run --once makes nothing due before."""
     one, _ = changed(store, "gameball:1", "gameball:2")
-    assert not fail(store, one, hold=True)
+    assert not fail(store, one, hold_until=clock_module.now() + 60)
     assert due(store) == []
     store.retry_now("hook")
     assert due(store) == []
@@ -244,8 +251,8 @@ def test_a_receiver_that_asks_for_a_pause_gets_it_as_a_whole(store, clock):
 
 def test_a_shorter_pause_does_not_end_a_longer_one(store, clock):
     one, other = changed(store, "gameball:1", "gameball:2")
-    store.postpone("hook", one.id, clock.boot + 600, "HTTP 429", hold=True)
-    store.postpone("hook", other.id, clock.boot + 10, "HTTP 429", hold=True)
+    store.postpone("hook", one.id, clock.boot, "HTTP 429", hold_until=clock.boot + 600)
+    store.postpone("hook", other.id, clock.boot, "HTTP 429", hold_until=clock.boot + 10)
     clock.forward(11)
     assert due(store) == []
     clock.forward(600)

@@ -65,6 +65,8 @@ def command(
                     time.sleep(LOOK)
                     check_reader()
     except KeyboardInterrupt as error:
+        if url is not None:  # it may hold a secret
+            raise
         behind = ["--after", after] if after else []
         context.output.info(f"interrupted; to go on: {shlex.join(['batchstatus', *context.arguments, *behind])}")
         return code_of_signal(error)

@@ -71,12 +71,14 @@ def serve(connection: sqlite3.Connection, name: str, kinds: Iterable[str] | None
     """Add a destination, or note that it is served still; one that wants fewer kinds than before loses the others."""
     wanted = None if kinds is None else json.dumps([kind for kind in KINDS if kind in {*kinds}])
     values = {"name": name, "now": time.time(), "served": SERVED, "kinds": wanted}
+    before = connection.execute("SELECT kinds FROM destinations WHERE name = ?", (name,)).fetchone()
     query = """
         INSERT INTO destinations (name, added_at, served_at, kinds) VALUES (:name, :now, :now, :kinds)
         ON CONFLICT DO UPDATE SET served_at = :now, kinds = :kinds
             WHERE abs(:now - served_at) > :served OR kinds IS NOT :kinds
     """
-    if connection.execute(query, values).rowcount and wanted is not None:
+    connection.execute(query, values)
+    if wanted is not None and before not in {None, (wanted,)}:  # a look at all of it, so not each time
         query = """
             DELETE FROM outbox WHERE destination = (SELECT n FROM destinations WHERE name = :name) AND sent_at IS NULL
                 AND (SELECT kind FROM changes WHERE n = change) NOT IN (SELECT value FROM json_each(:kinds))
@@ -216,7 +218,7 @@ def delivered(connection: sqlite3.Connection, destination: str, id_: str) -> Non
 
 
 def postpone(
-    connection: sqlite3.Connection, destination: str, id_: str, until: float, reason: str, *, hold: bool
+    connection: sqlite3.Connection, destination: str, id_: str, until: float, reason: str, *, hold_until: float = 0.0
 ) -> bool:
     """Record that a delivery has failed, and when it is due again; return whether it is set aside instead."""
     now, text = time.time(), printable(reason)[:MAX_TEXT]
@@ -229,16 +231,17 @@ def postpone(
     values = {"due": until, "reason": text, "now": now, "most": GIVE_UP_AFTER}
     if not _update(connection, query, values, destination, id_):
         return False  # another watcher has delivered it
-    held = "due = max(due, :due)," if hold else ""
-    query = f"UPDATE destinations SET {held} reason = :reason, failed_at = :now WHERE name = :name"
-    connection.execute(query, {**values, "name": destination})
+    query = """
+        UPDATE destinations SET due = max(due, :hold_until), reason = :reason, failed_at = :now WHERE name = :name
+    """
+    connection.execute(query, {**values, "hold_until": hold_until, "name": destination})
     query = f"SELECT set_aside_at IS NOT NULL FROM outbox WHERE {ROW}"
     return bool(connection.execute(query, _names(destination, id_)).fetchone()[0])
 
 
 def stop(connection: sqlite3.Connection, destination: str, id_: str, reason: str) -> bool:
     """Record that a receiver wants no more changes; return whether that is news. This one waits with the others."""
-    postpone(connection, destination, id_, 0.0, reason, hold=False)
+    postpone(connection, destination, id_, 0.0, reason)
     query = "UPDATE destinations SET stopped_at = ? WHERE name = ? AND stopped_at IS NULL"
     return bool(connection.execute(query, (time.time(), destination)).rowcount)
 

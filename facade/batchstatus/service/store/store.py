@@ -41,6 +41,8 @@ GAP = 0.03
 """Seconds between two such transactions: others that wait look every 25 ms, and would not come in between else."""
 PRUNED_AT_ONCE = 500
 """Changes that are deleted in one transaction, so that others need not wait for long."""
+MAX_NAME = 200
+"""Characters of a destination's name."""
 PACE_BUSY_TIMEOUT = 0.25
 """Seconds that the event loop of a watcher waits at most for another process that writes."""
 
@@ -226,14 +228,18 @@ class Store:
         A service says so again and again while it runs, which `Destination.served_at` shows.
 
         Args:
-            destination: A name of the caller's choice; see `destination_name` for a URL.
+            destination: A name of the caller's choice: 1 to 200 printable characters; see `destination_name` for a URL.
             kinds: The kinds of changes that it wants, such as ["ended", "lost"]; others that wait there are dropped.
                 Default: all.
 
         Raises:
-            ConfigurationError: There is no such kind.
+            ConfigurationError: There is no such kind, or the name cannot be one.
         """
         wanted = checked_kinds(kinds)
+        if not 1 <= len(destination) <= MAX_NAME or not destination.isprintable():
+            raise ConfigurationError(
+                f"the name of a destination is 1 to {MAX_NAME} printable characters, not {destination!r:.80}"
+            )
         with self._work.transaction() as connection:
             outbox.serve(connection, destination, wanted)
 
@@ -336,7 +342,7 @@ class Store:
         until: float,
         reason: str,
         *,
-        hold: bool = False,
+        hold_until: float = 0.0,
     ) -> bool:
         """Record that a delivery has failed, and why; one that has failed for 3 days is set aside.
 
@@ -346,13 +352,13 @@ class Store:
             until: When it is due again, in seconds since the machine was started, an hour ahead at most: a later time
                 counts as due, since the machine may have no boot id.
             reason: Why it has failed; it is shown, so it must hold no secret.
-            hold: Whether nothing else is due there until then, either: the receiver has said so.
+            hold_until: Until when nothing is due there, as the receiver has said; likewise.
 
         Returns:
             Whether it is set aside, and tried no more.
         """
         with self._work.transaction() as connection:
-            return outbox.postpone(connection, destination, id, until, reason, hold=hold)
+            return outbox.postpone(connection, destination, id, until, reason, hold_until=hold_until)
 
     def stop(self, destination: str, id: str, reason: str) -> bool:  # noqa: A002 (the field's name)
         """Record that a receiver wants no more changes: they wait for `retry_deliveries`; return whether that is news.

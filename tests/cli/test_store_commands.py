@@ -749,9 +749,13 @@ def test_settings_that_cannot_work_are_refused(user, text, mode, says):
 
 @pytest.mark.parametrize("arguments", [["track", "list"], ["history", "{ref}"], ["events"], ["doctor", "--offline"]])
 def test_what_the_store_has_is_shown_to_a_person(user, simulator, store, arguments):
+    """Of a batch that has ended, and of one that has not."""
     ref = simulator.add("gameball", status="completed", total=200, failed=2)
-    store.track([ref], {"campaign": "spring"})
+    open_ref = simulator.add("gameball", status="processing", seconds=600)
+    store.track([ref, open_ref], {"campaign": "spring"})
     run(user, "run", "--once")
+    drawn, code = terminal(user, *[word.format(ref=open_ref) for word in arguments])
+    assert (code, "error" in drawn) == (0, False)
     drawn, code = terminal(user, *[word.format(ref=ref) for word in arguments])
     assert code == 0
     assert "{" not in drawn, "no JSON"

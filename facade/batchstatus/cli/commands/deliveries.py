@@ -64,7 +64,8 @@ def _line(found: Destination) -> str:
 def _pending_line(found: Pending) -> str:
     line = f"{found.id}  {found.ref} #{found.sequence} {found.kind}, {found.at:%Y-%m-%d %H:%M} UTC"
     if found.attempts:
-        line += f"; failed {found.attempts} times, last: {printable(found.reason or '')}"
+        times = "once" if found.attempts == 1 else f"{found.attempts} times"
+        line += f"; failed {times}, last: {printable(found.reason or '')}"
     return f"{line}; set aside" if found.set_aside_at is not None else line
 
 

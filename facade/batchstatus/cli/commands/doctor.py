@@ -63,7 +63,7 @@ def command(context: Context, *, offline: bool) -> int:
         good = check.code == OK
         if output.format == "table":
             mark = click.style("ok  ", fg="green") if good else click.style("FAIL", fg="red")
-            click.echo(f"{mark} {check.name:<20} {check.detail}", color=False if output.no_color else None)
+            click.echo(f"{mark} {check.name:<21} {check.detail}", color=False if output.no_color else None)
         else:
             found.append({"check": check.name, "ok": good, "detail": check.detail})
             if output.requested != "json":

@@ -278,6 +278,9 @@ def test_a_range_of_events_is_replayed(user, simulator, store, tmp_path, secret)
         assert (nothing.returncode, lines(nothing)[0]["delivered"]) == (0, 0)
         after = run(user, "events", "--after", store.changes()[1].id, "--deliver", url)
         assert lines(after)[0]["delivered"] == 2
+        (one,) = lines(run(user, "events", "--where", f"ref={store.changes()[0].ref}"))
+        again = run(user, "events", "--deliver", url, "--where", f"ref={one['ref']}")
+        assert (lines(again)[0]["delivered"], lines(again)[0]["last"]) == (1, one["id"])
     found = [verify(headers, body, secret) for _, headers, body in came[:3]]
     assert [change.id for change in found] == [change.id for change in store.changes() if change.kind == "ended"]
     assert {headers["authorization"] for _, headers, _ in came[:3]} == {"Bearer test-planted-token"}

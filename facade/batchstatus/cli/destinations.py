@@ -51,6 +51,10 @@ class DeliveryOptions:
     only: tuple[str, ...] | None
     allow_insecure: bool
 
+    def takes(self, change: Change) -> bool:
+        """Return whether a change is one of those asked for."""
+        return self.only is None or change.kind in self.only
+
     def to(self, url: str) -> Delivery:
         """Return the delivery to a URL, or to stdout."""
         return to_stream(sys.stdout, only=self.only) if url == "-" else self.to_url(url)

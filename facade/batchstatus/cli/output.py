@@ -113,7 +113,7 @@ class Output:
 
     def print_changes(self, changes: Iterable[Change]) -> None:
         """Print stored changes, in the same columns."""
-        found = [(change, fields) for change in changes if self.selection.takes(fields := self.change(change))]
+        found = [(change, self.change(change)) for change in changes if self.takes(change)]
         if self.format != "table":
             for change, fields in found:
                 click.echo(change.id if self.format == "id" else to_json(self.selection.of(fields)))
@@ -123,6 +123,10 @@ class Output:
             from batchstatus.cli.table import Row, print_lines  # noqa: PLC0415
 
             print_lines(self._table.lines([Row.of_change(change) for change, _ in found]), self._screen)
+
+    def takes(self, change: Change) -> bool:
+        """Return whether a change is one of those asked for."""
+        return self.selection.takes(self.change(change))
 
     def change(self, change: Change) -> dict[str, Any]:
         """Return a change as JSON-ready values, with results only if they are asked for."""

@@ -53,12 +53,12 @@ def command(
     try:
         with context.store(to_read=True) as store:
             if url is not None:
-                return _replay(context, _stored(store, since, after, delivering.only), url, delivering)
+                stored = filter(delivering.takes, filter(context.output.takes, _stored(store, since, after)))
+                return _replay(context, stored, url, delivering)
             while True:
                 found = store.changes(since=since, after=after, limit=PAGE)
                 after = found[-1].id if found else after
-                wanted = [change for change in found if delivering.only is None or change.kind in delivering.only]
-                context.output.print_changes(wanted)
+                context.output.print_changes(filter(delivering.takes, found))
                 if len(found) < PAGE:
                     if not follow:
                         return OK
@@ -72,12 +72,12 @@ def command(
         return code_of_signal(error)
 
 
-def _stored(store: Store, since: datetime | None, after: str | None, only: tuple[str, ...] | None) -> Iterator[Change]:
+def _stored(store: Store, since: datetime | None, after: str | None) -> Iterator[Change]:
     """Yield the changes that the store has now, page by page."""
     newest = datetime.now().astimezone()
     while found := store.changes(since=since, after=after, limit=PAGE):
         after = found[-1].id
-        yield from (change for change in found if change.at <= newest and (only is None or change.kind in only))
+        yield from (change for change in found if change.at <= newest)
 
 
 def _replay(context: Context, stored: Iterator[Change], url: str, delivering: DeliveryOptions) -> int:

@@ -3,6 +3,7 @@
 from .durations import Past
 from .leases import Claim
 from .outbox import NoLongerThere
+from .overview import Group, Load, Overview, RecentChange
 from .pace import StorePace
 from .records import KINDS, Change, Destination, Pending, Tracked
 from .schema import is_system_error
@@ -13,9 +14,13 @@ __all__ = [
     "Change",
     "Claim",
     "Destination",
+    "Group",
+    "Load",
     "NoLongerThere",
+    "Overview",
     "Past",
     "Pending",
+    "RecentChange",
     "Store",
     "StorePace",
     "Tracked",

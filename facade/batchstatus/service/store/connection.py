@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -24,13 +26,36 @@ class StoreReplaced(ConfigurationError):
     """The store's file is another one than was opened."""
 
 
+class Faults:
+    """The accesses to a store that have failed: it was locked for too long, the disk is full, or a file is damaged."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last = ""
+        """The error of the last one."""
+        self.last_at = -math.inf
+        """When that was, on the monotonic clock."""
+
+    def note(self, error: Exception) -> None:
+        """Count an access that has failed."""
+        self.count += 1
+        self.last, self.last_at = str(error), time.monotonic()
+
+
 class Connection:
     """A connection, opened when it is first used, and its lock."""
 
     def __init__(
-        self, path: Path, *, synchronous: str, busy_timeout: float = BUSY_TIMEOUT, read_only: bool = False
+        self,
+        path: Path,
+        *,
+        synchronous: str = "FULL",
+        busy_timeout: float = BUSY_TIMEOUT,
+        read_only: bool = False,
+        faults: Faults | None = None,
     ) -> None:
         self._path = path
+        self._faults = faults or Faults()
         mode = "ro" if read_only else "rw"
         self._connect = partial(connect, path, synchronous=synchronous, busy_timeout=busy_timeout, mode=mode)
         self._generation = generation()
@@ -49,11 +74,15 @@ class Connection:
             if self._closed:
                 raise sqlite3.ProgrammingError("this store is closed")
             self._check_file()
-            if self._connection is None:
-                self._connection = self._connect()
-                self._check_file()
-                self._check_id(self._connection)
-            yield self._connection
+            try:
+                if self._connection is None:
+                    self._connection = self._connect()
+                    self._check_file()
+                    self._check_id(self._connection)
+                yield self._connection
+            except (sqlite3.Error, OSError) as error:
+                self._faults.note(error)
+                raise
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:

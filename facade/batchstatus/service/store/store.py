@@ -22,17 +22,29 @@ from typing import Any, Self
 
 from batchstatus import Batch, BatchRef, BatchStatusError, ConfigurationError, Durations, RateLimit
 
-from . import backup, clock, durations, leases, outbox, tracking
-from .connection import Connection
+from . import backup, clock, durations, leases, outbox, overview, tracking
+from .connection import Connection, Faults
 from .durations import Past
 from .folders import xdg_folder
 from .leases import Claim
+from .overview import Overview
 from .pace import StorePace
 from .records import KINDS, TRACKED, Change, Destination, Pending, Tracked, decoded, tracked, utc
 from .records import ref as ref_of
 from .schema import check_readable, prepare, version_of
 
-__all__ = ["Change", "Claim", "Destination", "Past", "Pending", "Store", "StorePace", "Tracked", "default_path"]
+__all__ = [
+    "Change",
+    "Claim",
+    "Destination",
+    "Overview",
+    "Past",
+    "Pending",
+    "Store",
+    "StorePace",
+    "Tracked",
+    "default_path",
+]
 
 TRACKED_AT_ONCE = 2_000
 """Refs that are added or removed in one transaction, which takes 20 to 40 ms: of 100,000 at once others would wait for
@@ -98,9 +110,13 @@ class Store:
     def __init__(self, path: str | os.PathLike[str] | None = None, *, read_only: bool = False) -> None:
         self.path = default_path() if path is None else Path(path).absolute()
         (check_readable if read_only else prepare)(self.path)
+        self.faults = Faults()
+        """The accesses that have failed, but for those of paces: a `run` tells of them in its metrics."""
         connection = partial(Connection, self.path, read_only=read_only)
-        self._changes = connection(synchronous="FULL")
-        self._work = connection(synchronous="NORMAL")
+        self._changes = connection(synchronous="FULL", faults=self.faults)
+        self._work = connection(synchronous="NORMAL", faults=self.faults)
+        # A connection of its own: a long read is then in the way of no other.
+        self._overview = Connection(self.path, read_only=True, faults=self.faults)
         self._paces = connection(synchronous="NORMAL", busy_timeout=PACE_BUSY_TIMEOUT)
         self._locks = leases.Locks(self.path)
 
@@ -449,6 +465,11 @@ class Store:
         ((running, idle),) = self._work.rows(leases.IDLE, {"now": now, "most": most})
         return None if running or idle is None else utc(idle)
 
+    def overview(self) -> Overview:
+        """Return how everything stands, for people on call and for metrics; of 100,000 batches in 0.2 s."""
+        with self._overview.exclusive() as connection:
+            return overview.overview(connection)
+
     def backup(self, target: str | os.PathLike[str]) -> None:
         """Write all of the store to a new file, which only its owner can read; services go on meanwhile.
 
@@ -501,7 +522,7 @@ class Store:
     def close(self) -> None:
         """Close the file and release the claims of this process; a second time does nothing."""
         self._locks.close()
-        for link in (self._changes, self._work, self._paces):
+        for link in (self._changes, self._work, self._paces, self._overview):
             link.close()
 
     def __enter__(self) -> Self:

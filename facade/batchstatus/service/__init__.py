@@ -12,9 +12,10 @@ from batchstatus._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .deliveries import Delivery, DeliveryFailed, to_stream, to_url
+    from .health import Health
     from .observers import ClaimUpdate, DeliveryAttempt
     from .signing import SecretSource
-    from .store import Change, Claim, Destination, Pending, Store, StorePace, Tracked, default_path
+    from .store import Change, Claim, Destination, Overview, Pending, Store, StorePace, Tracked, default_path
     from .watcher import Watcher, paced
 
 __all__ = [
@@ -25,6 +26,8 @@ __all__ = [
     "DeliveryAttempt",
     "DeliveryFailed",
     "Destination",
+    "Health",
+    "Overview",
     "Pending",
     "SecretSource",
     "Store",
@@ -42,9 +45,20 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "deliveries": ("Delivery", "DeliveryFailed", "to_stream", "to_url"),
+        "health": ("Health",),
         "observers": ("ClaimUpdate", "DeliveryAttempt"),
         "signing": ("SecretSource",),
-        "store": ("Change", "Claim", "Destination", "Pending", "Store", "StorePace", "Tracked", "default_path"),
+        "store": (
+            "Change",
+            "Claim",
+            "Destination",
+            "Overview",
+            "Pending",
+            "Store",
+            "StorePace",
+            "Tracked",
+            "default_path",
+        ),  # fmt: skip
         "watcher": ("Watcher", "paced"),
     },
 )

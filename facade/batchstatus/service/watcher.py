@@ -18,16 +18,13 @@ import attrs
 
 from batchstatus import (
     Account,
-    APIError,
     AsyncBatchClient,
-    AuthenticationError,
     BatchRef,
     BatchStatusError,
     ConfigurationError,
     Event,
     EventKind,
     Outcome,
-    PermissionDenied,
     PollPolicy,
     RateLimit,
     accounts_by_ref,
@@ -35,6 +32,7 @@ from batchstatus import (
 
 from .deliveries import Delivery
 from .dispatcher import SHUTDOWN_SECONDS, Dispatcher
+from .health import Health, denies_batch
 from .observers import ClaimUpdate, DeliveryAttempt, tell
 from .one_pass import OnePass
 from .store import Change, Claim, Past, Store
@@ -94,6 +92,7 @@ class Watcher:
         if in_flight < 1:
             raise ConfigurationError(f"in_flight must be at least 1, not {in_flight}")
         self.name = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self.health = Health(store)
         self._store = store
         self._accounts = paced(store, accounts)
         self._account_refs = set(accounts_by_ref(self._accounts))
@@ -133,6 +132,7 @@ class Watcher:
             ConfigurationError: The store's file was replaced by another one, or is of a newer version. Nothing else
                 ends it: an outage, a full disk or a damaged row is logged.
         """
+        self.health.came_round()
         try:
             readings: asyncio.Queue[Outcome] = asyncio.Queue(MAX_WAITING)
             self._past = await retry_until_stored("how long batches took", self._store.past)
@@ -228,6 +228,7 @@ class Watcher:
         poll, observer = self._options.get("poll", PollPolicy()), self._options.get("on_event")
 
         def note(event: Event) -> None:
+            self.health.hear(event)
             if event.kind is EventKind.ATTEMPT and event.error is not None:
                 with suppress(asyncio.QueueFull):  # a later poll fails, too
                     readings.put_nowait(event.outcome)
@@ -245,6 +246,7 @@ class Watcher:
     async def _claim_while_running(self, watch_set: WatchSet, stop: asyncio.Event) -> None:
         """Keep the watch set equal to the refs of this watcher."""
         while not stop.is_set():
+            self.health.came_round()
             try:
                 if await asyncio.to_thread(self._store.renew, self.name, LEASE) or self._is_unsure:
                     self._is_unsure = False
@@ -256,13 +258,14 @@ class Watcher:
                             ClaimUpdate(watcher=self.name, gained=by_account(gained), lost=by_account(lost)),
                         )
                     self._move = claim.move
+                for dispatcher in self._dispatchers:
+                    await asyncio.to_thread(self._store.serve, dispatcher.destination)
             except ConfigurationError:
                 raise
             except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)
                 self._is_unsure = True
                 log.warning("cannot read from the store what to watch: %s", error)
             watch_set.resume_rested()
-            await self._serve_destinations()
             await wait_first(stop.wait(), seconds=LOOK_INTERVAL)
 
     async def _prune(self) -> None:
@@ -373,12 +376,6 @@ def by_account(refs: Iterable[BatchRef]) -> dict[str, int]:
 def is_end(outcome: Outcome) -> bool:
     """Return whether an outcome tells that its batch has ended."""
     return outcome.batch is not None and outcome.batch.has_ended
-
-
-def denies_batch(error: BatchStatusError | None) -> bool:
-    """Return whether the vendor itself refuses a batch; a refused key can be replaced, and an outage ends."""
-    is_about_key = isinstance(error, (AuthenticationError, PermissionDenied))
-    return isinstance(error, APIError) and not error.is_retryable and not is_about_key
 
 
 def paced(store: Store, accounts: Iterable[Account]) -> list[Account]:

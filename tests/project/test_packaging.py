@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(240)  # it builds wheels, environments or clien
 
 ROOT = Path(__file__).parent.parent.parent
 LOCK = ROOT / "requirements-dev.txt"
-LOCKS = [LOCK, *sorted((ROOT / "tests" / "engines").glob("*/requirements.txt"))]
+LOCKS = [LOCK, ROOT / "deploy" / "requirements.txt", *sorted((ROOT / "tests" / "engines").glob("*/requirements.txt"))]
 
 
 def run(*command: object, cwd: Path = ROOT, code: int = 0) -> str:
@@ -100,16 +100,14 @@ def test_the_metadata_is_complete(metadata):
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
     assert {*metadata.get_all("Provides-Extra")} == {
-        "airflow", "cli", "opentelemetry", "postgres", "redis", "simulator", "temporal",
+        "airflow", "cli", "http", "opentelemetry", "postgres", "redis", "simulator", "temporal",
     }  # fmt: skip
     plain, extras = set(), set()
     for line in metadata.get_all("Requires-Dist"):
         (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())
     assert plain == {"attrs", "certifi", "httpcore", "httpx", "truststore"}
-    assert extras == {
-        "apache-airflow", "click", "opentelemetry-api", "psycopg", "redis", "rich", "starlette", "temporalio",
-        "uvicorn",
-    }  # fmt: skip
+    engines, servers = {"apache-airflow", "temporalio"}, {"prometheus-client", "starlette", "uvicorn"}
+    assert extras == {"click", "opentelemetry-api", "rich", "psycopg", "redis", *engines, *servers}
 
 
 # An application that has installed it
@@ -171,6 +169,7 @@ def test_public_names_need_no_extra(application):
         ("testing.simulator.demo", "testing.simulator", "simulator"),
         ("engines.temporal", "engines.temporal", "temporal"),
         ("telemetry.opentelemetry", "telemetry.opentelemetry", "opentelemetry"),
+        ("service.http", "service.http", "http"),
     ],
 )
 def test_a_module_names_its_extra(application, module, package, extra):

@@ -58,7 +58,7 @@ __getattr__, __dir__ = lazy_names(
             "StorePace",
             "Tracked",
             "default_path",
-        ),  # fmt: skip
+        ),
         "watcher": ("Watcher", "paced"),
     },
 )

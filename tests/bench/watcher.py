@@ -261,7 +261,7 @@ class Watchers:
         for said in self._said.values():
             os.close(said)
         self._processes, self._said = [], {}
-        return [f"a watcher ended with {code}" for code in codes if code != 128 + signal.SIGTERM]
+        return [f"a watcher ended with {code}" for code in codes if code != 0]
 
 
 def until(happened: Callable[[], bool], seconds: float) -> None:

@@ -1,10 +1,17 @@
-"""The log of the package, for a user at a terminal."""
+"""The log of the package, for a user at a terminal, and that of a service."""
 
 from __future__ import annotations
 
+import json
 import logging
+from datetime import datetime
+from typing import Any
+
+from batchstatus import printable
 
 from .output import Output
+
+FORMATS = ("text", "json")
 
 
 class OutputHandler(logging.Handler):
@@ -16,12 +23,30 @@ class OutputHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record in one line."""
-        self._output.error(record.getMessage())
+        self._output.error(record.getMessage(), level=record.levelno)
 
 
 def show_log(output: Output, *, table: bool = False) -> None:
-    """Show warnings, unless a moving table shows them; with -v changes, with -vv every attempt."""
+    """Show warnings, unless a moving table shows them; with -v changes, with -vv every attempt.
+
+    In the log of a service those of the libraries have times and levels, too.
+    """
     log = logging.getLogger("batchstatus")
-    log.handlers = [OutputHandler(output)]
+    shown = log if output.line is None else logging.getLogger()
+    shown.handlers = [OutputHandler(output)]
     usual = logging.ERROR if table else logging.WARNING
     log.setLevel({-1: logging.ERROR, 0: usual, 1: logging.INFO}.get(output.verbosity, logging.DEBUG))
+
+
+def text_line(level: int, fields: dict[str, Any]) -> str:
+    """Return a message of a service as `2026-01-31T12:00:00.000+00:00 WARNING message`."""
+    return f"{_now()} {logging.getLevelName(level)} {printable(fields['message'])}"
+
+
+def json_line(level: int, fields: dict[str, Any]) -> str:
+    """Return a message of a service as a JSON object with time, level and message; an error has its class, too."""
+    return json.dumps({"time": _now(), "level": logging.getLevelName(level).lower(), **fields})
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="milliseconds")

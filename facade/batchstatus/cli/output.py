@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import functools
+import logging
 import os
 import select
 import stat
@@ -43,6 +44,8 @@ class Output:
         self.selection = Selection()
         self._widths: list[int] = []
         """The columns of --fields in a table."""
+        self.line: Callable[[int, dict[str, Any]], str] | None = None
+        """Makes the line of a message in the log of a service, from its level and its fields."""
 
     @property
     def format(self) -> str:
@@ -58,16 +61,14 @@ class Output:
             return False
         return sys.stdout.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
 
-    def error(self, message: object) -> None:
+    def error(self, message: object, *, level: int = logging.ERROR) -> None:
         """Print a message or an error in one line: on stderr, or above a table that moves."""
-        if self.requested == "json":
+        if self.line is not None:
+            text = self.line(level, {**error_fields(message), "message": _sentence(message)})
+        elif self.requested == "json":
             text = to_json({"schema": SCHEMA, **error_fields(message)})
-        elif isinstance(message, BaseException) and not isinstance(
-            message, (BatchStatusError, click.ClickException, OSError)
-        ):
-            text = f"batchstatus: internal error, please report it: {type(message).__name__}: {message}"
         else:
-            text = f"batchstatus: {message}"
+            text = f"batchstatus: {_sentence(message)}"
         if self.above is not None:
             self.above(text)
             return
@@ -86,7 +87,7 @@ class Output:
     def info(self, message: str) -> None:
         """Print a message that -q leaves out."""
         if self.verbosity >= 0:
-            self.error(message)
+            self.error(message, level=logging.INFO)
 
     def print_json(self, **fields: Any) -> None:
         """Print data as a JSON object in one line."""
@@ -200,6 +201,13 @@ class Output:
         from batchstatus.cli.table import print_cells  # noqa: PLC0415
 
         print_cells(rows, self._widths)
+
+
+def _sentence(message: object) -> str:
+    known = (BatchStatusError, click.ClickException, OSError)
+    if isinstance(message, BaseException) and not isinstance(message, known):
+        return f"internal error, please report it: {type(message).__name__}: {message}"
+    return str(message)
 
 
 def error_fields(message: object) -> dict[str, Any]:

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
+from click.core import ParameterSource
 
 from batchstatus import Account, ConfigurationError
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.destinations import STDOUT, DeliveryOptions, delivery_options
-from batchstatus.cli.exit_codes import OK, VENDOR, code_of, combine
-from batchstatus.cli.log import show_log
+from batchstatus.cli.exit_codes import OK, TERMINATED, VENDOR, code_of, combine
+from batchstatus.cli.log import FORMATS, json_line, show_log, text_line
+from batchstatus.cli.monitor import listening, monitor_options, observers
 from batchstatus.cli.options import global_options, max_body, option
 from batchstatus.cli.params import Duration, batches, changes, humanize
-from batchstatus.cli.signals import on_signal
+from batchstatus.cli.signals import Terminated, on_signal
 from batchstatus.service import Change, Delivery, Store, Watcher
+from batchstatus.service.systemd import keep_watchdog, notify
+
+if TYPE_CHECKING:
+    from batchstatus.service.http import Monitor
 
 UNSERVED = timedelta(minutes=5)
 """After which a destination that no run has is told of."""
@@ -35,6 +43,8 @@ UNSERVED = timedelta(minutes=5)
 @option("--timeout", type=Duration(), default="10m", show_default=True, help="With --once, for all of it.")
 @option("--keep", type=Duration(), help="Delete changes that are older and have arrived everywhere, such as 90d.")
 @delivery_options
+@monitor_options
+@option("--log-format", type=click.Choice(FORMATS), help="Of stderr: text has times and levels; json an object a line.")
 @max_body
 @global_options
 @click.pass_obj
@@ -46,13 +56,22 @@ def command(
     timeout: float,
     keep: float | None,
     delivering: DeliveryOptions,
+    log_format: str | None,
+    http: str | None,
+    http_host: tuple[str, ...],
+    http_remote: bool,
 ) -> int:
     """Follow tracked batches, and deliver each change, until a signal comes.
 
     Any number of these may run on one store: they share the work. Each change is delivered to each destination at
     least once, and again until it has arrived; its id, in the header Idempotency-Key too, identifies repeats. Without
-    --deliver, changes are kept in the store alone: batchstatus events --follow shows them.
+    --deliver, changes are kept in the store alone: batchstatus events --follow shows them. SIGTERM ends it with 0.
     """
+    if log_format or not once:
+        is_json = log_format == "json" or (log_format is None and context.output.requested == "json")
+        context.output.line = json_line if is_json else text_line
+    if once and http and click.get_current_context().get_parameter_source("http") is ParameterSource.COMMANDLINE:
+        raise click.UsageError("--once ends by itself, and serves no --http")
     accounts = context.accounts()
     show_log(context.output)
     with context.store() as store:
@@ -60,7 +79,12 @@ def command(
         _tell_unserved(context, store, deliver)
         if once:
             return asyncio.run(_once(context, store, accounts, deliver, timeout))
-        return asyncio.run(_serve(context, store, accounts, deliver, keep))
+        try:
+            with listening(store, accounts, address=http, hosts=http_host, remote=http_remote) as monitor:
+                return asyncio.run(_serve(context, store, accounts, deliver, keep=keep, monitor=monitor))
+        except Terminated:  # before it handled signals itself, or where event loops handle none
+            context.output.info("interrupted")
+            return OK
 
 
 def _tell_unserved(context: Context, store: Store, served: Mapping[str, Delivery]) -> None:
@@ -80,7 +104,13 @@ def _tell_unserved(context: Context, store: Store, served: Mapping[str, Delivery
 
 
 async def _serve(
-    context: Context, store: Store, accounts: Sequence[Account], deliver: Mapping[str, Delivery], keep: float | None
+    context: Context,
+    store: Store,
+    accounts: Sequence[Account],
+    deliver: Mapping[str, Delivery],
+    *,
+    keep: float | None,
+    monitor: Monitor | None,
 ) -> int:
     """Run until a signal comes, or the reader of stdout leaves; a second signal ends it at once."""
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
@@ -96,21 +126,36 @@ async def _serve(
         deliver=_noting_broken_pipes(deliver, note),
         keep=None if keep is None else timedelta(seconds=keep),
         **context.policies(),
+        **observers(monitor),
     )
-    service = asyncio.ensure_future(watcher.run(stop))
-    came = on_signal(lambda: service.cancel() if stop.is_set() else stop.set())
-    context.output.info(f"following the batches tracked in {store.path}, {_left(store)}; Ctrl-C ends it")
-    if not deliver:
-        context.output.info("no --deliver is given: batchstatus events --follow shows the changes")
-    try:
-        await service
-    except asyncio.CancelledError:
-        if not came:
-            raise
+
+    def end() -> None:
+        if stop.is_set():
+            service.cancel()
+        stop.set()
+        notify("STOPPING=1")
+
+    async with nullcontext() if monitor is None else monitor.serving(watcher):
+        service = asyncio.ensure_future(watcher.run(stop))
+        came = on_signal(end)
+        watchdog = asyncio.ensure_future(keep_watchdog(watcher.health.is_alive))
+        context.output.info(f"following the batches tracked in {store.path}, {_left(store)}; Ctrl-C ends it")
+        if monitor is not None:
+            context.output.info(f"{monitor.url} shows them")
+        if not deliver:
+            context.output.info("no --deliver is given: batchstatus events --follow shows the changes")
+        notify("READY=1")
+        try:
+            await service
+        except asyncio.CancelledError:
+            if not came:
+                raise
+        finally:
+            watchdog.cancel()
     if broken:
         raise broken[0]
     context.output.info(f"stopped; {_left(store)}; the same command goes on")
-    return came[0]
+    return OK if came[0] == TERMINATED else came[0]  # systemd and others end a service by SIGTERM
 
 
 def _noting_broken_pipes(

@@ -1,14 +1,15 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo quick test test-engines check bench regen pull-specs drills record lock clean
+.PHONY: help demo quick test test-engines test-ops check bench regen pull-specs drills record lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 BENCH_BIN := .venv-bench/bin
 BENCH_READY := .venv-bench/ready
-COMPILE = $(BIN)/uv pip compile pyproject.toml --extra cli --extra simulator --extra redis --extra postgres --extra opentelemetry --universal --python-version 3.11 --generate-hashes \
+COMPILE = $(BIN)/uv pip compile pyproject.toml --extra cli --extra http --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
+EXTRAS = --extra simulator --extra redis --extra postgres --extra opentelemetry
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')  # tests mostly wait
 # A company's certificate authority may be in the system's store only.
 export UV_SYSTEM_CERTS := 1
@@ -27,6 +28,9 @@ test: $(READY)  ## Run all tests, offline but for the package registry; about fo
 
 test-engines: $(READY)  ## Test the engines against their servers; ONLY="temporal" for some; HA=1 kills processes, too
 	$(BIN)/python tests/engines $(ONLY)
+
+test-ops: $(READY)  ## Test the service as it is operated: browser, Prometheus, systemd, image; as root it installs them
+	$(BIN)/python tests/ops $(ONLY)
 
 check: $(READY)  ## Check format, lint, types and import contracts, then run all tests; about five minutes
 	$(BIN)/ruff format --check .
@@ -53,8 +57,9 @@ record: $(READY)  ## Record the cassettes again, from the simulator; LIVE=1 from
 	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/vendors/test_recorded.py
 
 lock: $(READY)  ## Update the requirements files from pyproject.toml, and the engines' own; ONLY="temporal" for some
-	$(COMPILE) --group dev --output-file requirements-dev.txt
-	$(COMPILE) --group bench --output-file requirements-bench.txt
+	$(COMPILE) $(EXTRAS) --group dev --output-file requirements-dev.txt
+	$(COMPILE) $(EXTRAS) --group bench --output-file requirements-bench.txt
+	$(COMPILE) --output-file deploy/requirements.txt
 	$(BIN)/python tests/engines --lock $(ONLY)
 
 clean:  ## Remove the files of the other targets, .venv included
@@ -64,7 +69,7 @@ clean:  ## Remove the files of the other targets, .venv included
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	@echo "Setting up .venv, once: about 15 seconds, and 95 packages from the package registry"
+	@echo "Setting up .venv, once: about 15 seconds, and 97 packages from the package registry"
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/[^\]$$/p' requirements-dev.txt > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from batchstatus import Account, ConfigurationError
 from batchstatus.cli.options import option
-from batchstatus.service import Store, Watcher
+from batchstatus.service import Store
 
 if TYPE_CHECKING:
     from batchstatus.service.http import Monitor
@@ -53,9 +52,4 @@ def listening(
 
 def observers(monitor: Monitor | None) -> dict[str, Any]:
     """Return the arguments of a watcher that tell a monitor of polls and deliveries."""
-    if monitor is None:
-        return {}
-    found: dict[str, Any] = {"on_event": monitor.on_event}
-    if "on_delivery" in inspect.signature(Watcher).parameters:
-        found["on_delivery"] = monitor.on_delivery
-    return found
+    return {} if monitor is None else {"on_event": monitor.on_event, "on_delivery": monitor.on_delivery}

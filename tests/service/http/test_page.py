@@ -10,7 +10,7 @@ import pytest
 from batchstatus import BatchRef, BatchState, Counts, Event, EventKind, ServerError
 from batchstatus.service.health import Health
 from batchstatus.service.http.page import MAX_ROWS, Page
-from batchstatus.service.store import Group, Load, Overview, RecentChange, Store, Tracked
+from batchstatus.service.store import Destination, Group, Overview, RecentChange, Store, Tracked
 
 NOW = datetime(2026, 1, 31, 12, tzinfo=UTC)
 HOSTILE = "</ul><script>alert(1)</script><img src=x onerror='alert(2)'>\"&amp;\n\x1b[31m"
@@ -34,6 +34,10 @@ def group(state=BatchState.RUNNING, batches=1, **fields):
 def tracked(ref="believe:17", **fields):
     values = {"labels": {"token": "test-label-secret"}, "added_at": NOW, "changed_at": NOW, "read_at": NOW} | fields
     return Tracked(ref=BatchRef.parse(ref), **values)
+
+
+def destination(name, **fields):
+    return Destination(name=name, added_at=NOW, served_at=NOW, **{"waiting": 0, "failed": 0} | fields)
 
 
 class Text(HTMLParser):
@@ -77,7 +81,7 @@ def test_nothing_foreign_becomes_html(health):
         ref=ref, sequence=1, kind="change", at=NOW, error=HOSTILE, state=BatchState.UNKNOWN, vendor_status=HOSTILE,
         counts=Counts(),
     )  # fmt: skip
-    load = Load(name=HOSTILE, served_at=NOW, waiting=1, failed=1, oldest=NOW, attempts=1)
+    load = destination(HOSTILE, waiting=1, failed=1, oldest_at=NOW, reason=HOSTILE)
     health.hear(Event(kind=EventKind.ATTEMPT, ref=ref, error=ServerError(HOSTILE, ref=ref, status_code=500)))
     overview = Overview(
         at=NOW, groups=[group(account_ref=HOSTILE), group()], stuck=[one], lost=[one], troubled=[one], unchanged=[one],
@@ -161,13 +165,19 @@ def test_reasons_stand_at_the_top(health):
 
 
 def test_an_outbox_shows_its_depth(health):
-    loads = [
-        Load(name="quiet", served_at=NOW, waiting=0, failed=0, oldest=None, attempts=0),
-        Load(name="hook", served_at=NOW, waiting=1200, failed=3, oldest=NOW, attempts=5),
+    found = [
+        destination("quiet"),
+        destination("well", failed_at=NOW, reason="HTTP 500"),
+        destination("hook", waiting=1200, failed=3, oldest_at=NOW, reason="HTTP 503"),
+        destination("slow", waiting=1, set_aside=2, oldest_at=NOW, reason="HTTP 400"),
+        destination("gone", stopped_at=NOW, waiting=1, oldest_at=NOW, reason="HTTP 410"),
     ]
-    said = shown(attrs.evolve(EMPTY, destinations=loads), health, "deliveries")
-    assert "quiet all arrived" in said
-    assert "hook 1,200 wait 3 failed, up to 5 times oldest stored 2026-01-31" in said
+    said = shown(attrs.evolve(EMPTY, destinations=found), health, "deliveries")
+    stored = "oldest stored 2026-01-31 12:00:00 UTC"
+    assert said == (
+        f"Deliveries 5 quiet all arrived well all arrived hook 1,200 wait 3 failed {stored} HTTP 503 "
+        f"slow 1 wait 2 set aside {stored} HTTP 400 gone stopped 2026-01-31 12:00:00 UTC {stored} HTTP 410"
+    )
 
 
 def test_a_page_without_a_store_keeps_what_it_had(health):

@@ -1,7 +1,7 @@
 """A running service over HTTP: a page for people on call, metrics, liveness and readiness.
 
     with Monitor(store, accounts) as monitor:
-        watcher = Watcher(store, accounts, on_event=monitor.on_event)
+        watcher = Watcher(store, accounts, on_event=monitor.on_event, on_delivery=monitor.on_delivery)
         async with monitor.serving(watcher):
             await watcher.run(stop)
 

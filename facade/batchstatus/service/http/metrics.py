@@ -6,9 +6,9 @@ maximum, and the sum of all else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from prometheus_client import (
     CollectorRegistry,
@@ -25,7 +25,8 @@ from prometheus_client.registry import Collector
 
 from batchstatus import Account, Event, EventKind, RateLimited, __version__
 from batchstatus.service.health import Health
-from batchstatus.service.store import Overview, Store
+from batchstatus.service.observers import DeliveryAttempt
+from batchstatus.service.store import Destination, Overview, Store
 from batchstatus.service.store.overview import LATE
 
 Labels: TypeAlias = tuple[str, ...]
@@ -39,22 +40,6 @@ LONG_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 """Buckets for waits."""
 ACCOUNT = ("vendor", "account")
 """Labels of an account; one without a name has an empty `account`, which Prometheus takes as none."""
-
-
-class DeliveryAttempt(Protocol):
-    """The parts of an attempt to deliver a change that are counted."""
-
-    @property
-    def destination(self) -> str:
-        """Its name."""
-
-    @property
-    def outcome(self) -> str:
-        """delivered, failed, set_aside or stopped."""
-
-    @property
-    def duration(self) -> float:
-        """Seconds."""
 
 
 class Metrics:
@@ -184,7 +169,7 @@ class _Stored(Collector):
         """Yield them, as of the overview."""
         if (overview := self.overview) is None:
             return
-        now, groups, loads = overview.at.timestamp(), overview.groups, overview.destinations
+        now, groups = overview.at.timestamp(), overview.groups
         yield _gauge(
             "batches",
             "Tracked batches by state; unread before the first reading.",
@@ -196,8 +181,12 @@ class _Stored(Collector):
             ("troubled", "Open batches that could not be read the last time."),
             ("late", f"Other open batches that have not been read for {LATE:.0f} s."),
         ):
-            samples = ((_labels(group.account_ref), getattr(group, name)) for group in groups)
-            yield _gauge(f"{name}_batches", text, ACCOUNT, _summed(samples))
+            yield _gauge(
+                f"{name}_batches",
+                text,
+                ACCOUNT,
+                _summed((_labels(group.account_ref), getattr(group, name)) for group in groups),
+            )
         oldest: dict[str, float] = {}
         for group in groups:
             oldest[group.account_ref] = max(oldest.get(group.account_ref, 0.0), _age(group.oldest_reading, now))
@@ -207,12 +196,16 @@ class _Stored(Collector):
             ACCOUNT,
             {_labels(account_ref): age for account_ref, age in oldest.items()},
         )
-        for name, text, value in (
-            ("changes", "Changes that have not arrived at a destination.", lambda load: load.waiting),
-            ("failed_changes", "Those of them whose delivery has failed.", lambda load: load.failed),
-            ("oldest_age_seconds", "Age of the oldest of them; 0: there is none.", lambda load: _age(load.oldest, now)),
-        ):
-            yield _gauge(f"outbox_{name}", text, ("destination",), {(load.name,): value(load) for load in loads})
+        values: dict[str, tuple[str, Callable[[Destination], float]]] = {
+            "changes": ("Changes that have not arrived at a destination.", lambda found: found.waiting),
+            "failed_changes": ("Those of them whose delivery has failed.", lambda found: found.failed),
+            "oldest_age_seconds": ("Age of the oldest of them; 0: there is none.", lambda found: found.oldest_age),
+            "set_aside_changes": ("Changes that are not tried any more.", lambda found: found.set_aside),
+            "stopped": ("Whether the destination has answered 410.", lambda found: found.stopped_at is not None),
+        }
+        for name, (text, value) in values.items():
+            samples = (((found.name,), float(value(found))) for found in overview.destinations)
+            yield _gauge(f"outbox_{name}", text, ("destination",), dict(samples))
 
 
 def _gauge(name: str, text: str, labels: Sequence[str], samples: Mapping[Labels, float]) -> GaugeMetricFamily:

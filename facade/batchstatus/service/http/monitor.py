@@ -12,13 +12,14 @@ from typing import Self
 import uvicorn
 
 from batchstatus import Account, Event
+from batchstatus.service.observers import DeliveryAttempt
 from batchstatus.service.store import Store
 from batchstatus.service.watcher import Watcher
 
 from .app import Application
 from .feed import Feed
 from .hosts import check_names, listen, url_of
-from .metrics import DeliveryAttempt, Metrics
+from .metrics import Metrics
 from .page import Page
 
 log = logging.getLogger("batchstatus")

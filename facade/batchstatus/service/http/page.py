@@ -11,7 +11,7 @@ from string import Template
 
 from batchstatus import BatchRef, BatchState, Counts, __version__, printable
 from batchstatus.service.health import Health
-from batchstatus.service.store import Group, Load, Overview, RecentChange, Tracked
+from batchstatus.service.store import Destination, Group, Overview, RecentChange, Tracked
 
 MAX_TEXT = 240
 """Characters of an error."""
@@ -180,18 +180,25 @@ def _account(name: str, groups: Sequence[Group], health: Health) -> str:
     return f"<code>{_text(name)}</code> {condition} <span>{still_open:,} open</span> {oldest}{why}"
 
 
-def _deliveries(loads: Sequence[Load]) -> str:
-    rows = [_load(load) for load in loads]
+def _deliveries(destinations: Sequence[Destination]) -> str:
+    rows = [_destination(destination) for destination in destinations]
     return _section("Deliveries", len(rows), _list(rows), len(rows), "There is no destination: run --deliver URL.")
 
 
-def _load(load: Load) -> str:
-    if load.oldest is None:
-        return f"<code>{_text(load.name)}</code> {_chip('all arrived', 'good')}"
-    times = "once" if load.attempts == 1 else f"up to {load.attempts} times"
-    failed = f"<span>{load.failed:,} failed, {times}</span>" if load.failed else ""
-    waiting = _chip(f"{load.waiting:,} wait", "bad" if load.failed else "")
-    return f"<code>{_text(load.name)}</code> {waiting} {failed} <span>oldest stored {_time(load.oldest)}</span>"
+def _destination(found: Destination) -> str:
+    if found.stopped_at is not None:
+        condition = f"{_chip('stopped', 'bad')} <span>{_time(found.stopped_at)}</span>"
+    elif found.waiting:
+        condition = _chip(f"{found.waiting:,} wait", "bad" if found.failed else "")
+    else:
+        condition = _chip("all arrived", "good")
+    if found.set_aside:
+        condition += f" {_chip(f'{found.set_aside:,} set aside', 'bad')}"
+    failed = f"<span>{found.failed:,} failed</span>" if found.failed else ""
+    oldest = f"<span>oldest stored {_time(found.oldest_at)}</span>" if found.oldest_at else ""
+    is_well = not (found.failed or found.set_aside or found.stopped_at)
+    why = f'<p class="why">{_text(found.reason)}</p>' if found.reason and not is_well else ""
+    return f"<code>{_text(found.name)}</code> {condition} {failed} {oldest}{why}"
 
 
 def _changes(changes: Sequence[RecentChange]) -> str:

@@ -3,7 +3,7 @@
 from .durations import Past
 from .leases import Claim
 from .outbox import NoLongerThere
-from .overview import Group, Load, Overview, RecentChange
+from .overview import Group, Overview, RecentChange
 from .pace import StorePace
 from .records import KINDS, Change, Destination, Pending, Tracked
 from .schema import is_system_error
@@ -15,7 +15,6 @@ __all__ = [
     "Claim",
     "Destination",
     "Group",
-    "Load",
     "NoLongerThere",
     "Overview",
     "Past",

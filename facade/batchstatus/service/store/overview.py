@@ -13,7 +13,8 @@ from attrs import frozen
 
 from batchstatus import BatchRef, BatchState, Counts
 
-from .records import TRACKED, Tracked, decoded, tracked, utc
+from . import outbox
+from .records import TRACKED, Destination, Tracked, decoded, tracked, utc
 
 LATE = 300.0
 """Seconds after which an open batch counts as late if it was not read: ten times the longest gap between two polls."""
@@ -40,14 +41,6 @@ LISTS = {
     "unchanged": f"{ASKED} AND (reading IS NULL OR NOT {STUCK}) ORDER BY coalesce(changed_at, added_at)",
 }
 """Which of the tracked batches each list has, and in which order."""
-DESTINATIONS = """
-    SELECT name, served_at, waiting, failed, (SELECT at FROM changes WHERE n = oldest), most
-    FROM (
-        SELECT n AS destination, name, served_at, count(change) AS waiting, coalesce(sum(attempts > 0), 0) AS failed,
-            min(change) AS oldest, coalesce(max(attempts), 0) AS most
-        FROM destinations LEFT JOIN outbox ON outbox.destination = n AND sent_at IS NULL GROUP BY n
-    ) ORDER BY destination
-"""
 # A few fields of each batch: the last change has all of its items.
 CHANGES = f"""
     SELECT refs.ref, changes.sequence, kind, at, changes.error,
@@ -74,21 +67,6 @@ class Group:
     """Other open ones that have not been read for LATE seconds."""
     oldest_reading: datetime | None
     """When the open batch was read, or added, that was read longest ago; lost ones do not count."""
-
-
-@frozen(kw_only=True)
-class Load:
-    """The changes that wait for one destination."""
-
-    name: str
-    served_at: datetime
-    waiting: int
-    failed: int
-    """Those of them that were tried."""
-    oldest: datetime | None
-    """When the oldest of them was stored."""
-    attempts: int
-    """The most that one of them had."""
 
 
 @frozen(kw_only=True)
@@ -119,7 +97,7 @@ class Overview:
     """Those that could not be read the last time, by their error, then those not read for LATE seconds."""
     unchanged: Sequence[Tracked]
     """The other open batches, those first that have not changed for longest."""
-    destinations: Sequence[Load]
+    destinations: Sequence[Destination]
     changes: Sequence[RecentChange]
     """Newest first."""
 
@@ -147,7 +125,7 @@ def _overview(connection: sqlite3.Connection, now: float) -> Overview:
     return Overview(
         at=utc(now),
         groups=[_group(row) for row in connection.execute(GROUPS, values)],
-        destinations=[_load(row) for row in connection.execute(DESTINATIONS)],
+        destinations=outbox.destinations(connection),
         changes=[*decoded(connection.execute(CHANGES), _change)],
         **lists,
     )
@@ -172,18 +150,6 @@ def _state(text: str) -> BatchState:
         return BatchState(text)
     except ValueError:  # a damaged row
         return BatchState.UNKNOWN
-
-
-def _load(row: tuple[Any, ...]) -> Load:
-    name, served_at, waiting, failed, oldest, attempts = row
-    return Load(
-        name=name,
-        served_at=utc(served_at),
-        waiting=waiting,
-        failed=failed,
-        oldest=None if oldest is None else utc(oldest),
-        attempts=attempts,
-    )
 
 
 def _change(row: tuple[Any, ...]) -> RecentChange:

@@ -23,11 +23,11 @@ from batchstatus import (
     RetryPolicy,
     account_from_env,
 )
-from batchstatus.service.store.folders import xdg_folder
 from batchstatus.vendors import VENDORS
 
 from .exit_codes import MissingKey
 from .params import FORMATS, Duration, Size
+from .paths import config_path
 
 _VENDOR = min(VENDORS.values(), key=lambda vendor: len(vendor.KEY_HEADERS))
 _KEYS = "\n".join(f'{key}_file = "/run/secrets/{_VENDOR.vendor}"  # or {key} = "..."' for key in _VENDOR.KEY_HEADERS)
@@ -45,11 +45,6 @@ vendor = "{_VENDOR.vendor}"
 name = "acme"                          # refs: {_VENDOR.vendor}/acme:ID; without it {_VENDOR.vendor}:ID
 {_KEYS}
 """
-
-
-def default_path() -> Path:
-    """Return where the configuration file is looked for."""
-    return (xdg_folder("XDG_CONFIG_HOME", ".config") or Path()) / "batchstatus" / "config.toml"
 
 
 COMMON = ("output", "store", "pace", "pace_when_lost")
@@ -92,7 +87,7 @@ class Settings:
 
 def load(given: Path | None, commands: Collection[str]) -> Settings:
     """Read the configuration file; raise ConfigurationError if something in it cannot be."""
-    path = given or default_path()
+    path = given or config_path()
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
         mode = path.stat().st_mode

@@ -12,10 +12,11 @@ from batchstatus._lazy import lazy_names
 
 if TYPE_CHECKING:
     from .deliveries import Delivery, DeliveryFailed, to_stream, to_url
+    from .folders import default_path
     from .health import Health
     from .observers import ClaimUpdate, DeliveryAttempt
     from .signing import SecretSource
-    from .store import Change, Claim, Destination, Overview, Pending, Store, StorePace, Tracked, default_path
+    from .store import Change, Claim, Destination, Overview, Pending, Store, StorePace, Tracked
     from .watcher import Watcher, paced
 
 __all__ = [
@@ -45,20 +46,11 @@ __getattr__, __dir__ = lazy_names(
     __name__,
     {
         "deliveries": ("Delivery", "DeliveryFailed", "to_stream", "to_url"),
+        "folders": ("default_path",),
         "health": ("Health",),
         "observers": ("ClaimUpdate", "DeliveryAttempt"),
         "signing": ("SecretSource",),
-        "store": (
-            "Change",
-            "Claim",
-            "Destination",
-            "Overview",
-            "Pending",
-            "Store",
-            "StorePace",
-            "Tracked",
-            "default_path",
-        ),
+        "store": ("Change", "Claim", "Destination", "Overview", "Pending", "Store", "StorePace", "Tracked"),
         "watcher": ("Watcher", "paced"),
     },
 )

@@ -21,11 +21,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from batchstatus import Batch, BatchRef, BatchStatusError, ConfigurationError, Durations, RateLimit
+from batchstatus.service.folders import default_path
 
 from . import backup, clock, durations, leases, outbox, overview, tracking
 from .connection import Connection, Faults
 from .durations import Past
-from .folders import xdg_folder
 from .leases import Claim
 from .overview import Overview
 from .pace import StorePace
@@ -79,18 +79,6 @@ SUMMARY = (
 """,
 )
 """How much is in the store, each table in one pass."""
-
-
-def default_path() -> Path:
-    """Return the default path of the store: in the XDG folder for state.
-
-    Raises:
-        ConfigurationError: There is no home folder.
-    """
-    state = xdg_folder("XDG_STATE_HOME", ".local/state")
-    if state is None:
-        raise ConfigurationError("there is no home folder for the store: name it, or set HOME")
-    return state / "batchstatus" / "store.sqlite3"
 
 
 class Store:

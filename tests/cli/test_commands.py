@@ -18,8 +18,8 @@ from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
 from commandline import COMMAND, config, keys, lines, run, terminal
 from waiting import HANG, LONG, until
 
-COMMANDS = ["status", "wait", "watch", "track", "run", "deliveries", "history", "events", "store", "doctor", "simulate"]
-COMMANDS += ["completion"]
+COMMANDS = ["status", "wait", "watch", "track", "run", "deliveries", "history", "events", "store", "doctor"]
+COMMANDS += ["simulate", "completion"]
 
 
 @pytest.mark.parametrize(("kind", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
@@ -74,6 +74,13 @@ def test_every_command_has_its_help(environ, command):
         (["status"], "no refs: give vendor:id"),
         (["status", "nonsense"], "a ref is"),
         (["status", "other:1"], "no vendor 'other'; there are believe, gameball"),
+        (["status", "gamebal:1"], "no vendor 'gamebal'; did you mean gameball?"),
+        (["nonsense"], "No such command 'nonsense'; there are status"),
+        (["track", "lst"], "No such command 'lst'; did you mean list?"),
+        (["wait", "believe:1", "--time-out", "5m"], "Did you mean '--timeout'?"),
+        (["wait", "believe:1", "--for", "suceeded"], "did you mean succeeded?"),
+        (["status", "believe:1", "-o", "jsn"], "did you mean json?"),
+        (["completion", "bsh"], "did you mean bash?"),
         (["wait", "believe:1", "--timeout", "soon"], "is not a duration; use 90s, 30m, 1h30m or 2d"),
         (["wait", "believe:1", "--for", "done"], "'done' is not one of"),
         (["status", "believe:1", "--config", "missing.toml"], "there is no file missing.toml"),
@@ -87,8 +94,10 @@ def test_wrong_usage_exits_with_2(user, arguments, says):
 
 
 def test_a_missing_key_exits_with_4(environ, simulator):
-    """Without a key it ends with 4 and names the variables."""
-    assert run(environ, "status", "believe:1").returncode == 4
+    """Without a key it ends with 4 and names the variables; without any, a way to try it, too."""
+    none = run(environ, "status", "believe:1")
+    assert none.returncode == 4
+    assert all(word in none.stderr for word in ("BELIEVE_API_KEY", "batchstatus simulate"))
     half = {name: value for name, value in keys(simulator).items() if name != "GAMEBALL_SECRET_KEY"}
     assert run(environ | half, "status", "gameball:1").returncode == 4
     only_believe = {name: value for name, value in keys(simulator).items() if name.startswith("BELIEVE")}
@@ -444,6 +453,14 @@ def test_a_file_may_name_several_accounts(environ, simulator):
         ('[[account]]\nvendor = "believe"\napi_key = "test-key"\ncolour = 1\n', 0o600, "has no colour"),
         ('[[account]]\nvendor = "believe"\napi_key = "test-key"\nrate_limit = {x = 1}\n', 0o600, "{requests = 5"),
         ('[[account]]\nvendor = "believe"\napi_key = "test-key"\nstates = {A = "done"}\n', 0o600, "there are pending"),
+        ('[[account]]\nvendor = "beleive"\n', 0o600, "did you mean believe?"),
+        (
+            '[[account]]\nvendor = "believe"\napi_key = "test-key"\nstates = {A = "suceeded"}\n',
+            0o600,
+            "mean succeeded?",
+        ),
+        ("[wiat]", 0o600, "no setting wiat; did you mean wait?"),
+        ("[status]\ntimout = 5", 0o600, "status has no option timout; did you mean timeout?"),
         ("account = 7", 0o600, "accounts are written"),
         ("[[account", 0o600, "not valid TOML"),
     ],

@@ -720,7 +720,8 @@ def test_options_come_from_file_and_environment(user, simulator):
         ('output = "xml"', 0o600, "output is one of auto, table"),
         ("wait = 3", 0o600, "a table"),
         ("[track]\nadd = 3", 0o600, "a table"),
-        ("[track.lst]\nopen = true", 0o600, "track has no lst; there are add, list, retry, rm"),
+        ("[track.lst]\nopen = true", 0o600, "track has no lst; did you mean list?"),
+        ("[track.nonsense]\nopen = true", 0o600, "track has no nonsense; there are add, list, retry, rm"),
         ("[track.add]\nlabel = [1]", 0o600, "is not a label; use campaign=spring"),
         (
             "[wait]\nuntil = 3",

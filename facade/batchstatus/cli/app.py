@@ -15,6 +15,7 @@ from batchstatus._version import __version__
 
 from .context import Context
 from .exit_codes import BROKEN_PIPE, INTERNAL, code_of
+from .help import Group
 from .options import global_options
 from .signals import code_of_signal, handle_sigterm
 
@@ -34,7 +35,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(Group):
     """The group of all commands; each is a module of its own, loaded only if it runs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 (click's signature)
@@ -47,18 +48,6 @@ class Commands(click.Group):
             return None
         command: click.Command = importlib.import_module(f"{__package__}.commands.{cmd_name}").command
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the command; if there is none of that name, suggest the nearest one."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib  # noqa: PLC0415
-
-            near = difflib.get_close_matches(args[0], COMMANDS, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"
-            raise click.UsageError(f"no command {args[0]!r}{hint}", ctx)
-        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a signal that it does not handle itself ends it with a message."""
@@ -81,6 +70,7 @@ EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 en
 
 @click.group(
     cls=Commands,
+    examples=("simulate -o table  # to try it without an account", "wait REF --timeout 30m"),
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BATCHSTATUS"},
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import tomllib
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ from batchstatus import (
 from batchstatus.vendors import VENDORS
 
 from .exit_codes import MissingKey
-from .params import FORMATS, Duration, Size
+from .params import FORMATS, Duration, Size, nearest, suggest
 from .paths import config_path
 
 _VENDOR = min(VENDORS.values(), key=lambda vendor: len(vendor.KEY_HEADERS))
@@ -64,13 +64,15 @@ class Settings:
     """Options of commands: {"wait": {"timeout": "2h"}}."""
     retry: RetryPolicy = field(factory=RetryPolicy)
     poll: PollPolicy = field(factory=PollPolicy)
+    secret: bool = False
+    """Whether it holds keys, or URLs that may: only its owner may be able to read it."""
 
     def of(self, command: Sequence[str], options: Collection[str], siblings: Collection[str]) -> dict[str, Any]:
         """Return the settings of a command, such as ["track", "add"] with its siblings."""
         table: Any = self.commands
         if unknown := self.commands.get(command[0], {}).keys() - siblings if len(command) > 1 else None:
             raise ConfigurationError(
-                f"{self.path}: {command[0]} has no {', '.join(sorted(unknown))}; there are {', '.join(siblings)}"
+                f"{self.path}: {command[0]} has no {', '.join(sorted(unknown))}; {suggest(min(unknown), siblings)}"
             )
         for name in command:
             table = table.get(name, {})
@@ -78,26 +80,44 @@ class Settings:
                 raise ConfigurationError(f"{self.path}: the settings of {' '.join(command)} are a table{EXAMPLE}")
         values = {name.replace("-", "_"): value for name, value in table.items()}
         if unknown := values.keys() - options:
-            there = f"there are {', '.join(sorted(options))}" if options else "there is none to set"
+            there = suggest(min(unknown), sorted(options)) if options else "there is none to set"
             raise ConfigurationError(
                 f"{self.path}: {' '.join(command)} has no option {', '.join(sorted(unknown))}; {there}"
             )
         return values
 
 
-def load(given: Path | None, commands: Collection[str]) -> Settings:
-    """Read the configuration file; raise ConfigurationError if something in it cannot be."""
+def load(given: Path | None, commands: Collection[str], *, must_exist: bool = True) -> Settings:
+    """Read the configuration file; raise ConfigurationError if something in it cannot be.
+
+    Args:
+        given: The file; default: the one at `config_path()`, if there is one.
+        commands: The names of all commands.
+        must_exist: A file that is given has to be there.
+    """
     path = given or config_path()
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
         mode = path.stat().st_mode
     except FileNotFoundError:
-        if given is not None:
+        if given is not None and must_exist:
             raise ConfigurationError(f"--config: there is no file {given}") from None
         return Settings(path)
     except OSError as error:
         raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
+    settings = parse(path, text, commands)
+    if settings.secret and mode & (stat.S_IRWXG | stat.S_IRWXO):
+        raise ConfigurationError(f"{path} holds secrets that others can read: chmod 600 {path}")
+    return settings
+
+
+def parse(path: Path, text: str, commands: Collection[str]) -> Settings:
+    """Return the settings in the text of a configuration file; raise ConfigurationError if something cannot be."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     accounts = tables.pop("account", [])
     if not isinstance(accounts, list) or not all(isinstance(account, dict) for account in accounts):
@@ -108,18 +128,24 @@ def load(given: Path | None, commands: Collection[str]) -> Settings:
     retry = _policy(path, "retry", RetryPolicy, tables.pop("retry", {}))
     poll = _policy(path, "poll", PollPolicy, tables.pop("poll", {}))
     if unknown := tables.keys() - set(commands):
-        raise ConfigurationError(
-            f"{path}: no setting {', '.join(sorted(unknown))}; there are account, {', '.join(COMMON)}, retry, poll, "
-            f"and a table for each of {', '.join(commands)}"
-        )
+        (word, *_), there = sorted(unknown), ["account", *COMMON, "retry", "poll", *commands]
+        near = nearest(word, there)
+        hint = f"did you mean {near}?" if near else f"there are account, {', '.join(COMMON)}, retry, poll, "
+        hint += "" if near else f"and a table for each of {', '.join(commands)}"
+        raise ConfigurationError(f"{path}: no setting {', '.join(sorted(unknown))}; {hint}")
     if not all(isinstance(table, dict) for table in tables.values()):
         raise ConfigurationError(f"{path}: the settings of a command are a table; settings are written{EXAMPLE}")
-    secrets = any(key.endswith("_key") for account in accounts for key in account)
+    secrets = any(_holds_key(account) for account in accounts)
     secrets = secrets or any("deliver" in tables.get(name, {}) for name in ("run", "events"))
     secrets = secrets or "@" in common.get("pace", "")
-    if secrets and mode & (stat.S_IRWXG | stat.S_IRWXO):
-        raise ConfigurationError(f"{path} holds secrets that others can read: chmod 600 {path}")
-    return Settings(path, accounts, common, tables, retry, poll)
+    return Settings(path, accounts, common, tables, retry, poll, secret=secrets)
+
+
+def _holds_key(account: Mapping[str, Any]) -> bool:
+    """Return whether an account's table holds a key itself, and not the path of a file."""
+    vendor = VENDORS.get(str(account.get("vendor")))
+    keys: Collection[str] = () if vendor is None else vendor.KEY_HEADERS
+    return any(name in keys or name.endswith("_key") for name in account)
 
 
 def _policy(path: Path, name: str, policy: type[Any], table: object) -> Any:
@@ -144,7 +170,7 @@ def accounts(settings: Settings) -> list[Account]:
     """Return the accounts of the environment, and those of the file that have another name."""
     found = [account for vendor in VENDORS.values() if (account := _of_environment(vendor)) is not None]
     taken = {account.account_ref for account in found}
-    for account in [_account(settings.path, table) for table in settings.accounts]:
+    for account in [account_of(settings.path, table) for table in settings.accounts]:
         if account.account_ref not in taken:
             taken.add(account.account_ref)
             found.append(account)
@@ -180,13 +206,15 @@ def _of_environment(vendor: type[Account]) -> Account | None:
         raise MissingKey(str(error)) from None
 
 
-def _account(path: Path, table: Mapping[str, Any]) -> Account:
+def account_of(path: Path, table: Mapping[str, Any]) -> Account:
+    """Return the account that a table of the configuration file describes."""
     options = dict(table)
-    vendor = VENDORS.get(str(options.pop("vendor", "")))
+    word = str(options.pop("vendor", ""))
+    vendor = VENDORS.get(word)
     if vendor is None:
-        raise ConfigurationError(
-            f"{path}: vendor is one of {', '.join(sorted(VENDORS))}; accounts are written{EXAMPLE}"
-        )
+        near = nearest(word, VENDORS)
+        hint = f"did you mean {near}?" if near else f"accounts are written{EXAMPLE}"
+        raise ConfigurationError(f"{path}: vendor is one of {', '.join(sorted(VENDORS))}; {hint}")
     keys = {key: _key(path, key, options) for key in vendor.KEY_HEADERS}
     given = {key: options.pop(key) for key in ("base_url", "allow_insecure", "rate_limit", "states") if key in options}
     name = options.pop("name", None)
@@ -201,9 +229,13 @@ def _account(path: Path, table: Mapping[str, Any]) -> Account:
         try:
             given["states"] = {word: BatchState(state) for word, state in states.items()}
         except ValueError as error:
-            raise ConfigurationError(f"{path}: {error}; there are {', '.join(BatchState)}") from None
+            raise ConfigurationError(f"{path}: {error}; {_suggest_state(states.values())}") from None
     make: Callable[..., Account] = vendor
     return make(**keys, **given, name=name)
+
+
+def _suggest_state(words: Iterable[object]) -> str:
+    return suggest(next(str(word) for word in words if word not in [*BatchState]), BatchState)
 
 
 def _key(path: Path, key: str, options: dict[str, Any]) -> Any:

@@ -16,6 +16,7 @@ import click
 from batchstatus import ConfigurationError
 from batchstatus.cli.exit_codes import MissingKey
 from batchstatus.cli.output import Output
+from batchstatus.cli.params import suggest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +61,8 @@ class Context:
         if not found:
             keys = ", or ".join(" and ".join(vendor.environment_variables().values()) for vendor in VENDORS.values())
             raise MissingKey(
-                f"no keys: set {keys}, or name accounts in the configuration file "
-                "(batchstatus doctor says where that is)"
+                f"no keys: set {keys}, or name accounts in the configuration file (batchstatus doctor says where that "
+                "is); to try it without any: batchstatus simulate"
             )
         return found
 
@@ -147,8 +148,8 @@ class Context:
             except ConfigurationError as error:
                 raise ConfigurationError(f"{position}{error}") from None
             if ref.vendor not in VENDORS:
-                known = ", ".join(sorted(VENDORS))
-                raise ConfigurationError(f"{position}{ref}: no vendor {ref.vendor!r}; there are {known}")
+                hint = suggest(ref.vendor, sorted(VENDORS))
+                raise ConfigurationError(f"{position}{ref}: no vendor {ref.vendor!r}; {hint}")
             refs[str(ref)] = None
         return list(refs)
 

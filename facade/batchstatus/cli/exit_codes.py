@@ -31,6 +31,25 @@ INTERRUPTED = 130
 BROKEN_PIPE = 141
 TERMINATED = 143
 
+MEANINGS = {
+    OK: "done",
+    ENDED_BADLY: "a batch ended otherwise",
+    USAGE: "wrong usage or configuration",
+    UNKNOWN_BATCH: "an unknown batch",
+    AUTH: "a key is missing or refused",
+    VENDOR: "a vendor is unreachable or not understood",
+    OPEN: "a batch is still open",
+    TIMED_OUT: "timed out",
+}
+"""The meaning of each code that commands give themselves, for help."""
+READ = {code: MEANINGS[code] for code in (UNKNOWN_BATCH, AUTH, VENDOR)}
+"""Those of every command that reads batches."""
+FOR_ALL = {
+    f"{IO_ERROR}, {INTERNAL}": "the system refuses, as with a full disk; an internal error",
+    f"{INTERRUPTED}, {TERMINATED}, {BROKEN_PIPE}": "SIGINT; SIGTERM; stdout was closed",
+}
+"""The codes that any command may end with, and their meanings."""
+
 ORDER = (AUTH, VENDOR, UNKNOWN_BATCH, ENDED_BADLY, TIMED_OUT, OPEN, USAGE, OK)
 """Which code several batches, or several checks, give: the first of these that one of them has."""
 

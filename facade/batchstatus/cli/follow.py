@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack, aclosing
 from typing import TYPE_CHECKING
 
-from batchstatus import Account, AsyncBatchClient, BatchRef, Durations, Event, Outcome, WaitError
+from batchstatus import Account, BatchRef, Durations, Event, Outcome, WaitError
 
 from .context import Context
 from .exit_codes import OPEN, TIMED_OUT, code_of
@@ -99,6 +99,8 @@ async def _read(
     history: Callable[[BatchRef], Durations] | None,
 ) -> None:
     """Read batches until all have ended, and take the ended ones out of `left`."""
+    from batchstatus import AsyncBatchClient  # noqa: PLC0415 (help and completion need none)
+
     async with (
         AsyncBatchClient(*accounts, on_event=on_event, **context.policies()) as client,
         aclosing(client.watch(refs, timeout=timeout, history=history)) as all_,

@@ -9,13 +9,18 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from click.core import ParameterSource
 
+from batchstatus import ConfigurationError
 from batchstatus.cli.context import Context
-from batchstatus.cli.params import FORMATS, Size
+from batchstatus.cli.params import FORMATS, Size, Word
+from batchstatus.cli.paths import config_path, shown
+from batchstatus.service.folders import default_path
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -39,6 +44,23 @@ class Option(click.Option):
 option = functools.partial(click.option, cls=Option)
 
 
+class CommonOption(click.Option):
+    """A global option: help shows it in a group of its own, with the path of the file that is taken without it."""
+
+    def __init__(self, *args: Any, default_file: Callable[[], Path] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._default_file = default_file
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """Return the option and its help."""
+        record = super().get_help_record(ctx)
+        if record is None or self._default_file is None:
+            return record
+        with suppress(ConfigurationError):  # there is no home folder
+            return record[0], f"{record[1]}  [default: {shown(self._default_file())}]"
+        return record
+
+
 def _keep(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
     """Keep a global option; behind the command's name it wins over the same before it, and over the environment."""
     context = ctx.find_object(Context)
@@ -54,13 +76,13 @@ def _configure(ctx: click.Context, parameter: click.Parameter, value: Any) -> No
     context = ctx.find_object(Context)
     if isinstance(ctx.command, click.Group) or context is None:
         return
-    from pathlib import Path  # noqa: PLC0415
-
     from batchstatus.cli.config import load  # noqa: PLC0415
 
     root, given = ctx.find_root(), context.given.get("config")
     assert isinstance(root.command, click.Group)
-    context.configure(load(Path(given) if given else None, root.command.list_commands(root)))
+    must_exist = not getattr(ctx.command, "makes_config", False)
+    commands = root.command.list_commands(root)
+    context.configure(load(Path(given) if given else None, commands, must_exist=must_exist))
     assert context.settings is not None
     options = {option.word: option for option in ctx.command.params if isinstance(option, Option)}
     group = ctx.parent.command if ctx.parent is not None else None
@@ -123,16 +145,16 @@ def _verbosity(ctx: click.Context, parameter: click.Parameter, value: int) -> No
 def global_options(command: F) -> F:
     """Add the global options to a command, so that they may stand before and behind its name."""
     file = click.Path(dir_okay=False)
-    flag = functools.partial(click.option, expose_value=False, allow_from_autoenv=False)
+    flag = functools.partial(click.option, cls=CommonOption, expose_value=False, allow_from_autoenv=False)
     for add in (
         flag("-v", "--verbose", count=True, callback=_verbosity, help="Log changes to stderr; -vv every attempt."),
         flag("-q", "--quiet", is_flag=True, callback=_verbosity, help="Only data and errors."),
-        flag("--no-color", is_flag=True, callback=_keep, help="As NO_COLOR."),
-        flag("--store", type=file, envvar="BATCHSTATUS_STORE", callback=_keep,
+        flag("--no-color", is_flag=True, callback=_keep, help="No colours, as with NO_COLOR."),
+        flag("--store", type=file, envvar="BATCHSTATUS_STORE", callback=_keep, default_file=default_path,
              help="The file of track, run, history, events and watch --all."),
         flag("--config", type=file, envvar="BATCHSTATUS_CONFIG", callback=_configure, is_eager=True,
-             help="The TOML file."),
-        flag("-o", "--output", type=click.Choice(FORMATS), envvar="BATCHSTATUS_OUTPUT", callback=_keep, is_eager=True,
+             default_file=config_path, help="The TOML file with accounts and settings."),
+        flag("-o", "--output", type=Word(FORMATS), envvar="BATCHSTATUS_OUTPUT", callback=_keep, is_eager=True,
              help="auto: a table on a terminal, else a JSON object in each line."),
     ):  # fmt: skip
         command = add(command)

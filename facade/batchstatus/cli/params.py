@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
 FORMATS = ("auto", "table", "json", "ndjson", "id")
+FORMS = {
+    "REF": "vendor:id or vendor/account:id, such as {ref}",
+    "REFS": "vendor:id or vendor/account:id, such as {ref}; - reads them from stdin, divided by white space",
+    "TIME": "90s, 30m, 1h30m or 2d; a number alone is seconds",
+    "WHEN": "an age (90s, 2h, 1d), or a time (2026-01-31T12:00; +02:00 behind it, else this machine's time zone)",
+    "SIZE": "1048576, 64M or 1G; a number alone is bytes",
+    "K=V": "a name and a value, such as campaign=spring",
+    "ID": "the id of a change, as events -o id prints it",
+    "NAME": "a destination, as deliveries list prints it",
+    "URL": "https://host/path; http on loopback",
+}
+"""The form of each value, by the word that stands for it in help; `{ref}` and the like are filled in by `help`."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -44,7 +58,7 @@ class Size(click.ParamType[int]):
 class Timestamp(click.ParamType[datetime]):
     """`2h` ago, or a date and time: the machine's own if it has no offset."""
 
-    name = "time"
+    name = "when"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """Return an aware time."""
@@ -59,6 +73,32 @@ class Timestamp(click.ParamType[datetime]):
             return datetime.now(UTC) - timedelta(seconds=Duration().convert(text, param, ctx))
         except (click.BadParameter, OverflowError):
             self.fail(f"{value!r} is not a time; use an age (90s, 2h, 1d) or a time (2026-01-31T12:00)", param, ctx)
+
+
+class Word(click.Choice[str]):
+    """One of a few words; for another one the nearest is suggested."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the word."""
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            near = nearest(str(value), self.choices)
+            self.fail(f"{error.message.removesuffix('.')}{f'; did you mean {near}?' if near else ''}", param, ctx)
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that a mistyped one is likely to mean."""
+    from difflib import get_close_matches  # noqa: PLC0415 (only after a mistake)
+
+    return next(iter(get_close_matches(word.lower(), [*known], 1)), None)
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return the end of a message about a word that is not known: the nearest one, or all."""
+    words = [*known]
+    near = nearest(word, words)
+    return f"did you mean {near}?" if near else f"there are {', '.join(words)}"
 
 
 def humanize(seconds: float) -> str:

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import click
 
+from batchstatus.cli.exit_codes import MEANINGS, OK
+from batchstatus.cli.help import Command
 from batchstatus.cli.options import global_options
+from batchstatus.cli.params import Word
 
 
-@click.command("completion")
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.command(
+    "completion",
+    cls=Command,
+    examples=(
+        "completion bash > ~/.local/share/bash-completion/completions/batchstatus",
+        "completion zsh > ~/.zfunc/_batchstatus  # with fpath+=~/.zfunc before compinit",
+        "completion fish > ~/.config/fish/completions/batchstatus.fish",
+    ),
+    exit_codes={OK: MEANINGS[OK]},
+)
+@click.argument("shell", type=Word(["bash", "zsh", "fish"]))
 @global_options
 def command(shell: str) -> None:
     """Print the completion script of a shell.

@@ -6,7 +6,8 @@ import click
 
 from batchstatus import printable
 from batchstatus.cli.context import Context
-from batchstatus.cli.exit_codes import OK
+from batchstatus.cli.exit_codes import MEANINGS, OK
+from batchstatus.cli.help import Group
 from batchstatus.cli.options import global_options, option
 from batchstatus.cli.params import changes, humanize
 from batchstatus.service import Destination, Pending
@@ -16,13 +17,13 @@ MAX_LISTED = 1_000
 by_id = option("--id", "id_", metavar="ID", help="One change alone; deliveries list NAME has the ids.")
 
 
-@click.group("deliveries")
+@click.group("deliveries", cls=Group, examples=("deliveries list",))
 @global_options
 def command() -> None:
     """List, retry and drop deliveries: each `batchstatus run --deliver URL` has an outbox of its own."""
 
 
-@command.command("list")
+@command.command("list", examples=("deliveries list", "deliveries list 3f1c9a52e0b7"), exit_codes={OK: MEANINGS[OK]})
 @click.argument("name", required=False)
 @global_options
 @click.pass_obj
@@ -69,7 +70,7 @@ def _pending_line(found: Pending) -> str:
     return f"{line}; set aside" if found.set_aside_at is not None else line
 
 
-@command.command("retry")
+@command.command("retry", examples=("deliveries retry 3f1c9a52e0b7",), exit_codes={OK: MEANINGS[OK]})
 @click.argument("name")
 @by_id
 @global_options
@@ -87,7 +88,7 @@ def retry(context: Context, *, name: str, id_: str | None) -> int:
     return OK
 
 
-@command.command("drop")
+@command.command("drop", examples=("deliveries drop 3f1c9a52e0b7",), exit_codes={OK: MEANINGS[OK]})
 @click.argument("name")
 @by_id
 @global_options

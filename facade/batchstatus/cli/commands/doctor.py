@@ -24,7 +24,8 @@ from batchstatus import (
     printable,
 )
 from batchstatus.cli.context import Context
-from batchstatus.cli.exit_codes import AUTH, OK, USAGE, VENDOR, code_of, combine
+from batchstatus.cli.exit_codes import AUTH, MEANINGS, OK, USAGE, VENDOR, code_of, combine
+from batchstatus.cli.help import Command
 from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, option
 from batchstatus.cli.params import batches, changes, humanize
@@ -46,7 +47,12 @@ class Check:
     code: int = OK
 
 
-@click.command("doctor")
+@click.command(
+    "doctor",
+    cls=Command,
+    examples=("doctor", "doctor --offline -o json"),
+    exit_codes={OK: "all is well", AUTH: MEANINGS[AUTH], VENDOR: MEANINGS[VENDOR]},
+)
 @option("--offline", is_flag=True, help="Ask no vendor.")
 @global_options
 @click.pass_obj

@@ -12,7 +12,8 @@ import click
 
 from batchstatus.cli.context import Context
 from batchstatus.cli.destinations import DeliveryOptions, delivery_options
-from batchstatus.cli.exit_codes import OK, VENDOR
+from batchstatus.cli.exit_codes import MEANINGS, OK, VENDOR
+from batchstatus.cli.help import Command
 from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, option, selection
 from batchstatus.cli.output import check_reader
@@ -25,9 +26,14 @@ LOOK = 0.5
 PAGE = 1_000
 
 
-@click.command("events")
+@click.command(
+    "events",
+    cls=Command,
+    examples=("events --follow", "events --since 2h -o ndjson"),
+    exit_codes={OK: MEANINGS[OK]},
+)
 @option("-f", "--follow", is_flag=True, help="Go on with those that come, until a signal does.")
-@option("--since", type=Timestamp(), help="Only those since 2h ago, or since 2026-01-31T12:00.")
+@option("--since", type=Timestamp(), help="Only those since then, such as 2h.")
 @option("--after", metavar="ID", help="Only those after the one with this id.")
 @option("--deliver", "url", metavar="URL", help="POST them there again instead, in their order.")
 @delivery_options

@@ -9,7 +9,8 @@ import click
 
 from batchstatus import printable
 from batchstatus.cli.context import Context
-from batchstatus.cli.exit_codes import OK, NotTracked
+from batchstatus.cli.exit_codes import MEANINGS, OK, UNKNOWN_BATCH, NotTracked
+from batchstatus.cli.help import Command
 from batchstatus.cli.options import global_options, option, selection
 from batchstatus.cli.params import batches, humanize
 
@@ -20,7 +21,12 @@ BAR = 40
 """Characters of the longest bar."""
 
 
-@click.command("history")
+@click.command(
+    "history",
+    cls=Command,
+    examples=("history {ref}", "history --durations"),
+    exit_codes={OK: MEANINGS[OK], UNKNOWN_BATCH: "the store does not know the batch"},
+)
 @click.argument("ref", required=False)
 @option("--durations", "of_durations", is_flag=True, help="How long ended batches took, of each account and kind.")
 @selection("change")

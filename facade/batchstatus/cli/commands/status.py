@@ -8,15 +8,26 @@ from collections.abc import Sequence
 
 import click
 
-from batchstatus import Account, AsyncBatchClient, BatchRef, BatchState, Outcome
+from batchstatus import Account, BatchRef, BatchState, Outcome
 from batchstatus.cli.context import Context, check_keys
-from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, code_of, combine
+from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, READ, code_of, combine
+from batchstatus.cli.help import Command
 from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, max_body, option, selection
 from batchstatus.cli.params import Duration
 
 
-@click.command("status")
+@click.command(
+    "status",
+    cls=Command,
+    examples=("status {ref}", "status --exit-status - < refs.txt", "status {ref} -o json"),
+    exit_codes={
+        OK: "every batch was read",
+        ENDED_BADLY: "with --exit-status: one failed, was cancelled or has failed items",
+        OPEN: "with --exit-status: one is still open",
+        **READ,
+    },
+)
 @click.argument("refs", nargs=-1)
 @option("--exit-status", is_flag=True, help="Leave with 1 if any ended badly, with 8 if any is open.")
 @option("--raw", is_flag=True, help="Print the vendor's own JSON, as it came.")
@@ -26,10 +37,7 @@ from batchstatus.cli.params import Duration
 @global_options
 @click.pass_obj
 def command(context: Context, refs: tuple[str, ...], *, exit_status: bool, raw: bool, timeout: float) -> int:
-    """Read batches once.
-
-    REFS are vendor:id or vendor/account:id; - reads them from stdin.
-    """
+    """Read batches once."""
     if raw and (context.output.selection.fields or context.output.selection.conditions):
         raise click.UsageError("--raw prints all of the vendor's JSON: give --fields and --where without it")
     wanted, accounts = context.refs(refs), context.accounts_at_pace()
@@ -48,6 +56,7 @@ def command(context: Context, refs: tuple[str, ...], *, exit_status: bool, raw: 
 
 def read_all(context: Context, accounts: Sequence[Account], refs: list[str], timeout: float) -> list[Outcome]:
     """Read each ref once, all within so many seconds; in their order."""
+    from batchstatus import AsyncBatchClient  # noqa: PLC0415 (help and completion need none)
 
     async def read() -> dict[BatchRef, Outcome]:
         async with AsyncBatchClient(*accounts, **context.policies()) as client:

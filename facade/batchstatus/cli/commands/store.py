@@ -8,19 +8,20 @@ from pathlib import Path
 import click
 
 from batchstatus.cli.context import Context
-from batchstatus.cli.exit_codes import IO_ERROR, OK
+from batchstatus.cli.exit_codes import IO_ERROR, MEANINGS, OK
+from batchstatus.cli.help import Group
 from batchstatus.cli.options import global_options, option
 from batchstatus.cli.params import Duration, changes
 from batchstatus.service import Store
 
 
-@click.group("store")
+@click.group("store", cls=Group, examples=("store backup backup.sqlite3", "store prune --keep 90d"))
 @global_options
 def command() -> None:
     """Back up, restore, check and prune the store: the file of tracked batches, their changes and deliveries."""
 
 
-@command.command("backup")
+@command.command("backup", examples=("store backup backup.sqlite3",), exit_codes={OK: MEANINGS[OK]})
 @click.argument("file", type=click.Path(path_type=Path))
 @global_options
 @click.pass_obj
@@ -32,7 +33,7 @@ def backup(context: Context, *, file: Path) -> int:
     return OK
 
 
-@command.command("restore")
+@command.command("restore", examples=("store restore backup.sqlite3",), exit_codes={OK: MEANINGS[OK]})
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @global_options
 @click.pass_obj
@@ -47,7 +48,7 @@ def restore(context: Context, *, file: Path) -> int:
     return OK
 
 
-@command.command("check")
+@command.command("check", examples=("store check",), exit_codes={OK: "the file is sound", IO_ERROR: "it is damaged"})
 @global_options
 @click.pass_obj
 def check(context: Context) -> int:
@@ -61,7 +62,7 @@ def check(context: Context) -> int:
     return OK if found["integrity_check"] == "ok" else IO_ERROR
 
 
-@command.command("prune")
+@command.command("prune", examples=("store prune --keep 90d",), exit_codes={OK: MEANINGS[OK]})
 @option("--keep", type=Duration(), default="90d", show_default=True, help="How long changes are kept.")
 @global_options
 @click.pass_obj

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import click
 
 from batchstatus.cli.context import Context
-from batchstatus.cli.exit_codes import OK, UNKNOWN_BATCH, NotTracked
+from batchstatus.cli.exit_codes import MEANINGS, OK, UNKNOWN_BATCH, NotTracked
+from batchstatus.cli.help import Group
 from batchstatus.cli.options import global_options, option, selection
 from batchstatus.cli.params import batches, changes
 
@@ -37,23 +38,24 @@ from_file = option("--from-file", "file", type=click.Path(allow_dash=True, dir_o
                          help="Refs in lines; # begins a comment; - is stdin.")  # fmt: skip
 
 
-@click.group("track")
+@click.group("track", cls=Group, examples=("track add {ref} --label campaign=spring", "track list --open"))
 @global_options
 def command() -> None:
     """Add batches to follow, remove and list them; batchstatus run reads them until they have ended."""
 
 
-@command.command("add")
+@command.command(
+    "add",
+    examples=("track add {ref} --label campaign=spring", "track add --from-file refs.txt"),
+    exit_codes={OK: MEANINGS[OK]},
+)
 @click.argument("refs", nargs=-1)
 @labelled("A label for the batches; it replaces one of the same name.")
 @from_file
 @global_options
 @click.pass_obj
 def add(context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str], ...], file: str | None) -> int:
-    """Follow batches from now on, all or none of them.
-
-    REFS are vendor:id or vendor/account:id; - reads them from stdin.
-    """
+    """Follow batches from now on, all or none of them."""
     wanted = context.refs(refs, file)
     with context.store() as store:
         new = store.track(wanted, dict(labels))
@@ -66,7 +68,11 @@ def add(context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str
     return OK
 
 
-@command.command("rm")
+@command.command(
+    "rm",
+    examples=("track rm {ref}", "track rm --ended --label campaign=spring"),
+    exit_codes={OK: MEANINGS[OK], UNKNOWN_BATCH: "one is not tracked"},
+)
 @click.argument("refs", nargs=-1)
 @labelled("All with this label.")
 @option("--ended", is_flag=True, help="All that have ended.")
@@ -76,9 +82,9 @@ def add(context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str
 def rm(
     context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str], ...], ended: bool, file: str | None
 ) -> int:
-    """Stop following batches; their history stays. Their changes that have not arrived are not delivered any more.
+    """Stop following batches; their history stays. A batch has to meet all conditions.
 
-    REFS are vendor:id or vendor/account:id; - reads them from stdin. A batch has to meet all conditions.
+    Their changes that have not arrived are not delivered any more.
     """
     by_name, by_kind = bool(refs) or file is not None, bool(labels) or ended
     if not by_name and not by_kind:
@@ -107,14 +113,18 @@ def rm(
     return UNKNOWN_BATCH if missing else OK
 
 
-@command.command("retry")
+@command.command(
+    "retry",
+    examples=("track retry", "track retry {ref}"),
+    exit_codes={OK: MEANINGS[OK], UNKNOWN_BATCH: "one is not lost"},
+)
 @click.argument("refs", nargs=-1)
 @global_options
 @click.pass_obj
 def retry(context: Context, refs: tuple[str, ...]) -> int:
     """Read lost batches at once, and then for another day ever more seldom.
 
-    REFS are vendor:id or vendor/account:id; - reads them from stdin; default: all that are lost.
+    Without REFS: all that are lost.
     """
     with context.store(make=False) as store:
         lost = [str(found.ref) for found in store.tracked(open_only=True) if found.lost_since is not None]
@@ -132,7 +142,7 @@ def retry(context: Context, refs: tuple[str, ...]) -> int:
     return UNKNOWN_BATCH if unknown else OK
 
 
-@command.command("list")
+@command.command("list", examples=("track list --open --label campaign=spring",), exit_codes={OK: MEANINGS[OK]})
 @labelled("Those with this label.")
 @option("--open", "open_only", is_flag=True, help="Those that have not ended.")
 @selection("tracked", results=False)

@@ -6,10 +6,11 @@ import click
 
 from batchstatus import BatchState, Outcome
 from batchstatus.cli.context import Context, check_keys
-from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, code_of, combine
+from batchstatus.cli.exit_codes import ENDED_BADLY, MEANINGS, OK, OPEN, READ, TIMED_OUT, code_of, combine
 from batchstatus.cli.follow import Tally, follow
+from batchstatus.cli.help import Command
 from batchstatus.cli.options import global_options, max_body, option, selection
-from batchstatus.cli.params import Duration
+from batchstatus.cli.params import Duration, Word
 
 from .status import read_all
 
@@ -19,12 +20,27 @@ LOOK = 90.0
 """Seconds that --timeout 0 has for its one reading of each."""
 
 
-@click.command("wait")
+@click.command(
+    "wait",
+    cls=Command,
+    examples=(
+        "wait {ref} --timeout 30m",
+        "wait {ref} --for succeeded && echo good",
+        "wait - --any < refs.txt",
+    ),
+    exit_codes={
+        OK: "all have reached the state, or with --any one has",
+        ENDED_BADLY: "one ended otherwise",
+        OPEN: "with --timeout 0: one is still open",
+        TIMED_OUT: MEANINGS[TIMED_OUT],
+        **READ,
+    },
+)
 @click.argument("refs", nargs=-1)
 @option(
     "--for",
     "goal",
-    type=click.Choice(GOALS),
+    type=Word(GOALS),
     default="terminal",
     show_default=True,
     help="The state to wait for.",
@@ -45,8 +61,7 @@ def command(
 ) -> int:
     """Wait until batches have ended.
 
-    REFS are vendor:id or vendor/account:id; - reads them from stdin. One with failed items counts as ended otherwise
-    under --for succeeded.
+    A batch with failed items counts as ended otherwise under --for succeeded.
     """
     wanted, accounts = context.refs(refs), context.accounts_at_pace()
     check_keys(wanted, accounts)

@@ -8,13 +8,19 @@ import click
 
 from batchstatus import Account, Batch, BatchRef, Durations, Outcome
 from batchstatus.cli.context import Context, check_keys, missing_key
-from batchstatus.cli.exit_codes import AUTH, INTERRUPTED, OK, OPEN, code_of, combine
+from batchstatus.cli.exit_codes import AUTH, INTERRUPTED, MEANINGS, OK, OPEN, READ, TIMED_OUT, code_of, combine
 from batchstatus.cli.follow import Tally, follow
+from batchstatus.cli.help import Command
 from batchstatus.cli.options import global_options, max_body, option, selection
 from batchstatus.cli.params import Duration
 
 
-@click.command("watch")
+@click.command(
+    "watch",
+    cls=Command,
+    examples=("watch {ref}", "watch --all --timeout 8h"),
+    exit_codes={OK: "all have ended", TIMED_OUT: MEANINGS[TIMED_OUT], **READ},
+)
 @click.argument("refs", nargs=-1)
 @option("--all", "all_of", is_flag=True, help="The tracked and open ones; their changes are stored.")
 @option("--timeout", type=Duration(), default="1d", show_default=True, help="For all of them.")
@@ -25,8 +31,7 @@ from batchstatus.cli.params import Duration
 def command(context: Context, refs: tuple[str, ...], *, all_of: bool, timeout: float) -> int:
     """Show batches as they change, until all have ended.
 
-    REFS are vendor:id or vendor/account:id; - reads them from stdin. On a terminal this is a table that moves;
-    elsewhere a JSON object in a line for each change.
+    On a terminal this is a table that moves; elsewhere a JSON object in a line for each change.
     """
     if all_of and refs:
         raise click.UsageError("give refs or --all, not both")

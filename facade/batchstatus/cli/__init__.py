@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+
+COMPLETE = "_BATCHSTATUS_COMPLETE"
+"""The variable by which a shell's script asks for completions."""
 
 
 def main() -> None:
@@ -18,4 +22,8 @@ def main() -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+    if instruction := os.environ.get(COMPLETE):
+        from .completion import answer  # noqa: PLC0415
+
+        sys.exit(answer(instruction))
     sys.exit(run(sys.argv[1:]))

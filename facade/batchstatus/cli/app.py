@@ -6,7 +6,7 @@ import importlib
 import itertools
 import os
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -18,6 +18,9 @@ from .exit_codes import BROKEN_PIPE, INTERNAL, code_of
 from .help import Group
 from .options import global_options
 from .signals import code_of_signal, handle_sigterm
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "status": "Read batches once.",
@@ -48,6 +51,13 @@ class Commands(Group):
             return None
         command: click.Command = importlib.import_module(f"{__package__}.commands.{cmd_name}").command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the names that begin so, without loading the commands."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415
+
+        found = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; a signal that it does not handle itself ends it with a message."""

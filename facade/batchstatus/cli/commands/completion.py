@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from batchstatus.cli.completion import SHELLS
 from batchstatus.cli.exit_codes import MEANINGS, OK
 from batchstatus.cli.help import Command
 from batchstatus.cli.options import global_options
@@ -20,17 +21,12 @@ from batchstatus.cli.params import Word
     ),
     exit_codes={OK: MEANINGS[OK]},
 )
-@click.argument("shell", type=Word(["bash", "zsh", "fish"]))
+@click.argument("shell", type=Word([*SHELLS]))
 @global_options
 def command(shell: str) -> None:
-    """Print the completion script of a shell.
+    """Print the completion script of a shell: commands, options, refs, accounts, labels, states and ids of changes.
 
-    For bash: eval "$(batchstatus completion bash)"
+    For this shell only: eval "$(batchstatus completion bash)", likewise with zsh, and batchstatus completion fish |
+    source.
     """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415
-
-    from batchstatus.cli.app import app  # noqa: PLC0415
-
-    kind = get_completion_class(shell)
-    assert kind is not None, "click knows these shells"
-    click.echo(kind(app, {}, "batchstatus", "_BATCHSTATUS_COMPLETE").source())
+    click.echo(SHELLS[shell].source_template, nl=False)

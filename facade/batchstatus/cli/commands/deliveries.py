@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from batchstatus import printable
+from batchstatus.cli.completion import change_ids, destinations
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import MEANINGS, OK
 from batchstatus.cli.help import Group
@@ -14,7 +15,9 @@ from batchstatus.service import Destination, Pending
 
 MAX_LISTED = 1_000
 
-by_id = option("--id", "id_", metavar="ID", help="One change alone; deliveries list NAME has the ids.")
+by_id = option(
+    "--id", "id_", metavar="ID", shell_complete=change_ids, help="One change alone; deliveries list NAME has the ids."
+)
 
 
 @click.group("deliveries", cls=Group, examples=("deliveries list",))
@@ -24,7 +27,7 @@ def command() -> None:
 
 
 @command.command("list", examples=("deliveries list", "deliveries list 3f1c9a52e0b7"), exit_codes={OK: MEANINGS[OK]})
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=destinations)
 @global_options
 @click.pass_obj
 def list_(context: Context, *, name: str | None) -> int:
@@ -71,7 +74,7 @@ def _pending_line(found: Pending) -> str:
 
 
 @command.command("retry", examples=("deliveries retry 3f1c9a52e0b7",), exit_codes={OK: MEANINGS[OK]})
-@click.argument("name")
+@click.argument("name", shell_complete=destinations)
 @by_id
 @global_options
 @click.pass_obj
@@ -89,7 +92,7 @@ def retry(context: Context, *, name: str, id_: str | None) -> int:
 
 
 @command.command("drop", examples=("deliveries drop 3f1c9a52e0b7",), exit_codes={OK: MEANINGS[OK]})
-@click.argument("name")
+@click.argument("name", shell_complete=destinations)
 @by_id
 @global_options
 @click.pass_obj

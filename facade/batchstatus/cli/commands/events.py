@@ -10,6 +10,7 @@ from datetime import datetime
 
 import click
 
+from batchstatus.cli.completion import change_ids
 from batchstatus.cli.context import Context
 from batchstatus.cli.destinations import DeliveryOptions, delivery_options
 from batchstatus.cli.exit_codes import MEANINGS, OK, VENDOR
@@ -34,7 +35,7 @@ PAGE = 1_000
 )
 @option("-f", "--follow", is_flag=True, help="Go on with those that come, until a signal does.")
 @option("--since", type=Timestamp(), help="Only those since then, such as 2h.")
-@option("--after", metavar="ID", help="Only those after the one with this id.")
+@option("--after", metavar="ID", shell_complete=change_ids, help="Only those after the one with this id.")
 @option("--deliver", "url", metavar="URL", help="POST them there again instead, in their order.")
 @delivery_options
 @selection("change")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from batchstatus import printable
+from batchstatus.cli.completion import refs
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import MEANINGS, OK, UNKNOWN_BATCH, NotTracked
 from batchstatus.cli.help import Command
@@ -27,7 +28,7 @@ BAR = 40
     examples=("history {ref}", "history --durations"),
     exit_codes={OK: MEANINGS[OK], UNKNOWN_BATCH: "the store does not know the batch"},
 )
-@click.argument("ref", required=False)
+@click.argument("ref", required=False, shell_complete=refs)
 @option("--durations", "of_durations", is_flag=True, help="How long ended batches took, of each account and kind.")
 @selection("change")
 @global_options

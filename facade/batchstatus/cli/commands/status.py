@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import click
 
 from batchstatus import Account, BatchRef, BatchState, Outcome
+from batchstatus.cli.completion import refs_and_accounts
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.exit_codes import ENDED_BADLY, OK, OPEN, READ, code_of, combine
 from batchstatus.cli.help import Command
@@ -28,7 +29,7 @@ from batchstatus.cli.params import Duration
         **READ,
     },
 )
-@click.argument("refs", nargs=-1)
+@click.argument("refs", nargs=-1, shell_complete=refs_and_accounts)
 @option("--exit-status", is_flag=True, help="Leave with 1 if any ended badly, with 8 if any is open.")
 @option("--raw", is_flag=True, help="Print the vendor's own JSON, as it came.")
 @option("--timeout", type=Duration(), default="90s", show_default=True, help="For all of them.")

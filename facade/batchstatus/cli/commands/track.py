@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from batchstatus.cli.completion import accounts, labels
+from batchstatus.cli.completion import refs as refs_of_store
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import MEANINGS, OK, UNKNOWN_BATCH, NotTracked
 from batchstatus.cli.help import Group
@@ -31,7 +33,7 @@ class Label(click.ParamType[tuple[str, str]]):
 
 def labelled(help_text: str) -> Callable[[F], F]:
     """Return the option --label."""
-    return option("--label", "labels", type=Label(), multiple=True, help=help_text)
+    return option("--label", "labels", type=Label(), multiple=True, help=help_text, shell_complete=labels)
 
 
 from_file = option("--from-file", "file", type=click.Path(allow_dash=True, dir_okay=False),
@@ -49,7 +51,7 @@ def command() -> None:
     examples=("track add {ref} --label campaign=spring", "track add --from-file refs.txt"),
     exit_codes={OK: MEANINGS[OK]},
 )
-@click.argument("refs", nargs=-1)
+@click.argument("refs", nargs=-1, shell_complete=accounts)
 @labelled("A label for the batches; it replaces one of the same name.")
 @from_file
 @global_options
@@ -73,7 +75,7 @@ def add(context: Context, refs: tuple[str, ...], *, labels: tuple[tuple[str, str
     examples=("track rm {ref}", "track rm --ended --label campaign=spring"),
     exit_codes={OK: MEANINGS[OK], UNKNOWN_BATCH: "one is not tracked"},
 )
-@click.argument("refs", nargs=-1)
+@click.argument("refs", nargs=-1, shell_complete=refs_of_store)
 @labelled("All with this label.")
 @option("--ended", is_flag=True, help="All that have ended.")
 @from_file
@@ -118,7 +120,7 @@ def rm(
     examples=("track retry", "track retry {ref}"),
     exit_codes={OK: MEANINGS[OK], UNKNOWN_BATCH: "one is not lost"},
 )
-@click.argument("refs", nargs=-1)
+@click.argument("refs", nargs=-1, shell_complete=refs_of_store)
 @global_options
 @click.pass_obj
 def retry(context: Context, refs: tuple[str, ...]) -> int:

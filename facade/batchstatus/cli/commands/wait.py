@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from batchstatus import BatchState, Outcome
+from batchstatus.cli.completion import refs_and_accounts
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.exit_codes import ENDED_BADLY, MEANINGS, OK, OPEN, READ, TIMED_OUT, code_of, combine
 from batchstatus.cli.follow import Tally, follow
@@ -36,7 +37,7 @@ LOOK = 90.0
         **READ,
     },
 )
-@click.argument("refs", nargs=-1)
+@click.argument("refs", nargs=-1, shell_complete=refs_and_accounts)
 @option(
     "--for",
     "goal",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from batchstatus import Account, Batch, BatchRef, Durations, Outcome
+from batchstatus.cli.completion import refs_and_accounts
 from batchstatus.cli.context import Context, check_keys, missing_key
 from batchstatus.cli.exit_codes import AUTH, INTERRUPTED, MEANINGS, OK, OPEN, READ, TIMED_OUT, code_of, combine
 from batchstatus.cli.follow import Tally, follow
@@ -21,7 +22,7 @@ from batchstatus.cli.params import Duration
     examples=("watch {ref}", "watch --all --timeout 8h"),
     exit_codes={OK: "all have ended", TIMED_OUT: MEANINGS[TIMED_OUT], **READ},
 )
-@click.argument("refs", nargs=-1)
+@click.argument("refs", nargs=-1, shell_complete=refs_and_accounts)
 @option("--all", "all_of", is_flag=True, help="The tracked and open ones; their changes are stored.")
 @option("--timeout", type=Duration(), default="1d", show_default=True, help="For all of them.")
 @selection("batch")

@@ -18,7 +18,7 @@ from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
 from commandline import COMMAND, config, keys, lines, run, terminal
 from waiting import HANG, LONG, until
 
-COMMANDS = ["status", "wait", "watch", "track", "run", "deliveries", "history", "events", "store", "doctor"]
+COMMANDS = ["init", "status", "wait", "watch", "track", "run", "deliveries", "history", "events", "store", "doctor"]
 COMMANDS += ["simulate", "completion"]
 
 
@@ -75,7 +75,7 @@ def test_every_command_has_its_help(environ, command):
         (["status", "nonsense"], "a ref is"),
         (["status", "other:1"], "no vendor 'other'; there are believe, gameball"),
         (["status", "gamebal:1"], "no vendor 'gamebal'; did you mean gameball?"),
-        (["nonsense"], "No such command 'nonsense'; there are status"),
+        (["nonsense"], "No such command 'nonsense'; there are init, status"),
         (["track", "lst"], "No such command 'lst'; did you mean list?"),
         (["wait", "believe:1", "--time-out", "5m"], "Did you mean '--timeout'?"),
         (["wait", "believe:1", "--for", "suceeded"], "did you mean succeeded?"),
@@ -97,7 +97,7 @@ def test_a_missing_key_exits_with_4(environ, simulator):
     """Without a key it ends with 4 and names the variables; without any, a way to try it, too."""
     none = run(environ, "status", "believe:1")
     assert none.returncode == 4
-    assert all(word in none.stderr for word in ("BELIEVE_API_KEY", "batchstatus simulate"))
+    assert all(word in none.stderr for word in ("batchstatus init", "BELIEVE_API_KEY", "batchstatus simulate"))
     half = {name: value for name, value in keys(simulator).items() if name != "GAMEBALL_SECRET_KEY"}
     assert run(environ | half, "status", "gameball:1").returncode == 4
     only_believe = {name: value for name, value in keys(simulator).items() if name.startswith("BELIEVE")}

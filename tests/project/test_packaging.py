@@ -107,7 +107,7 @@ def test_the_metadata_is_complete(metadata):
         (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())
     assert plain == {"attrs", "certifi", "httpcore", "httpx", "truststore"}
     engines, servers = {"apache-airflow", "temporalio"}, {"prometheus-client", "starlette", "uvicorn"}
-    assert extras == {"click", "opentelemetry-api", "rich", "psycopg", "redis", *engines, *servers}
+    assert extras == {"click", "opentelemetry-api", "rich", "psycopg", "redis", "tomlkit", *engines, *servers}
 
 
 # An application that has installed it

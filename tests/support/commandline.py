@@ -63,3 +63,29 @@ def config(home: str, text: str, mode: int = 0o600) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(mode)
+
+
+def dialogue(environ, *arguments, steps, seconds=30.0):
+    """Run it in a pseudo-terminal, and type the keys of each step once its text is drawn; return as `terminal` does.
+
+    Instead of keys a step may have a signal, which is sent. Without an end within the time it is killed.
+    """
+    child, screen = pty.fork()
+    if child == 0:
+        os.execve(sys.executable, [*COMMAND, *map(str, arguments)], environ | {"COLUMNS": "200", "LINES": "30"})
+    drawn, end, left, seen = b"", time.monotonic() + seconds, [*steps], 0
+    while time.monotonic() < end:
+        if select.select([screen], [], [], 0.1)[0]:
+            try:
+                drawn += os.read(screen, 65536)
+            except OSError:  # the other side is closed
+                break
+        if left and (found := drawn.find(left[0][0].encode(), seen)) >= 0:
+            seen, keys = found + len(left[0][0]), left.pop(0)[1]
+            time.sleep(0.1)  # a prompt that hides keys drops those typed before it has begun
+            os.kill(child, keys) if isinstance(keys, signal.Signals) else os.write(screen, keys.encode())
+    else:
+        os.kill(child, signal.SIGKILL)
+    _, status = os.waitpid(child, 0)
+    os.close(screen)
+    return drawn.decode(), os.waitstatus_to_exitcode(status)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS = {
+    "init": "Set up an account: write the configuration file, and check the keys.",
     "status": "Read batches once.",
     "wait": "Wait until batches have ended.",
     "watch": "Show batches as they change.",
@@ -80,7 +81,7 @@ EPILOG = """Refs are vendor:id or vendor/account:id. Exit codes: 0 reached, 1 en
 
 @click.group(
     cls=Commands,
-    examples=("simulate -o table  # to try it without an account", "wait REF --timeout 30m"),
+    examples=("init", "simulate -o table  # to try it without an account", "wait REF --timeout 30m"),
     epilog=EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "BATCHSTATUS"},
 )

@@ -61,8 +61,8 @@ class Context:
         if not found:
             keys = ", or ".join(" and ".join(vendor.environment_variables().values()) for vendor in VENDORS.values())
             raise MissingKey(
-                f"no keys: set {keys}, or name accounts in the configuration file (batchstatus doctor says where that "
-                "is); to try it without any: batchstatus simulate"
+                f"no keys: batchstatus init sets up an account, or set {keys}; "
+                "to try it without any: batchstatus simulate"
             )
         return found
 
@@ -166,7 +166,7 @@ def missing_key(ref: str, accounts: Iterable[Account]) -> MissingKey | None:
         if any(account.vendor == wanted.vendor for account in there.values()):
             return MissingKey(str(error))
         keys = " and ".join(VENDORS[wanted.vendor].environment_variables().values())
-        return MissingKey(f"{ref}: no key for {wanted.vendor}: set {keys}")
+        return MissingKey(f"{ref}: no key for {wanted.vendor}: batchstatus init, or set {keys}")
     return None
 
 

@@ -19,7 +19,9 @@ FORMS = {
     "K=V": "a name and a value, such as campaign=spring",
     "ID": "the id of a change, as events -o id prints it",
     "NAME": "a destination, as deliveries list prints it",
+    "ACCOUNT": "the account's name in refs, such as acme for {vendor}/acme:ID: 1 to 64 of a-z, 0-9, _ and -",
     "URL": "https://host/path; http on loopback",
+    "KEY=FILE": "a key and the file that holds it, such as {key}=/run/secrets/{vendor}; - reads a line from stdin",
 }
 """The form of each value, by the word that stands for it in help; `{ref}` and the like are filled in by `help`."""
 UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

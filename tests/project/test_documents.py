@@ -42,8 +42,8 @@ def test_an_example_prints_its_output(code, output, tmp_path):
 
 
 def test_there_are_examples_of_each_kind():
-    assert len(EXAMPLES) == 17
-    assert sum(1 for example in EXAMPLES if example.values[1]) == 12
+    assert len(EXAMPLES) == 18
+    assert sum(1 for example in EXAMPLES if example.values[1]) == 13
 
 
 def test_the_readme_is_short():

@@ -20,8 +20,9 @@ only those fields. This page is drawn from the schemas, and a test holds it to t
 """
 ORDER = (
     "batch", "counts", "batches", "message", "change", "changes", "tracked", "tracked-list", "track-add", "track-rm",
-    "track-retry", "destination", "destinations", "durations", "durations-list", "check", "checks", "store-check",
-    "simulation", "checkpoint",
+    "track-retry", "destination", "destinations", "delivery", "deliveries", "deliveries-retry",
+    "deliveries-drop", "replay", "durations", "durations-list", "check", "checks", "store-check",
+    "init", "simulation", "log", "checkpoint",
 )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ import functools
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 from attrs import frozen
@@ -15,9 +15,10 @@ from click.core import ParameterSource
 from batchstatus import ConfigurationError, KeyFile, KeySource
 from batchstatus.cli.options import option
 from batchstatus.cli.params import Duration
-from batchstatus.service import Change, Delivery, to_stream, to_url
-from batchstatus.service.signing import SigningKeys
 from batchstatus.service.store import checked_kinds
+
+if TYPE_CHECKING:  # completion needs no client
+    from batchstatus.service import Change, Delivery
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -57,10 +58,14 @@ class DeliveryOptions:
 
     def to(self, url: str) -> Delivery:
         """Return the delivery to a URL, or to stdout."""
+        from batchstatus.service import to_stream  # noqa: PLC0415
+
         return to_stream(sys.stdout, only=self.only) if url == "-" else self.to_url(url)
 
     def to_url(self, url: str) -> Callable[[Change], Awaitable[object]]:
         """Return the delivery to a URL."""
+        from batchstatus.service import to_url  # noqa: PLC0415
+
         headers = self.deliver_header_file and KeyFile(self.deliver_header_file, "--deliver-header-file")
         return to_url(
             url,
@@ -78,6 +83,8 @@ class DeliveryOptions:
         if inline and self.deliver_secret_file and source is ParameterSource.ENVIRONMENT:
             raise ConfigurationError(f"both {SECRET} and {SECRET}_FILE are set; keep one of them")
         if inline and source is not ParameterSource.COMMANDLINE:
+            from batchstatus.service.signing import SigningKeys  # noqa: PLC0415
+
             SigningKeys(inline).check(SECRET)
             return inline
         return KeyFile(self.deliver_secret_file, "--deliver-secret-file") if self.deliver_secret_file else None

@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import click
+from click.shell_completion import CompletionItem
+
+from .completion import UNFINISHED
 
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from batchstatus import Batch
 
 COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -241,13 +242,11 @@ class Where(click.ParamType[Condition]):
         name, comparison, values = incomplete.partition("=")
         known = names(self.schema)
         if not comparison:
-            return _completions((f"{each}=" for each in known), name, "")
+            return _completions((f"{each}=" for each in known), name, "", kind=UNFINISHED)
         before, comma, last = values.rpartition(",")
         choices = known[name].schema.get("enum", ()) if name in known else ()
         return _completions(filter(None, choices), last, f"{name}={before}{comma}")
 
 
-def _completions(words: Iterable[str], begin: str, before: str) -> list[CompletionItem]:
-    from click.shell_completion import CompletionItem  # noqa: PLC0415
-
-    return [CompletionItem(before + word) for word in words if word.startswith(begin)]
+def _completions(words: Iterable[str], begin: str, before: str, *, kind: str = "plain") -> list[CompletionItem]:
+    return [CompletionItem(before + word, kind) for word in words if word.startswith(begin)]

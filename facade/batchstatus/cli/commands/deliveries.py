@@ -45,7 +45,7 @@ def list_(context: Context, *, name: str | None) -> int:
     elif context.output.format == "id":
         click.echo("".join(f"{each.name if isinstance(each, Destination) else each.id}\n" for each in found), nl=False)
     else:
-        context.output.print_all("destinations" if name is None else "changes", [each.to_dict() for each in found])
+        context.output.print_all("destinations" if name is None else "deliveries", [each.to_dict() for each in found])
     return OK
 
 

@@ -259,7 +259,7 @@ class Watcher:
                         )
                     self._move = claim.move
                 for dispatcher in self._dispatchers:
-                    await asyncio.to_thread(self._store.serve, dispatcher.destination)
+                    await asyncio.to_thread(self._store.serve, dispatcher.destination, dispatcher.only)
             except ConfigurationError:
                 raise
             except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)

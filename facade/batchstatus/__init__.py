@@ -1,4 +1,4 @@
-"""Know when a batch at Gameball or Believe has ended, through one interface.
+"""Know when a batch has ended, at any vendor, through one interface.
 
 with BatchClient(Believe(api_key=...)) as client:
     batch = client.get("believe:550e8400-e29b-41d4-a716-446655440000")
@@ -46,7 +46,8 @@ if TYPE_CHECKING:
     from ._core.wait.durations import Durations
     from ._core.wait.step import Step
     from ._version import __version__
-    from .vendors import Believe, Gameball
+    from .vendors.believe import Believe
+    from .vendors.gameball import Gameball
 
 __all__ = [
     "APIError",
@@ -165,6 +166,7 @@ __getattr__, __dir__ = lazy_names(
         "_core.wait.durations": ("Durations",),
         "_core.wait.step": ("Step",),
         "_version": ("__version__",),
-        "vendors": ("Believe", "Gameball"),
+        "vendors.believe": ("Believe",),
+        "vendors.gameball": ("Gameball",),
     },
 )

@@ -55,7 +55,7 @@ POLLS = """if True:
     import asyncio, sys, time
     from batchstatus import AsyncBatchClient, EventKind, Gameball
     from batchstatus.service import Store, Watcher
-    from batchstatus.testing.simulator import GAMEBALL_KEY, GAMEBALL_SECRET
+    from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 
     kind, path, url, *refs = sys.argv[1:]
     account, polls = Gameball(GAMEBALL_KEY, GAMEBALL_SECRET, base_url=url), []

@@ -14,7 +14,8 @@ import click
 import pytest
 from batchstatus.cli import app as app_module
 from batchstatus.cli.signals import Terminated
-from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
+from batchstatus.testing.simulator import Quirk
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
 from commandline import COMMAND, config, keys, lines, run, terminal
 from waiting import HANG, LONG, until
 
@@ -401,7 +402,7 @@ def test_simulate_prints_lines_to_paste(environ):
     drawn, code = terminal(environ, "simulate", "--batches", "2", until=b"Ctrl-C", key=b"\x03")
     assert code == 130
     assert "export BELIEVE_BASE_URL=http://127.0.0.1:" in drawn
-    assert "batchstatus watch gameball:" in drawn
+    assert "batchstatus watch believe:" in drawn
 
 
 def test_completion_on_a_terminal_is_the_script(environ):

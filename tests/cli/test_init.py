@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from batchstatus import ConfigurationError
 from batchstatus.cli.commands.init import edited, write
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
+from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 from commandline import COMMAND, config, dialogue, keys, lines, run
 from waiting import LONG
 

@@ -14,6 +14,7 @@ import pytest
 from batchstatus import Batch, BatchClient, BatchNotFound, BatchRef, BatchState, Gameball, WaitTimeout
 from batchstatus.service.store import Store
 from batchstatus.testing.simulator import Quirk
+from batchstatus.testing.simulator.believe import BelieveQuirk
 from commandline import COMMAND, lines, run
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
@@ -72,7 +73,7 @@ def test_the_check_finds_fields_that_differ(name, value):
 def refs(simulator):
     return [
         simulator.add("gameball", status="completed", total=20, failed=2),
-        simulator.add("believe", status="FAILED", quirks=[Quirk.SETUP_FAILED]),
+        simulator.add("believe", status="FAILED", quirks=[BelieveQuirk.SETUP_FAILED]),
         simulator.add("believe", status="FINALIZED"),
         simulator.add("gameball", status="ARCHIVED", quirks=[Quirk.CONTRADICTION]),
     ]

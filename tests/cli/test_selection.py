@@ -6,7 +6,7 @@ import json
 
 import pytest
 from batchstatus.cli.selection import Condition, Selection, find
-from batchstatus.testing.simulator import Quirk
+from batchstatus.testing.simulator.gameball import GameballQuirk
 from commandline import config, lines, run, terminal
 
 BATCH = {
@@ -213,7 +213,7 @@ def test_events_and_tracked_batches(user, refs):
 
 
 def test_results_come_only_if_they_are_asked_for(user, simulator):
-    ref = simulator.add("gameball", status="completed", quirks=[Quirk.LONG_RESULTS])
+    ref = simulator.add("gameball", status="completed", quirks=[GameballQuirk.LONG_RESULTS])
     run(user, "track", "add", ref)
     run(user, "run", "--once", "-q")
     for command in (["status", ref], ["watch", ref], ["wait", ref]):

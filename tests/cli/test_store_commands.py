@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 from batchstatus import Batch, BatchRef, BatchState, Believe
 from batchstatus.service.store import Store
-from batchstatus.testing.simulator import BELIEVE_KEY, Quirk
+from batchstatus.testing.simulator import Quirk
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
 from commandline import COMMAND, config, lines, run, terminal
 from waiting import HANG, LONG, until
 

@@ -21,7 +21,7 @@ from batchstatus import (
     Gameball,
     KeyFile,
 )
-from batchstatus.testing.simulator import BELIEVE_KEY
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
 
 PLANTED = "test-planted-key"
 ENVIRONMENT = {
@@ -301,7 +301,7 @@ def test_a_flag_is_1_or_0(environ):
 @pytest.mark.parametrize(
     ("variables", "says"),
     [
-        ({}, "set GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY, or BELIEVE_API_KEY"),
+        ({}, "set BELIEVE_API_KEY, or GAMEBALL_API_KEY and GAMEBALL_SECRET_KEY"),
         ({"GAMEBALL_API_KEY": PLANTED}, "set GAMEBALL_SECRET_KEY, or GAMEBALL_SECRET_KEY_FILE"),
         ({"GAMEBALL_SECRET_KEY": PLANTED}, "set GAMEBALL_API_KEY"),
         ({"BELIEVE_API_KEY": PLANTED, "BELIEVE_API_KEY_FILE": "key"}, "both BELIEVE_API_KEY and BELIEVE_API_KEY_FILE"),

@@ -30,7 +30,9 @@ from batchstatus import (
     ServerError,
     TransportError,
 )
-from batchstatus.testing.simulator import BELIEVE_KEY_WITHOUT_SCOPE, Quirk, Simulator
+from batchstatus.testing.simulator import Quirk, Simulator
+from batchstatus.testing.simulator.believe import BELIEVE_KEY_WITHOUT_SCOPE
+from batchstatus.testing.simulator.gameball import GameballQuirk
 from waiting import until
 
 ONCE = RetryPolicy(attempts=1)
@@ -176,7 +178,7 @@ def test_an_only_account_needs_no_name(reader, simulator):
 def test_a_bad_ref_is_refused_unsent(reader, simulator, ref, says):
     """A bad ref is refused before anything is sent."""
     with pytest.raises(ConfigurationError, match=says):
-        reader(simulator.accounts()[1]).get(ref)
+        reader(simulator.account("believe")).get(ref)
     assert simulator.reads == []
 
 
@@ -277,7 +279,8 @@ def test_a_batch_can_be_pickled_and_copied(reader, simulator, vendor, status):
 def test_a_fork_shares_no_connection(simulator):
     """Over one socket each would get the other's answers, which in the tutorials' shape carry no id to compare."""
     refs = [
-        simulator.add("gameball", total=total, status="completed", quirks=[Quirk.TUTORIAL_SHAPE]) for total in (1, 2)
+        simulator.add("gameball", total=total, status="completed", quirks=[GameballQuirk.TUTORIAL_SHAPE])
+        for total in (1, 2)
     ]
     with BatchClient(*simulator.accounts()) as client:
         client.get(refs[0])

@@ -68,7 +68,7 @@ def test_a_busy_account_holds_up_no_other(get_many):
 
 def test_check_proves_keys_and_reach():
     with Simulator() as simulator:
-        good, bad = simulator.accounts()[0], Believe("test-other-key", base_url=simulator.url)
+        good, bad = simulator.account("gameball"), Believe("test-other-key", base_url=simulator.url)
         with BatchClient(good, bad) as client:
             first, second = client.check()
         assert (first.account, first.error) == (good, None)

@@ -21,7 +21,9 @@ from batchstatus import (
     WaitTimeout,
 )
 from batchstatus._clients.remote_pace import Call, Permits
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET, Quirk
+from batchstatus.testing.simulator import Quirk
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
+from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 from readers import AsyncReader, SyncReader
 from waiting import until
 

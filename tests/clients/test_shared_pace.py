@@ -24,7 +24,8 @@ from batchstatus._clients.shared_pace import pace_for
 from batchstatus._core.pacing import PaceState
 from batchstatus.service.store import Store
 from batchstatus.testing import FakeClock
-from batchstatus.testing.simulator import BELIEVE_KEY, Quirk, Simulator
+from batchstatus.testing.simulator import Quirk, Simulator
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
 from hypothesis import given
 from hypothesis import strategies as st
 from waiting import HANG, LONG

@@ -51,7 +51,8 @@ from batchstatus import (
     WaitTimeout,
 )
 from batchstatus.testing import FakeClock
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
+from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 from raw_server import HANG_UP, response, serving
 from readers import AsyncReader, SyncReader
 

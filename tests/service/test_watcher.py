@@ -47,7 +47,8 @@ from batchstatus.service.store import Store
 from batchstatus.service.store import tracking as tracking_module
 from batchstatus.service.watch_set import WatchSet
 from batchstatus.service.watcher import denies_batch, paced
-from batchstatus.testing.simulator import GAMEBALL_KEY, GAMEBALL_SECRET, Quirk, Simulator
+from batchstatus.testing.simulator import Quirk, Simulator
+from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 from raw_server import response, serving
 from waiting import HANG, LONG
 from waiting import until as wait_until

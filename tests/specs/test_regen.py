@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from batchstatus import Believe, Gameball
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
+from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 
 pytestmark = pytest.mark.timeout(240)  # it builds wheels, environments or clients in processes of their own
 

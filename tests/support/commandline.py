@@ -12,7 +12,8 @@ import sys
 import time
 from pathlib import Path
 
-from batchstatus.testing.simulator import BELIEVE_KEY, GAMEBALL_KEY, GAMEBALL_SECRET
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
+from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 
 COMMAND = [sys.executable, "-m", "batchstatus.cli"]
 

@@ -202,7 +202,7 @@ def test_an_applications_client_takes_the_parts(fake_vendors):
     ("ref", "steps", "says"),
     [
         (REF, [], "at least one step"),
-        ("other:1", ["pending"], "needs one of gameball, believe"),
+        ("other:1", ["pending"], "needs one of believe, gameball"),
         (REF, [None], "a step is a status word"),
         (REF, [True], "a step is a status word"),
         (REF, [ValueError], "a step is a status word"),

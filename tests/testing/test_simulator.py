@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from enum import Enum
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -23,14 +24,9 @@ import pytest
 import schemathesis
 from attrs import frozen
 from batchstatus import Account, BatchRef, Believe, Gameball
-from batchstatus.testing.simulator import (
-    BELIEVE_KEY,
-    BELIEVE_KEY_WITHOUT_SCOPE,
-    GAMEBALL_KEY,
-    GAMEBALL_SECRET,
-    Quirk,
-    Simulator,
-)
+from batchstatus.testing.simulator import Quirk, Simulator
+from batchstatus.testing.simulator.believe import BELIEVE_KEY, BELIEVE_KEY_WITHOUT_SCOPE, BelieveQuirk
+from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET, GameballQuirk
 from batchstatus.testing.simulator.model import simulated_vendors
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,6 +38,8 @@ import contract  # noqa: E402 (specs/ holds scripts, not a package)
 import sources  # noqa: E402 (the same)
 
 VENDORS = ("gameball", "believe")
+OWN_QUIRKS: dict[str, type[Enum]] = {"gameball": GameballQuirk, "believe": BelieveQuirk}
+QUIRKS = [*Quirk, *GameballQuirk, *BelieveQuirk]
 ACCOUNTS: dict[str, Account] = {
     "gameball": Gameball(GAMEBALL_KEY, GAMEBALL_SECRET),
     "believe": Believe(BELIEVE_KEY),
@@ -511,36 +509,38 @@ HALF = {"status": "processing"}
 OPEN = {"status": "AVAILABLE_TO_QUEUE"}
 NO_KEYS: dict[str, str] = {}
 
-EFFECTS: dict[Quirk, Sequence[Effect]] = {
-    Quirk.TUTORIAL_SHAPE: [
+EFFECTS: dict[Enum, Sequence[Effect]] = {
+    GameballQuirk.TUTORIAL_SHAPE: [
         Effect("gameball", fields(), SPEC_SHAPE, TUTORIALS),
         Effect("gameball", at("status"), '"pending"', '"queued"'),
         Effect("gameball", at("response"), None, "null", {"status": "queued"}),
         Effect("gameball", at("totalCount"), None, "0", {"status": "queued"}),
         Effect("gameball", at("finishedCount"), None, "6", {"status": "completed", "failed": 2}),
     ],
-    Quirk.EMPTY_OBJECT: [Effect("gameball", fields(), SPEC_SHAPE, "")],
-    Quirk.NUMERIC_ID: [
+    GameballQuirk.EMPTY_OBJECT: [Effect("gameball", fields(), SPEC_SHAPE, "")],
+    GameballQuirk.NUMERIC_ID: [
         Effect("gameball", at("batchId"), '"1748392"', "1748392", {"id": "1748392"}),
     ],
-    Quirk.PROGRESS_FRACTION: [
+    GameballQuirk.PROGRESS_FRACTION: [
         Effect("gameball", fields(), SPEC_SHAPE, "batchId status progress"),
         Effect("gameball", at("progress"), None, "0.5", HALF),
         Effect("gameball", at("progress"), None, "1.0", DONE["gameball"]),
     ],
-    Quirk.PROGRESS_PERCENT: [
+    GameballQuirk.PROGRESS_PERCENT: [
         Effect("gameball", fields(), SPEC_SHAPE, "batchId status progress"),
         Effect("gameball", at("progress"), None, "50.0", HALF),
         Effect("gameball", at("progress"), None, "100.0", DONE["gameball"]),
     ],
-    Quirk.LONG_RESULTS: [Effect("gameball", number_of_results, 8, 1000, DONE["gameball"])],
-    Quirk.OTHER_ERROR_SHAPE: [
+    GameballQuirk.LONG_RESULTS: [Effect("gameball", number_of_results, 8, 1000, DONE["gameball"])],
+    GameballQuirk.OTHER_ERROR_SHAPE: [
         Effect("gameball", fields(), f"{GAMEBALL_ERROR} type requestId", "error message", keys=NO_KEYS),
         Effect("gameball", status_and_code, (401, 1000), (401, 401), keys=NO_KEYS),
     ],
-    Quirk.TEXT_CODE: [Effect("gameball", status_and_code, (401, 1000), (401, "1000"), keys=NO_KEYS)],
-    Quirk.INTEGER_CODE: [Effect("believe", status_and_code, (401, "ERR_UNAUTHORIZED"), (401, 401), keys=NO_KEYS)],
-    Quirk.SCOPE_IS_401: [
+    GameballQuirk.TEXT_CODE: [Effect("gameball", status_and_code, (401, 1000), (401, "1000"), keys=NO_KEYS)],
+    BelieveQuirk.INTEGER_CODE: [
+        Effect("believe", status_and_code, (401, "ERR_UNAUTHORIZED"), (401, 401), keys=NO_KEYS)
+    ],
+    BelieveQuirk.SCOPE_IS_401: [
         Effect(
             "believe",
             status_and_code,
@@ -549,15 +549,15 @@ EFFECTS: dict[Quirk, Sequence[Effect]] = {
             keys=NO_SCOPE,
         )
     ],
-    Quirk.ONLY_UUIDS: [
+    BelieveQuirk.ONLY_UUIDS: [
         Effect("believe", status_and_code, (200, None), (400, "ERR_INVALID_ID"), {"id": "batch_xyz789"}),
     ],
-    Quirk.NUMERIC_INDEX: [
+    BelieveQuirk.NUMERIC_INDEX: [
         Effect("believe", at("batchIndex"), '"42"', "42"),
         Effect("believe", at("vaultIndex"), '"0"', "0"),
     ],
-    Quirk.UPPER_CASE_ID: [Effect("believe", id_in_upper_case, False, True)],
-    Quirk.SETUP_FAILED: [
+    BelieveQuirk.UPPER_CASE_ID: [Effect("believe", id_in_upper_case, False, True)],
+    BelieveQuirk.SETUP_FAILED: [
         Effect("believe", at("initResult", "failedTxMsg"), None, '"setup ran out of funds"', {"status": "FAILED"}),
         Effect("believe", at("initResult", "totalFailed"), "0", "1", {"status": "FAILED"}),
         Effect("believe", at("executeResult", "total"), "8", None, {"status": "FAILED"}),
@@ -598,7 +598,7 @@ EFFECTS: dict[Quirk, Sequence[Effect]] = {
 """What each quirk changes; RETRY_AFTER has a test of its own, since it shows with a 429 and a 503 alone."""
 
 
-@pytest.mark.parametrize("quirk", [quirk for quirk in Quirk if quirk is not Quirk.RETRY_AFTER])
+@pytest.mark.parametrize("quirk", [quirk for quirk in QUIRKS if quirk is not Quirk.RETRY_AFTER])
 def test_a_quirk_changes_what_a_caller_receives(ask, simulator, quirk):
     for effect in EFFECTS[quirk]:
         assert effect.without != effect.with_it
@@ -609,10 +609,10 @@ def test_a_quirk_changes_what_a_caller_receives(ask, simulator, quirk):
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("quirk", Quirk)
+@pytest.mark.parametrize("quirk", QUIRKS)
 def test_a_quirk_leaves_the_other_vendor_alone(ask, simulator, quirk, vendor):
     """A quirk of one vendor leaves the other alone."""
-    concerned = {v for v in VENDORS if quirk.value.lower().startswith(v)} or set(VENDORS)
+    concerned = {v for v, own in OWN_QUIRKS.items() if quirk in own} or set(VENDORS)
     assert {effect.vendor for effect in EFFECTS.get(quirk, ())} <= concerned
     if vendor in concerned:
         assert quirk is Quirk.RETRY_AFTER or vendor in {effect.vendor for effect in EFFECTS[quirk]}
@@ -647,20 +647,22 @@ def test_a_quirk_for_all_covers_unknown_ids(ask):
 
 def test_a_429_has_no_code(ask, limited):
     """A 429 has no code even where codes are text."""
-    ref = limited.add("gameball", quirks=[Quirk.TEXT_CODE])
+    ref = limited.add("gameball", quirks=[GameballQuirk.TEXT_CODE])
     statuses(ask, limited, ref, 30)
     assert fields()(ask(limited, ref)) == "message type requestId"
 
 
 def test_an_id_quirk_leaves_other_ids(ask, simulator):
     """A quirk about ids leaves ids of another form."""
-    assert at("batchId")(ask(simulator, simulator.add("gameball", id="a-1", quirks=[Quirk.NUMERIC_ID]))) == '"a-1"'
-    assert at("id")(ask(simulator, simulator.add("believe", id="a-1", quirks=[Quirk.UPPER_CASE_ID]))) == '"a-1"'
+    assert (
+        at("batchId")(ask(simulator, simulator.add("gameball", id="a-1", quirks=[GameballQuirk.NUMERIC_ID]))) == '"a-1"'
+    )
+    assert at("id")(ask(simulator, simulator.add("believe", id="a-1", quirks=[BelieveQuirk.UPPER_CASE_ID]))) == '"a-1"'
 
 
 def test_a_failed_set_up_ends_the_batch(ask, simulator, clock):
     """A set up that fails ends the batch before it is executed."""
-    ref = simulator.add("believe", seconds=10, quirks=[Quirk.SETUP_FAILED])
+    ref = simulator.add("believe", seconds=10, quirks=[BelieveQuirk.SETUP_FAILED])
     seen = []
     for clock.now in (0.0, 2.0, 10.0):
         seen.append(ask(simulator, ref).json()["status"])
@@ -898,7 +900,7 @@ def test_the_page_breaks_its_own_spec(clock, vendor, breach):
 
 def test_believes_error_fits_its_spec():
     """The other way round: with the integer that the spec wants, nothing is left to exclude."""
-    simulator = Simulator(quirks=[Quirk.INTEGER_CODE])
+    simulator = Simulator(quirks=[BelieveQuirk.INTEGER_CODE])
     broken = breaches_of(BatchRef("believe", "never-added"), simulator.app)
     assert broken.isdisjoint(PAGE_AGAINST_SPEC["believe"])
 
@@ -924,12 +926,12 @@ def test_an_unknown_word_breaks_the_enum_only(vendor):
 
 BREAKING = {
     "gameball": {
-        Quirk.NUMERIC_ID: {"batchId"},
+        GameballQuirk.NUMERIC_ID: {"batchId"},
         Quirk.TEXT_COUNTS: {"totalItems", "processedItems", "failedItems"},
         Quirk.NULLS: {"progress"},
     },
     "believe": {
-        Quirk.NUMERIC_INDEX: {"batchIndex", "vaultIndex"},
+        BelieveQuirk.NUMERIC_INDEX: {"batchIndex", "vaultIndex"},
         Quirk.TEXT_COUNTS: {
             f"{result}/{count}"
             for result in ("initResult", "executeResult")
@@ -943,7 +945,7 @@ BREAKING = {
 
 
 @pytest.mark.parametrize("vendor", VENDORS)
-@pytest.mark.parametrize("quirk", [quirk for quirk in Quirk if quirk is not Quirk.OUTAGE])
+@pytest.mark.parametrize("quirk", [quirk for quirk in QUIRKS if quirk is not Quirk.OUTAGE])
 def test_a_quirk_breaks_its_part_of_the_spec(quirk, vendor):
     """A quirk breaks the spec of a 200 only where its name says so."""
     simulator = Simulator(quirks=[quirk])

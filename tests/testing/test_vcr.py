@@ -12,7 +12,7 @@ APPLICATION = """
     import asyncio
     import pytest
     from batchstatus import AsyncBatchClient, BatchClient, Believe
-    from batchstatus.testing.simulator import BELIEVE_KEY
+    from batchstatus.testing.simulator.believe import BELIEVE_KEY
 
     ACCOUNT = Believe(BELIEVE_KEY, base_url="{url}")
 

@@ -20,7 +20,7 @@ from batchstatus import (
     TransportError,
 )
 from batchstatus.testing import FakeClock, FakeVendors, reading, refusal
-from batchstatus.testing.simulator import Quirk
+from batchstatus.testing.simulator.gameball import GameballQuirk
 from documented import BUNDLE, EXECUTED, FINALIZED, UUID
 from raw_server import HANG_UP, response, serving
 
@@ -394,7 +394,7 @@ def test_a_404_that_is_cut_off_proves_nothing(reader, simulator, vendor, end):
 
 
 def test_a_body_above_the_cap_names_the_setting(reader, simulator):
-    ref = simulator.add("gameball", status="completed", quirks=[Quirk.LONG_RESULTS])
+    ref = simulator.add("gameball", status="completed", quirks=[GameballQuirk.LONG_RESULTS])
     with pytest.raises(InvalidResponse, match="max_body") as caught:
         reader(*simulator.accounts(), retry=RetryPolicy(max_body=1000)).get(ref)
     assert (caught.value.is_too_large, caught.value.is_lasting, caught.value.attempts) == (True, False, 1)

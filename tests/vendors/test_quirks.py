@@ -25,7 +25,9 @@ from batchstatus import (
     ServerError,
 )
 from batchstatus.testing import FakeClock
-from batchstatus.testing.simulator import BELIEVE_KEY_WITHOUT_SCOPE, Quirk, Simulator
+from batchstatus.testing.simulator import Quirk, Simulator
+from batchstatus.testing.simulator.believe import BELIEVE_KEY_WITHOUT_SCOPE, BelieveQuirk
+from batchstatus.testing.simulator.gameball import GameballQuirk
 
 ROOT = Path(__file__).parent.parent.parent
 ONCE = RetryPolicy(attempts=1)
@@ -82,11 +84,11 @@ def test_the_path_is_the_specs():
     ("quirk", "vendor", "code"),
     [
         (None, "gameball", "4004"),
-        (Quirk.TEXT_CODE, "gameball", "4004"),
-        (Quirk.OTHER_ERROR_SHAPE, "gameball", "404"),
+        (GameballQuirk.TEXT_CODE, "gameball", "4004"),
+        (GameballQuirk.OTHER_ERROR_SHAPE, "gameball", "404"),
         (Quirk.HTML_ERRORS, "gameball", None),
         (None, "believe", "ERR_BATCH_NOT_FOUND"),
-        (Quirk.INTEGER_CODE, "believe", "404"),
+        (BelieveQuirk.INTEGER_CODE, "believe", "404"),
         (Quirk.HTML_ERRORS, "believe", None),
     ],
 )
@@ -101,7 +103,7 @@ def test_an_undeclared_error_is_understood(reader, quirk, vendor, code):
 
 
 @pytest.mark.quirk("B5", "B6")
-@pytest.mark.parametrize(("quirks", "status"), [([], 403), ([Quirk.SCOPE_IS_401], 401)], ids=["403", "401"])
+@pytest.mark.parametrize(("quirks", "status"), [([], 403), ([BelieveQuirk.SCOPE_IS_401], 401)], ids=["403", "401"])
 def test_a_missing_scope_is_permission_denied(reader, quirks, status):
     """A missing scope is permission denied with either status."""
     with Simulator(quirks=quirks) as simulator:
@@ -123,7 +125,7 @@ def test_gameballs_untyped_arrays_are_read(get):
 @pytest.mark.quirk("G6")
 def test_an_answer_without_a_status_is_no_answer(get):
     with pytest.raises(InvalidResponse, match="no 'status'"):
-        get("gameball", Quirk.EMPTY_OBJECT)
+        get("gameball", GameballQuirk.EMPTY_OBJECT)
 
 
 @pytest.mark.quirk("G7", "B12")
@@ -139,11 +141,11 @@ def test_counts_are_whole_numbers(get, vendor, status, quirk):
 @pytest.mark.quirk("G8")
 def test_progress_is_used_if_its_scale_is_known(get):
     """Progress is used where its scale is known."""
-    assert get("gameball", Quirk.PROGRESS_PERCENT, status="processing").progress == 0.5
-    assert get("gameball", Quirk.PROGRESS_PERCENT, status="completed").progress == 1.0
-    assert get("gameball", Quirk.PROGRESS_PERCENT, status="pending").progress == 0.0
-    assert get("gameball", Quirk.PROGRESS_FRACTION, status="processing").progress is None
-    assert get("gameball", Quirk.PROGRESS_FRACTION, status="completed").progress is None
+    assert get("gameball", GameballQuirk.PROGRESS_PERCENT, status="processing").progress == 0.5
+    assert get("gameball", GameballQuirk.PROGRESS_PERCENT, status="completed").progress == 1.0
+    assert get("gameball", GameballQuirk.PROGRESS_PERCENT, status="pending").progress == 0.0
+    assert get("gameball", GameballQuirk.PROGRESS_FRACTION, status="processing").progress is None
+    assert get("gameball", GameballQuirk.PROGRESS_FRACTION, status="completed").progress is None
     assert get("gameball", status="processing").progress == 0.5
 
 
@@ -184,18 +186,18 @@ def test_contradicting_counts_are_kept(get):
 @pytest.mark.quirk("G13", "G25")
 def test_the_tutorials_body_is_read(get):
     assert get("gameball", status="completed").created_at is None
-    batch = get("gameball", Quirk.TUTORIAL_SHAPE, status="completed", total=8, failed=3)
+    batch = get("gameball", GameballQuirk.TUTORIAL_SHAPE, status="completed", total=8, failed=3)
     assert batch.counts == Counts(total=8, processed=8, succeeded=5, failed=3)
     assert (len(batch.results), len(batch.failures), batch.failures[0].message) == (5, 3, "refused")
     assert batch.created_at is not None
-    queued = get("gameball", Quirk.TUTORIAL_SHAPE, status="queued")
+    queued = get("gameball", GameballQuirk.TUTORIAL_SHAPE, status="queued")
     assert (queued.state, queued.counts.total, queued.progress) == (BatchState.PENDING, None, None)
 
 
 @pytest.mark.quirk("G14")
 def test_a_numeric_id_is_the_same_id(get):
     """An id that comes as a number is the same id."""
-    assert get("gameball", Quirk.NUMERIC_ID, id="1748392").ref.id == "1748392"
+    assert get("gameball", GameballQuirk.NUMERIC_ID, id="1748392").ref.id == "1748392"
 
 
 @pytest.mark.quirk("G19")
@@ -240,33 +242,33 @@ def test_a_missing_field_costs_nothing_else(get, vendor, status):
 
 @pytest.mark.quirk("G26")
 def test_a_thousand_results_are_read(get):
-    assert len(get("gameball", Quirk.LONG_RESULTS, status="completed").results) == 1000
+    assert len(get("gameball", GameballQuirk.LONG_RESULTS, status="completed").results) == 1000
 
 
 @pytest.mark.quirk("B8", "B36")
 def test_an_id_that_is_no_uuid_can_be_asked_for(get):
     assert get("believe", id="batch_xyz789", status="PENDING_APPROVAL").state is BatchState.REQUIRES_ACTION
     with pytest.raises(BadRequest, match="check the id's form"):
-        get("believe", Quirk.ONLY_UUIDS, id="batch_xyz789")
+        get("believe", BelieveQuirk.ONLY_UUIDS, id="batch_xyz789")
 
 
 @pytest.mark.quirk("B10", "B11")
 def test_indexes_may_have_any_type(get):
     """Indexes of any type do not cost the reading."""
-    batch = get("believe", Quirk.NUMERIC_INDEX, status="EXECUTED")
+    batch = get("believe", BelieveQuirk.NUMERIC_INDEX, status="EXECUTED")
     assert batch.state is BatchState.SUCCEEDED
     assert (batch.payload["batchIndex"], batch.payload["vaultIndex"]) == (42, 0)
 
 
 @pytest.mark.quirk("B13")
 def test_a_uuid_in_upper_case_is_the_same_id(get):
-    batch = get("believe", Quirk.UPPER_CASE_ID, id="550e8400-e29b-41d4-a716-44665544000a")
+    batch = get("believe", BelieveQuirk.UPPER_CASE_ID, id="550e8400-e29b-41d4-a716-44665544000a")
     assert batch.ref.id == "550e8400-e29b-41d4-a716-44665544000a"
 
 
 @pytest.mark.quirk("B16")
 def test_a_failed_setup_is_told_as_such(get):
-    batch = get("believe", Quirk.SETUP_FAILED, status="FAILED")
+    batch = get("believe", BelieveQuirk.SETUP_FAILED, status="FAILED")
     assert (batch.state, batch.counts) == (BatchState.FAILED, Counts())
     assert [(failure.phase, failure.index) for failure in batch.failures] == [("setup", None)]
     assert batch.failures[0].message

@@ -27,14 +27,9 @@ from batchstatus import (
     PermissionDenied,
 )
 from batchstatus.testing import FakeClock
-from batchstatus.testing.simulator import (
-    BELIEVE_KEY,
-    BELIEVE_KEY_WITHOUT_SCOPE,
-    GAMEBALL_KEY,
-    GAMEBALL_SECRET,
-    Quirk,
-    Simulator,
-)
+from batchstatus.testing.simulator import Quirk, Simulator
+from batchstatus.testing.simulator.believe import BELIEVE_KEY, BELIEVE_KEY_WITHOUT_SCOPE
+from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET, GameballQuirk
 from batchstatus.testing.vcr import PATCHES
 from raw_server import response, serving
 
@@ -169,7 +164,7 @@ def test_a_believe_key_without_scope_is_denied(reader, stage):
 @simulated
 @pytest.mark.vcr
 def test_a_batch_in_the_tutorials_shape_is_read(reader, stage):
-    ref = stage.add("gameball", "123456", status="running", total=4, quirks=[Quirk.TUTORIAL_SHAPE])
+    ref = stage.add("gameball", "123456", status="running", total=4, quirks=[GameballQuirk.TUTORIAL_SHAPE])
     batch = reader(stage.gameball()).get(ref)
     assert (batch.state, batch.counts.succeeded, batch.progress) == (BatchState.RUNNING, 2, 0.5)
 

@@ -34,7 +34,7 @@ class AsyncBatchClient(BaseClient):
     """Reads batches of any of its vendors; any number of tasks of one event loop may share it.
 
     Args:
-        *accounts: The accounts: `Gameball(...)`, `Believe(...)`.
+        *accounts: The accounts: instances of the vendors' classes.
         retry: How one read is retried.
         poll: When a wait polls next, and what ends it before the batch has ended.
         on_event: Called with each Event, in the thread or task that waits; it must not block; its errors are logged.
@@ -378,7 +378,7 @@ def check_loop() -> None:
 class AsyncFollow:
     """A running wait: `add` and `discard` may be called while another task iterates over it.
 
-        async with client.follow(["gameball:1748392"]) as following:
+        async with client.follow(["shop:1748392"]) as following:
             async for outcome in following:
                 ...
 

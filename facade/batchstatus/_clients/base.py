@@ -137,7 +137,7 @@ class BaseClient:
     def from_env(cls, **options: Any) -> Self:
         """Return a client with the accounts that the environment describes, one per vendor.
 
-        Each key is read from its variable (`BELIEVE_API_KEY`), or from the file that the same variable with `_FILE` at
+        Each key is read from its variable (`SHOP_API_KEY`), or from the file that the same variable with `_FILE` at
         its end names; `..._BASE_URL` is optional.
 
         Args:
@@ -148,8 +148,7 @@ class BaseClient:
         """
         accounts = accounts_from_env()
         if not accounts:
-            keys = ", or ".join(" and ".join(vendor.environment_variables().values()) for vendor in VENDORS.values())
-            raise ConfigurationError(f"no keys in the environment: set {keys}")
+            raise ConfigurationError(f"no keys in the environment: set {VENDORS.variables()}")
         make: Callable[..., Self] = cls
         return make(*accounts, **options)
 
@@ -404,7 +403,7 @@ def _level(event: Event) -> int:
 
 
 def _constructors() -> str:
-    return ", ".join(f"{vendor.__name__}(...)" for vendor in VENDORS.values())
+    return ", ".join(f"{vendor.__name__}(...)" for vendor in VENDORS.usable().values())
 
 
 def check_until(until: Iterable[BatchState] | None) -> frozenset[BatchState]:

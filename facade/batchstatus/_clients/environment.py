@@ -25,18 +25,19 @@ log = logging.getLogger("batchstatus")
 
 def accounts_from_env() -> list[Account]:
     """Return the accounts that the environment describes, at most one per vendor: see `account_from_env`."""
-    return [account for vendor in VENDORS.values() if (account := account_from_env(vendor)) is not None]
+    vendors = VENDORS.usable(VENDORS.named_in(os.environ)).values()
+    return [account for vendor in vendors if (account := account_from_env(vendor)) is not None]
 
 
 def account_from_env(vendor: type[A]) -> A | None:
     """Return a vendor's account as the environment describes it, or None if it names none of the keys.
 
-    Each key is read from its variable, such as `BELIEVE_API_KEY`, or from the file that the same variable with `_FILE`
+    Each key is read from its variable, such as `SHOP_API_KEY`, or from the file that the same variable with `_FILE`
     at its end names, again whenever that has changed. `..._BASE_URL` is optional; `..._ALLOW_INSECURE=1` lets it be
     http off loopback. An empty variable counts as not set.
 
     Args:
-        vendor: The account's class, such as `Believe`.
+        vendor: The account's class, such as `Shop`.
 
     Raises:
         ConfigurationError: Some keys are there and others are not, a key is there twice, or a file cannot be read.
@@ -51,11 +52,11 @@ def account_from_env(vendor: type[A]) -> A | None:
             f"or {missing[0]}_FILE to the path of a file with it"
         )
     sources: dict[str, Any] = {name: key.reveal for name, key in keys.items() if key is not None}
-    prefix = vendor.vendor.upper()
-    base_url, allow_insecure = os.environ.get(f"{prefix}_BASE_URL") or None, _flag(f"{prefix}_ALLOW_INSECURE")
-    account = vendor(**sources, base_url=base_url, allow_insecure=allow_insecure)
+    flag = vendor.variable("allow_insecure")
+    base_url = os.environ.get(vendor.variable("base_url")) or None
+    account = vendor(**sources, base_url=base_url, allow_insecure=_flag(flag))
     if account.base_url.startswith("http:") and not is_loopback(urlsplit(account.base_url).hostname or ""):
-        log.warning("%s_ALLOW_INSECURE is set: keys are sent unencrypted to %s", prefix, account.base_url)
+        log.warning("%s is set: keys are sent unencrypted to %s", flag, account.base_url)
     return account
 
 
@@ -84,7 +85,7 @@ def _key(variable: str) -> Secret | None:
 class KeyFile:
     """The key in a file, for an account's key parameter: it is read again if the file has changed, and after a 401.
 
-        Believe(api_key=KeyFile("/run/secrets/believe"))
+        Shop(api_key=KeyFile("/run/secrets/shop"))
 
     If the file cannot be read just now or is empty, as it may be while it is replaced, the last key is used again.
 

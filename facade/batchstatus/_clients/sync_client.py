@@ -32,7 +32,7 @@ class BatchClient(BaseClient):
     """Reads batches of any of its vendors; any number of threads may share it.
 
     Args:
-        *accounts: The accounts: `Gameball(...)`, `Believe(...)`.
+        *accounts: The accounts: instances of the vendors' classes.
         retry: How one read is retried.
         poll: When a wait polls next, and what ends it before the batch has ended.
         on_event: Called with each Event, in the thread or task that waits; it must not block; its errors are logged.
@@ -359,7 +359,7 @@ class BatchClient(BaseClient):
 class Follow:
     """A running wait: `add` and `discard` may be called while another thread iterates over it.
 
-        with client.follow(["gameball:1748392"]) as following:
+        with client.follow(["shop:1748392"]) as following:
             for outcome in following:
                 ...
 

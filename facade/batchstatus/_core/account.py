@@ -69,7 +69,7 @@ class ErrorFields:
 
 
 class Account(ABC):
-    """One account at one vendor; the base class of `Gameball` and `Believe`.
+    """One account at one vendor; each vendor is a subclass.
 
     Args:
         *keys: The keys, in the order of `KEY_HEADERS`.
@@ -105,6 +105,8 @@ class Account(ABC):
     """
     ERROR_FIELDS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The fields of an error body that are read, the first that is there, by the field of ErrorFields."""
+    SIMULATOR: ClassVar[str] = ""
+    """The class of the simulated vendor, as `module:Class`: only `batchstatus.testing` loads it. "": there is none."""
     EXAMPLE_ID: ClassVar[str]
     """An id in the vendor's form, for messages and help."""
     PROBE_ID: ClassVar[str]
@@ -139,11 +141,16 @@ class Account(ABC):
     @classmethod
     def environment_variables(cls) -> dict[str, str]:
         """Return the environment variable of each key, by the key's parameter name."""
-        return {key: f"{cls.vendor}_{key}".upper() for key in cls.KEY_HEADERS}
+        return {key: cls.variable(key) for key in cls.KEY_HEADERS}
+
+    @classmethod
+    def variable(cls, parameter: str) -> str:
+        """Return the environment variable for a parameter."""
+        return variable_of(cls.vendor, parameter)
 
     @property
     def account_ref(self) -> str:
-        """The part of a ref that names the account: `believe`, or `believe/acme`."""
+        """The part of a ref that names the account: `shop`, or `shop/acme`."""
         return f"{self.vendor}/{self.name}" if self.name else self.vendor
 
     @property
@@ -285,6 +292,11 @@ def check_states(states: object) -> dict[str, BatchState]:
         if not isinstance(word, str) or not isinstance(state, BatchState):
             raise ConfigurationError(f"{example}, not {word!r:.40} to {state!r:.40}")
     return {fold(word): state for word, state in states.items()}
+
+
+def variable_of(vendor: str, parameter: str) -> str:
+    """Return the environment variable for a parameter of a vendor's account."""
+    return f"{vendor}_{parameter}".replace("-", "_").upper()
 
 
 def accounts_by_ref(accounts: Iterable[Account]) -> dict[str, Account]:

@@ -84,7 +84,7 @@ def check_account_name(value: object) -> str:
 class BatchRef:
     """The name of one batch: its vendor, its id there, and the account if there are several.
 
-    As text: `gameball:1748392`, or `believe/acme:550e8400-...` with an account. An id may be given as an int.
+    As text: `shop:1748392`, or `shop/acme:1748392` with an account. An id may be given as an int.
 
     Raises:
         ConfigurationError: The vendor, id or account cannot be one.
@@ -105,7 +105,7 @@ class BatchRef:
 
     @property
     def account_ref(self) -> str:
-        """The part before the `:`, which names the account: `believe`, or `believe/acme`."""
+        """The part before the `:`, which names the account: `shop`, or `shop/acme`."""
         return f"{self.vendor}/{self.account}" if self.account else self.vendor
 
     def __str__(self) -> str:

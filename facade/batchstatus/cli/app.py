@@ -34,7 +34,7 @@ COMMANDS = {
     "events": "Show the changes of all batches.",
     "store": "Back up, restore, check and prune the store.",
     "doctor": "Check keys, endpoints, clock, versions, the store and its deliveries.",
-    "simulate": "Serve both vendors' APIs on loopback.",
+    "simulate": "Serve the vendors' APIs on loopback.",
     "completion": "Print the completion script of a shell.",
 }
 

@@ -61,9 +61,10 @@ def account_refs(context: Context) -> list[str]:
     """Return the accounts of environment and configuration file, or all vendors if there are none; reads no key."""
     from batchstatus.vendors import VENDORS  # noqa: PLC0415
 
+    vendors = VENDORS.usable(VENDORS.named_in(os.environ))
     found = {
         name: None
-        for name, vendor in VENDORS.items()
+        for name, vendor in vendors.items()
         if any(os.environ.get(key) or os.environ.get(f"{key}_FILE") for key in vendor.environment_variables().values())
     }
     for table in context.settings.accounts if context.settings is not None else ():

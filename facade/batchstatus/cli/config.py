@@ -6,6 +6,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,7 @@ from .exit_codes import MissingKey
 from .params import FORMATS, Duration, Size, nearest, suggest
 from .paths import config_path
 
-_VENDOR = min(VENDORS.values(), key=lambda vendor: len(vendor.KEY_HEADERS))
-_KEYS = "\n".join(f'{key}_file = "/run/secrets/{_VENDOR.vendor}"  # or {key} = "..."' for key in _VENDOR.KEY_HEADERS)
-EXAMPLE = f"""
+EXAMPLE = """
 output = "table"
 
 [wait]
@@ -41,10 +40,16 @@ timeout = "2h"
 ceiling = "10s"
 
 [[account]]
-vendor = "{_VENDOR.vendor}"
-name = "acme"                          # refs: {_VENDOR.vendor}/acme:ID; without it {_VENDOR.vendor}:ID
-{_KEYS}
+vendor = "VENDOR"
+name = "acme"                          # refs: VENDOR/acme:ID; without it VENDOR:ID
+KEY_file = "/run/secrets/acme"         # or KEY = "..."
 """
+
+
+def example() -> str:
+    """Return a configuration file as it may be written, with the vendor that has the fewest keys."""
+    vendor = min(VENDORS.usable().values(), key=lambda vendor: len(vendor.KEY_HEADERS))
+    return EXAMPLE.replace("VENDOR", vendor.vendor).replace("KEY", next(iter(vendor.KEY_HEADERS)))
 
 
 COMMON = ("output", "store", "pace", "pace_when_lost")
@@ -77,7 +82,7 @@ class Settings:
         for name in command:
             table = table.get(name, {})
             if not isinstance(table, dict):
-                raise ConfigurationError(f"{self.path}: the settings of {' '.join(command)} are a table{EXAMPLE}")
+                raise ConfigurationError(f"{self.path}: the settings of {' '.join(command)} are a table{example()}")
         values = {name.replace("-", "_"): value for name, value in table.items()}
         if unknown := values.keys() - options:
             there = suggest(min(unknown), sorted(options)) if options else "there is none to set"
@@ -121,7 +126,7 @@ def parse(path: Path, text: str, commands: Collection[str]) -> Settings:
         raise ConfigurationError(f"{path} is not valid TOML: {error}") from None
     accounts = tables.pop("account", [])
     if not isinstance(accounts, list) or not all(isinstance(account, dict) for account in accounts):
-        raise ConfigurationError(f"{path}: accounts are written{EXAMPLE}")
+        raise ConfigurationError(f"{path}: accounts are written{example()}")
     common: dict[str, Any] = {name: tables.pop(name) for name in COMMON if name in tables}
     if not all(isinstance(value, str) for value in common.values()) or common.get("output", "auto") not in FORMATS:
         raise ConfigurationError(f"{path}: output is one of {', '.join(FORMATS)}, store a path, pace a URL")
@@ -134,7 +139,7 @@ def parse(path: Path, text: str, commands: Collection[str]) -> Settings:
         hint += "" if near else f"and a table for each of {', '.join(commands)}"
         raise ConfigurationError(f"{path}: no setting {', '.join(sorted(unknown))}; {hint}")
     if not all(isinstance(table, dict) for table in tables.values()):
-        raise ConfigurationError(f"{path}: the settings of a command are a table; settings are written{EXAMPLE}")
+        raise ConfigurationError(f"{path}: the settings of a command are a table; settings are written{example()}")
     secrets = any(_holds_key(account) for account in accounts)
     secrets = secrets or any("deliver" in tables.get(name, {}) for name in ("run", "events"))
     secrets = secrets or "@" in common.get("pace", "")
@@ -143,8 +148,9 @@ def parse(path: Path, text: str, commands: Collection[str]) -> Settings:
 
 def _holds_key(account: Mapping[str, Any]) -> bool:
     """Return whether an account's table holds a key itself, and not the path of a file."""
-    vendor = VENDORS.get(str(account.get("vendor")))
-    keys: Collection[str] = () if vendor is None else vendor.KEY_HEADERS
+    keys: Collection[str] = ()
+    with suppress(KeyError, ConfigurationError):  # whoever uses the account is told
+        keys = VENDORS[str(account.get("vendor"))].KEY_HEADERS
     return any(name in keys or name.endswith("_key") for name in account)
 
 
@@ -168,7 +174,8 @@ def _value(name: str, value: object) -> object:
 
 def accounts(settings: Settings) -> list[Account]:
     """Return the accounts of the environment, and those of the file that have another name."""
-    found = [account for vendor in VENDORS.values() if (account := _of_environment(vendor)) is not None]
+    vendors = VENDORS.usable(VENDORS.named_in(os.environ)).values()
+    found = [account for vendor in vendors if (account := _of_environment(vendor)) is not None]
     taken = {account.account_ref for account in found}
     for account in [account_of(settings.path, table) for table in settings.accounts]:
         if account.account_ref not in taken:
@@ -213,7 +220,7 @@ def account_of(path: Path, table: Mapping[str, Any]) -> Account:
     vendor = VENDORS.get(word)
     if vendor is None:
         near = nearest(word, VENDORS)
-        hint = f"did you mean {near}?" if near else f"accounts are written{EXAMPLE}"
+        hint = f"did you mean {near}?" if near else f"accounts are written{example()}"
         raise ConfigurationError(f"{path}: vendor is one of {', '.join(sorted(VENDORS))}; {hint}")
     keys = {key: _key(path, key, options) for key in vendor.KEY_HEADERS}
     given = {key: options.pop(key) for key in ("base_url", "allow_insecure", "rate_limit", "states") if key in options}

@@ -59,9 +59,8 @@ class Context:
         assert self.settings is not None, "every command has the global options"
         found = accounts(self.settings)
         if not found:
-            keys = ", or ".join(" and ".join(vendor.environment_variables().values()) for vendor in VENDORS.values())
             raise MissingKey(
-                f"no keys: batchstatus init sets up an account, or set {keys}; "
+                f"no keys: batchstatus init sets up an account, or set {VENDORS.variables()}; "
                 "to try it without any: batchstatus simulate"
             )
         return found
@@ -137,9 +136,9 @@ class Context:
         found = [ref for one in given for ref in (_refs_in("-") if one == "-" else [("", one)])]
         found += _refs_in(file) if file is not None else []
         if not found:
-            name, vendor = next(iter(VENDORS.items()))
+            examples = [f"{name}:{vendor.EXAMPLE_ID}" for name, vendor in VENDORS.usable().items()]
             raise click.UsageError(
-                f"no refs: give vendor:id, such as {name}:{vendor.EXAMPLE_ID}, or - to read them from stdin"
+                f"no refs: give vendor:id, such as {min(examples, key=len)}, or - to read them from stdin"
             )
         refs: dict[str, None] = {}
         for position, text in found:

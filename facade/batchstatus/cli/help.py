@@ -114,10 +114,11 @@ def filled(text: str) -> str:
         return text
     from batchstatus.vendors import VENDORS  # noqa: PLC0415 (the help of all commands needs none)
 
-    name, first = next(iter(VENDORS.items()))
-    simple = min(VENDORS.values(), key=lambda vendor: len(vendor.KEY_HEADERS))
+    vendors = VENDORS.usable().values()
+    simple = min(vendors, key=lambda vendor: len(vendor.KEY_HEADERS))
+    refs = [f"{vendor.vendor}:{vendor.EXAMPLE_ID}" for vendor in vendors]
     key = next(iter(simple.KEY_HEADERS))
-    return text.format(ref=f"{name}:{first.EXAMPLE_ID}", vendor=simple.vendor, key=key)
+    return text.format(ref=min(refs, key=len), vendor=simple.vendor, key=key)
 
 
 def _write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:

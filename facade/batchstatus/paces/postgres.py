@@ -1,6 +1,6 @@
 """One pace for all machines, kept in a table of PostgreSQL (12 or newer): `pip install 'batchstatus[postgres]'`.
 
-account = Believe(key)
+account = Shop(key)
 client = BatchClient(account.with_rate_limit(PostgresPace("postgresql://paces.example/app", account)))
 
 The table `batchstatus_paces` is made if it is not there; a role that may not make it needs SELECT, INSERT and UPDATE on

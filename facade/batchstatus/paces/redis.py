@@ -1,6 +1,6 @@
 """One pace for all machines, kept in Redis (5 or newer, or Valkey): `pip install 'batchstatus[redis]'`.
 
-account = Believe(key)
+account = Shop(key)
 client = BatchClient(account.with_rate_limit(RedisPace("redis://paces.example:6379/0", account)))
 """
 

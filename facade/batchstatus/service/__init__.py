@@ -1,6 +1,6 @@
 """The service: it follows tracked batches until they have ended, and delivers every change at least once.
 
-    watcher = Watcher(Store(), [Believe(api_key=...)], deliver=to_url("https://example.com/hook"))
+    watcher = Watcher(Store(), [Shop(api_key=...)], deliver=to_url("https://example.com/hook"))
     await watcher.run(stop)
 
 Any number of processes may run it over one store: they share the batches, the pace and the deliveries.

@@ -37,7 +37,7 @@ class ClaimUpdate:
 
     watcher: str
     gained: Mapping[str, int] = field(factory=dict, hash=False)
-    """How many, by account ref: {"believe/acme": 3}."""
+    """How many, by account ref: {"shop/acme": 3}."""
     lost: Mapping[str, int] = field(factory=dict, hash=False)
     """The same."""
 

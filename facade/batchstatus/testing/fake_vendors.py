@@ -30,12 +30,12 @@ def accounts() -> dict[str, Account]:
 
 
 class FakeVendors:
-    """Both vendors, as scripted, for clients whose time is `clock`.
+    """All vendors, as scripted, for clients whose time is `clock`.
 
         vendors = FakeVendors()
-        vendors.script("gameball:1748392", "pending", "pending", 503, refusal(429, retry_after=7), "completed")
+        vendors.script("shop:1748392", "pending", "pending", 503, refusal(429, retry_after=7), "completed")
         with vendors.client() as client:
-            client.wait("gameball:1748392")
+            client.wait("shop:1748392")
 
     Attributes:
         clock: The clock of its clients.
@@ -74,11 +74,11 @@ class FakeVendors:
         return ref
 
     def client(self, *given: Account, **options: Any) -> BatchClient:
-        """Return a client for both vendors; the arguments are those of BatchClient."""
+        """Return a client for all vendors; the arguments are those of BatchClient."""
         return BatchClient(*(given or accounts().values()), clock=self.clock, transport=self.transport, **options)
 
     def async_client(self, *given: Account, **options: Any) -> AsyncBatchClient:
-        """Return a client for both vendors; the arguments are those of AsyncBatchClient."""
+        """Return a client for all vendors; the arguments are those of AsyncBatchClient."""
         return AsyncBatchClient(
             *(given or accounts().values()), clock=self.clock, transport=self.async_transport, **options
         )

@@ -78,6 +78,7 @@ class Believe(Account):
         "request_id": ("requestId",),  # not on the vendor's page; Gameball has it
     }
     EXAMPLE_ID = "550e8400-e29b-41d4-a716-446655440000"
+    SIMULATOR = "batchstatus.testing.simulator.believe:SimulatedBelieve"
     PROBE_ID = "00000000-0000-4000-8000-000000000000"
 
     def __init__(

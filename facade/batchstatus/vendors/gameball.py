@@ -84,6 +84,7 @@ class Gameball(Account):
         "request_id": ("requestId",),
     }
     EXAMPLE_ID = "1748392"
+    SIMULATOR = "batchstatus.testing.simulator.gameball:SimulatedGameball"
     PROBE_ID = "0"
 
     def __init__(

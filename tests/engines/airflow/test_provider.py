@@ -37,7 +37,7 @@ def listed(*words, env):
 
 def test_the_provider_is_listed(home):
     (found,) = [one for one in listed("providers", "list", env=home) if one["package_name"] == "batchstatus"]
-    assert found["description"] == "Know when a batch at Gameball or Believe has ended"
+    assert found["description"] == "Know when a batch has ended, at any vendor"
 
 
 def test_the_hooks_are_listed(home):

@@ -16,7 +16,8 @@ from batchstatus import BatchClient, Believe, ConfigurationError
 from batchstatus.paces import paced
 from batchstatus.paces.postgres import PostgresPace
 from batchstatus.paces.redis import RedisPace
-from batchstatus.testing.simulator import BELIEVE_KEY, Simulator
+from batchstatus.testing.simulator import Simulator
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
 
 HA = bool(os.environ.get("HA"))
 SECONDS = 30.0 if HA else 10.0

@@ -12,7 +12,7 @@ import time
 
 from batchstatus import AsyncBatchClient, Believe, RateLimited, ReadError, RetryPolicy
 from batchstatus.paces import paced
-from batchstatus.testing.simulator import BELIEVE_KEY
+from batchstatus.testing.simulator.believe import BELIEVE_KEY
 
 READERS = 4
 TICK = 0.01

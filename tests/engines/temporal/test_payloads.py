@@ -13,7 +13,7 @@ from batchstatus.engines._payload import fitting
 from batchstatus.engines.temporal import WaitRequest
 from batchstatus.engines.temporal.activities import MAX_PAYLOAD, Activities
 from batchstatus.engines.temporal.messages import wait_many_request, wait_request
-from batchstatus.testing.simulator import Quirk
+from batchstatus.testing.simulator.gameball import GameballQuirk
 from temporalio.exceptions import ApplicationError
 from temporalio.testing import ActivityEnvironment
 
@@ -21,7 +21,7 @@ from temporalio.testing import ActivityEnvironment
 @pytest.fixture
 def batch(simulator, add) -> Batch:
     """A batch with a thousand results, and ten failures."""
-    ref = add("gameball", status="completed", total=1_010, failed=10, quirks={Quirk.LONG_RESULTS})
+    ref = add("gameball", status="completed", total=1_010, failed=10, quirks={GameballQuirk.LONG_RESULTS})
     with BatchClient(*simulator.accounts()) as client:
         return client.get(ref)
 

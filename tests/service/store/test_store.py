@@ -1792,7 +1792,7 @@ PACED = """
     import sys
     from batchstatus import BatchClient, Believe
     from batchstatus.service.store import Store
-    from batchstatus.testing.simulator import BELIEVE_KEY
+    from batchstatus.testing.simulator.believe import BELIEVE_KEY
 
     path, url, ref = sys.argv[1:]
     with Store(path) as store:

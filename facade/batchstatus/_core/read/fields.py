@@ -89,7 +89,7 @@ def _whole(digits: str) -> int | str:
 
 
 def cleaned(value: Any, problems: list[str], name: str = "the body") -> Any:
-    """Return a copy without nulls, which both vendors send for absent (B17, G22), and without what is not a number.
+    """Return a copy without nulls, which vendors send for absent (B17, G22), and without what is not a number.
 
     Args:
         value: A JSON value.

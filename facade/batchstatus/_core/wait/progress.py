@@ -13,7 +13,7 @@ from batchstatus._core.values import Batch, BatchRef, BatchState, Counts
 from .durations import AgeTable
 from .evidence import Doubts
 
-# CPython keeps one object for each integer up to 256 only. A Gameball batch has at most 1,000 items (vendor docs), so
+# CPython keeps one object for each integer up to 256 only. Batches often have at most 1,000 items, a vendor's limit, so
 # sharing the integers up to that saves 28 bytes a count: of 100,000 batches with three counts each, 8 MB.
 _SHARED_COUNTS = tuple(range(1_001))
 

@@ -30,6 +30,7 @@ from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, option
 from batchstatus.cli.params import batches, changes, humanize
 from batchstatus.service import Destination
+from batchstatus.vendors import VENDORS
 
 LATE = timedelta(minutes=10)
 """After which a change should have arrived, and an open batch should have been read."""
@@ -83,6 +84,12 @@ def checks(context: Context, *, offline: bool) -> Iterator[Check]:
     """Yield the checks, one after the other."""
     yield Check("python", f"{platform.python_version()} on {platform.system()}")
     yield Check("packages", ", ".join(f"{name} {_version(name)}" for name in PACKAGES))
+    packages: dict[str, list[str]] = {}
+    for name in VENDORS:
+        packages.setdefault(VENDORS.package(name), []).append(name)
+    yield Check("vendors", "; ".join(f"{', '.join(names)} ({package})" for package, names in packages.items()))
+    for problem in VENDORS.problems():
+        yield Check("vendors", problem, USAGE)
     assert context.settings is not None, "every command has the global options"
     yield Check("configuration", _described(context.settings.path))
     yield from _check_store(context)

@@ -1,4 +1,4 @@
-"""`batchstatus simulate`: both vendors on loopback, with batches that move."""
+"""`batchstatus simulate`: the vendors on loopback, with batches that move."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from batchstatus.cli.signals import code_of_signal
 @global_options
 @click.pass_obj
 def command(context: Context, *, port: int, batches: int, seconds: float) -> int:
-    """Serve both vendors' APIs on loopback, with batches that move, until it is interrupted.
+    """Serve the vendors' APIs on loopback, with batches that move, until it is interrupted.
 
     It prints what another shell needs to use it, and the refs of its batches.
     """
@@ -52,7 +52,7 @@ def command(context: Context, *, port: int, batches: int, seconds: float) -> int
             click.echo("\n".join(refs))
         else:
             context.output.print_json(url=simulator.url, environment=environment, refs=refs)
-        context.output.info(f"both vendors at {simulator.url}; Ctrl-C ends it")
+        context.output.info(f"{' and '.join(simulator.vendors)} at {simulator.url}; Ctrl-C ends it")
         while True:
             time.sleep(3600)
     except KeyboardInterrupt as error:

@@ -1,6 +1,6 @@
 """An example: wait for a batch without a worker, then work with what it found.
 
-It needs a connection `gameball_default`, and starts with `{"ref": "gameball:1748392"}`.
+It needs a connection of the vendor of its ref, such as `shop_default` for `{"ref": "shop:1748392"}`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from batchstatus import Batch
 from batchstatus.engines.airflow import BatchSensor
 
 
-@dag(schedule=None, params={"ref": "gameball:1748392"}, tags=["example", "batchstatus"])
+@dag(schedule=None, params={"ref": "shop:1748392"}, tags=["example", "batchstatus"])
 def example_batchstatus() -> None:
     """Wait for a batch, and report its counts."""
 

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from airflow.sdk import BaseHook, Connection
 
-from batchstatus import Account, BatchClient, Believe, ConfigurationError, Gameball, KeySource
+from batchstatus import Account, BatchClient, ConfigurationError, KeySource
 from batchstatus.paces import paced
+from batchstatus.vendors import VENDORS
 
 
 class BatchStatusHook(BaseHook):
-    """A client with the account of one connection.
+    """A client with the account of one connection; each vendor has a subclass: see `hook_for`.
 
-    The connection's password is the API key. The extra fields are `secret_key` (Gameball) and `pace_conn_id`, the id of
-    a Redis or Postgres connection in which all machines share the account's pace. A host is needed only if the API is
-    not at the vendor's own address.
+    The connection's password is the vendor's first key. The extra fields are its other parameters, such as
+    `secret_key`, and `pace_conn_id`, the id of a Redis or Postgres connection in which all machines share the account's
+    pace. A host is needed only if the API is not at the vendor's own address.
+
+    Args:
+        conn_id: The connection's id; default: the vendor's name with `_default`. Airflow gives it by the vendor's name
+            with `_conn_id`.
     """
 
     ACCOUNT: ClassVar[type[Account]]
+    conn_name_attr: ClassVar[str]
     default_conn_name: ClassVar[str]
 
-    def __init__(self, conn_id: str) -> None:
+    def __init__(self, conn_id: str | None = None, **named: str) -> None:
         super().__init__()
-        self._conn_id = conn_id
+        if unknown := named.keys() - {self.conn_name_attr}:
+            raise TypeError(f"{type(self).__name__} takes {self.conn_name_attr}, not {', '.join(sorted(unknown))}")
+        self._conn_id = named.get(self.conn_name_attr) or conn_id or self.default_conn_name
 
     def get_conn(self) -> BatchClient:
         """Return a client with the account, which is the caller's to close.
 
-            with GameballHook().get_conn() as client:
-                print(client.get("gameball:1748392"))
+            with hook_for("shop")().get_conn() as client:
+                print(client.get("shop:1748392"))
 
         Raises:
             ConfigurationError: The connection cannot work.
@@ -54,49 +63,30 @@ class BatchStatusHook(BaseHook):
         return True, f"{self.ACCOUNT.__name__} accepts the keys"
 
 
-class BelieveHook(BatchStatusHook):
-    """Reads batches at Believe, with a connection of the type `believe`.
-
-    Args:
-        believe_conn_id: The connection's id.
-    """
-
-    conn_name_attr = "believe_conn_id"
-    default_conn_name = "believe_default"
-    conn_type = "believe"
-    hook_name = "Believe"
-    ACCOUNT = Believe
-
-    def __init__(self, believe_conn_id: str = default_conn_name) -> None:
-        super().__init__(believe_conn_id)
-
-
-class GameballHook(BatchStatusHook):
-    """Reads batches at Gameball, with a connection of the type `gameball`.
-
-    Args:
-        gameball_conn_id: The connection's id.
-    """
-
-    conn_name_attr = "gameball_conn_id"
-    default_conn_name = "gameball_default"
-    conn_type = "gameball"
-    hook_name = "Gameball"
-    ACCOUNT = Gameball
-
-    def __init__(self, gameball_conn_id: str = default_conn_name) -> None:
-        super().__init__(gameball_conn_id)
-
-
-HOOKS: Mapping[str, type[BatchStatusHook]] = {"believe": BelieveHook, "gameball": GameballHook}
-"""By the vendor of a ref, and by the type of a connection."""
-
-
+@functools.cache
 def hook_for(vendor: str) -> type[BatchStatusHook]:
-    """Return the hook of a vendor; raise ConfigurationError if there is none."""
-    if vendor not in HOOKS:
-        raise ConfigurationError(f"Airflow has connections for {' and '.join(HOOKS)}, and none for {vendor}")
-    return HOOKS[vendor]
+    """Return the hook of a vendor, named after its account's class; raise ConfigurationError if there is none."""
+    if vendor not in VENDORS:
+        raise ConfigurationError(f"Airflow has connections for {' and '.join(VENDORS)}, and none for {vendor}")
+    account = VENDORS[vendor]
+    parts = {
+        "__module__": __name__,
+        "__doc__": f"Reads batches at {account.__name__}, with a connection of the type `{vendor}`.",
+        "ACCOUNT": account,
+        "conn_name_attr": f"{vendor}_conn_id",
+        "default_conn_name": f"{vendor}_default",
+        "conn_type": vendor,
+        "hook_name": account.__name__,
+    }
+    return cast("type[BatchStatusHook]", type(f"{account.__name__}Hook", (BatchStatusHook,), parts))
+
+
+def __getattr__(name: str) -> Any:
+    """Return a vendor's hook by its class's name, by which Airflow imports it."""
+    for vendor, account in VENDORS.usable().items() if name.endswith("Hook") else ():
+        if name == f"{account.__name__}Hook":
+            return hook_for(vendor)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def keys_of(kind: type[Account], connection: Connection) -> dict[str, str]:
@@ -132,7 +122,7 @@ def pace_url(connection: Connection) -> str:
 
 
 def _check_type(kind: type[Account], connection: Connection) -> None:
-    if connection.conn_type in HOOKS.keys() - {kind.vendor}:
+    if connection.conn_type in {*VENDORS} - {kind.vendor}:
         raise ConfigurationError(
             f"the connection {connection.conn_id!r} is of the type {connection.conn_type}, not {kind.vendor}"
         )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from batchstatus import Account
+from batchstatus.vendors import VENDORS
+
 PACKAGE = "batchstatus.engines.airflow"
 PACE = {
     "label": "Connection of a shared pace",
     "description": "The id of a Redis or Postgres connection: all workers and triggerers then keep one pace.",
     "schema": {"type": ["string", "null"]},
-}
-SECRET = {"label": "Secret key", "schema": {"type": ["string", "null"], "format": "password"}}
-VENDORS: dict[str, tuple[str, str, dict[str, Any]]] = {
-    "gameball": ("Gameball", "API key (apikey)", {"secret_key": SECRET, "pace_conn_id": PACE}),
-    "believe": ("Believe", "API key", {"pace_conn_id": PACE}),
 }
 
 
@@ -23,7 +21,7 @@ def get_provider_info() -> dict[str, Any]:
     return {
         "package-name": name,
         "name": name,
-        "description": "Know when a batch at Gameball or Believe has ended.",
+        "description": "Know when a batch has ended, at any vendor.",
         "integrations": [{"integration-name": name}],
         "hooks": [{"integration-name": name, "python-modules": [f"{PACKAGE}.hooks"]}],
         "sensors": [{"integration-name": name, "python-modules": [f"{PACKAGE}.sensors"]}],
@@ -31,14 +29,25 @@ def get_provider_info() -> dict[str, Any]:
         "connection-types": [
             {
                 "connection-type": vendor,
-                "hook-class-name": f"{PACKAGE}.{label}Hook",
-                "hook-name": label,
+                "hook-class-name": f"{PACKAGE}.{account.__name__}Hook",
+                "hook-name": account.__name__,
                 "ui-field-behaviour": {
                     "hidden-fields": ["login", "schema"],
-                    "relabeling": {"password": key, "host": "API address (if not the vendor's)"},
+                    "relabeling": {"password": _words(password), "host": "API address (if not the vendor's)"},
                 },
-                "conn-fields": fields,
+                "conn-fields": {name: _field(account, name) for name in others} | {"pace_conn_id": PACE},
             }
-            for vendor, (label, key, fields) in VENDORS.items()
+            for vendor, account in VENDORS.usable().items()
+            for password, *others in [account.environment_variables()]
         ],
     }
+
+
+def _field(account: type[Account], name: str) -> dict[str, Any]:
+    """Return the form's field for a parameter of an account; one that is a key does not show."""
+    secret = {"format": "password"} if name in account.KEY_HEADERS else {}
+    return {"label": _words(name), "schema": {"type": ["string", "null"]} | secret}
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize().replace("Api ", "API ")

@@ -37,7 +37,7 @@ class BatchSensor(BaseSensorOperator):
 
     Args:
         ref: `vendor:id`, or `vendor/account:id`; a template.
-        conn_id: The id of the connection; default: `gameball_default` or `believe_default`. A template.
+        conn_id: The id of the connection; default: the vendor's name with `_default`. A template.
         until: States that end the wait besides the terminal ones, such as {"requires_action"}.
         deferrable: Whether a triggerer waits, so that no worker does; default: Airflow's `[operators]
             default_deferrable`.

@@ -99,14 +99,14 @@ class BatchTrigger(BaseTrigger):
 class BatchEventTrigger(BaseEventTrigger):
     """Fires when a batch ends, for an AssetWatcher; all that name the same connection share one wait.
 
-        Asset("points", watchers=[AssetWatcher(name="points", trigger=BatchEventTrigger("gameball:1748392"))])
+        Asset("points", watchers=[AssetWatcher(name="points", trigger=BatchEventTrigger("shop:1748392"))])
 
     It fires once for each batch, also across restarts of the triggerer: that it has is kept in the asset's state store.
     The event's payload is that of BatchTrigger. A batch that the vendor refuses fires nothing, and is logged.
 
     Args:
         ref: The batch.
-        conn_id: The id of the connection; default: `gameball_default` or `believe_default`.
+        conn_id: The id of the connection; default: the vendor's name with `_default`.
         until: States that fire besides the terminal ones.
         poll: The longest gap between two polls, in seconds.
 

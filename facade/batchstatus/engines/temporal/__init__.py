@@ -2,8 +2,8 @@
 
     worker = Worker(client, task_queue="batches", workflows=[Mine], plugins=[BatchStatusPlugin(batches)])
 
-    batch = await wait_for_batch("gameball:1748392", timeout=86_400)  # in a workflow
-    handle = await start_wait(client, "gameball:1748392", task_queue="batches", timeout=86_400)  # elsewhere
+    batch = await wait_for_batch("shop:1748392", timeout=86_400)  # in a workflow
+    handle = await start_wait(client, "shop:1748392", task_queue="batches", timeout=86_400)  # elsewhere
 
 It needs the extra `temporal` (temporalio). The names and fields of `messages` stand in histories: they stay.
 """

@@ -55,7 +55,7 @@ class Group:
     """The tracked batches of one account in one state."""
 
     account_ref: str
-    """"believe", "believe/acme"."""
+    """"shop", "shop/acme"."""
     state: BatchState | None
     """None before the first reading."""
     ended: bool

@@ -36,7 +36,7 @@ COLD = 1.0
 MAX_ASKING = 10_000
 """Callers without a slot at once: of more, the first have given up by now."""
 BLOCK_SECONDS = 1.0
-"""How far ahead of demand slots are booked: 9 at Believe's 9 a second, 10 at Gameball's 10.8."""
+"""How far ahead of demand slots are booked: 9 at 9 a second, 10 at 10.8."""
 COLUMNS = "spacing, last, slowness, closed_until, closed_for, long_ones, free"
 """The fields of `PaceState`, the last one as JSON."""
 VALUES = attrgetter(*COLUMNS.split(", "))

@@ -1,7 +1,7 @@
 """The store: tracked batches, every change of theirs that was seen, and an outbox, in one SQLite file.
 
     with Store() as store:
-        store.track(["gameball:1748392"], labels={"campaign": "spring"})
+        store.track(["shop:1748392"], labels={"campaign": "spring"})
 
 A `Watcher` reads the tracked batches. No key is ever written to the file.
 """
@@ -388,7 +388,7 @@ class Store:
         Args:
             owner: The watcher's name, which no other living one may have.
             seconds: For how long, unless it renews its lease.
-            account_refs: The accounts that it has: "believe", "believe/acme"; default: any.
+            account_refs: The accounts that it has: "shop", "shop/acme"; default: any.
             since: The `move` of its last claim: only what has changed since is looked at; default: all of its refs.
         """
         step = partial(leases.claim, locks=self._locks, name=owner, account_refs=account_refs, seconds=seconds)
@@ -423,7 +423,7 @@ class Store:
             time.sleep(GAP)
 
     def account_refs(self) -> set[str]:
-        """Return the accounts of the open refs: "believe", "believe/acme"."""
+        """Return the accounts of the open refs: "shop", "shop/acme"."""
         return {account_ref for (account_ref,) in self._work.rows("SELECT account_ref FROM shares WHERE open > 0")}
 
     def pace(self, credential: str, limit: RateLimit) -> StorePace:

@@ -1,12 +1,13 @@
-"""Simulated batches, the quirks that can be switched on, and the base class of simulated vendors.
+"""Simulated batches, the quirks that any vendor may have, and the base class of simulated vendors.
 
-Each vendor has a file of its own beside this one; it is found by the vendor's name.
+Each vendor has a file of its own, here or in its own package; the account's class names it.
 """
 
 from __future__ import annotations
 
 import functools
 import importlib
+import logging
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
@@ -16,33 +17,24 @@ from urllib.parse import urlsplit
 
 from attrs import fields, frozen, has
 
-from batchstatus import Account, BatchState
+from batchstatus import Account, BatchState, ConfigurationError
 from batchstatus.vendors import VENDORS
 
 PENDING_SHARE = 0.2
 """Of a batch's time it is pending for this share."""
+log = logging.getLogger("batchstatus")
+
 MARK = "the-batch"
 PLACEHOLDERS: Mapping[str, Any] = {"str": "simulated", "float": 0.0, "int": 0, "bool": False}
 """A value of each plain type of a raw model."""
 
 
 class Quirk(Enum):
-    """A way in which a vendor may depart from its page; each can be switched on for one batch or for all."""
+    """A way in which a vendor may depart from its page; each can be switched on for one batch or for all.
 
-    TUTORIAL_SHAPE = "Gameball: the tutorials' body with their words and explicit nulls, no id (G10, G13, G25)"
-    EMPTY_OBJECT = "Gameball: {} is a valid 200 (G6)"
-    NUMERIC_ID = "Gameball: the id as a number, as creation returns it (G14)"
-    PROGRESS_FRACTION = "Gameball: no counts, and progress from 0 to 1 (G8)"
-    PROGRESS_PERCENT = "Gameball: no counts, and progress from 0 to 100 (G8)"
-    LONG_RESULTS = "Gameball: 1,000 results at once (G26)"
-    OTHER_ERROR_SHAPE = "Gameball: an error body of `error`, the HTTP status, and `message` (G4)"
-    TEXT_CODE = "Gameball: the error code as text (G4)"
-    INTEGER_CODE = "Believe: the error code as the spec has it, an integer (B4)"
-    SCOPE_IS_401 = "Believe: the scope error with 401 instead of 403 (B6)"
-    ONLY_UUIDS = "Believe: 400 for an id that is not a UUID (B8)"
-    NUMERIC_INDEX = "Believe: batchIndex and vaultIndex as numbers (B10, B11)"
-    UPPER_CASE_ID = "Believe: the UUID echoed in upper case (B13)"
-    SETUP_FAILED = "Believe: FAILED by its set-up, without an execution (B16)"
+    These may be any vendor's; a vendor's file has an Enum of its own for what it alone may do.
+    """
+
     CONTRADICTION = "Counts that contradict each other (G12, B24)"
     FLOAT_COUNTS = "Counts as numbers with a decimal point (G7, B12)"
     TEXT_COUNTS = "Counts as text (G7, B12)"
@@ -73,7 +65,7 @@ class SimulatedBatch:
     seconds: float = 10.0
     total: int = 8
     failed: int = 0
-    quirks: frozenset[Quirk] = frozenset()
+    quirks: frozenset[Enum] = frozenset()
     added: float = 0.0
 
 
@@ -88,7 +80,7 @@ class Query:
     """How many requests there were so far."""
     known: bool
     """Whether there is a batch with this id."""
-    quirks: frozenset[Quirk]
+    quirks: frozenset[Enum]
     is_over_limit: Callable[[str], bool]
     """Whether one request more with this key is too many."""
 
@@ -96,7 +88,8 @@ class Query:
 class SimulatedVendor(ABC):
     """The responses of a simulated vendor."""
 
-    name: ClassVar[str]
+    ACCOUNT: ClassVar[type[Account]]
+    """The class of the accounts that read it."""
     KEYS: ClassVar[Mapping[str, str]]
     """The keys that it accepts, by the parameter of the account's class."""
     LIMITS: ClassVar[tuple[tuple[int, float], ...]]
@@ -107,6 +100,11 @@ class SimulatedVendor(ABC):
     """The fields that Quirk.NULLS sends as null, unless they are there."""
     SAMPLES: ClassVar[tuple[dict[str, Any], ...]]
     """Batches of each kind that a table has to show: arguments of `Simulator.add`."""
+
+    @property
+    def name(self) -> str:
+        """The vendor's name in refs."""
+        return self.ACCOUNT.vendor
 
     @abstractmethod
     def new_id(self, number: int) -> str:
@@ -124,14 +122,14 @@ class SimulatedVendor(ABC):
     def refuse(self, query: Query) -> tuple[int, dict[str, Any]] | None:
         """Return the status and the error body of a request that gets no batch; None for one that does."""
 
-    def words(self, quirks: Collection[Quirk]) -> Words:  # noqa: ARG002 (a vendor may have others for a quirk)
+    def words(self, quirks: Collection[Enum]) -> Words:  # noqa: ARG002 (a vendor may have others for a quirk)
         """Return the words of a batch that goes well."""
         return self._words
 
     @functools.cached_property
     def _words(self) -> Words:
         states = BatchState.PENDING, self.RUNNING, BatchState.SUCCEEDED
-        pending, running, succeeded = (word_for(self.name, state) for state in states)
+        pending, running, succeeded = (word_for(self.ACCOUNT, state) for state in states)
         return Words(pending=pending, running=running, succeeded=succeeded)
 
     @functools.cached_property
@@ -142,11 +140,11 @@ class SimulatedVendor(ABC):
 
     def key(self, query: Query, name: str) -> str | None:
         """Return the key that a request has for a parameter of the account's class."""
-        return query.headers.get(VENDORS[self.name].KEY_HEADERS[name].lower())
+        return query.headers.get(self.ACCOUNT.KEY_HEADERS[name].lower())
 
     def error(self, code: str | int | None, message: str) -> dict[str, Any]:
         """Return the part of an error body that the account's class reads."""
-        names = VENDORS[self.name].ERROR_FIELDS
+        names = self.ACCOUNT.ERROR_FIELDS
         body: dict[str, Any] = {} if code is None else {names["code"][0]: code}
         return body | {names["message"][0]: message}
 
@@ -192,28 +190,51 @@ class SimulatedVendor(ABC):
 
     def account(self, url: str | None, **options: Any) -> Account:
         """Return an account whose keys this vendor accepts; None for the vendor's own address."""
-        make: Callable[..., Account] = VENDORS[self.name]
+        make: Callable[..., Account] = self.ACCOUNT
         return make(**self.KEYS, base_url=url, **options)
 
     def environment(self, url: str) -> dict[str, str]:
         """Return the environment variables of such an account."""
-        variables = VENDORS[self.name].environment_variables()
+        variables = self.ACCOUNT.environment_variables()
         keys = {variables[key]: value for key, value in self.KEYS.items()}
-        return keys | {f"{self.name}_BASE_URL".upper(): url}
+        return keys | {self.ACCOUNT.variable("base_url"): url}
 
 
-def word_for(vendor: str, state: BatchState) -> str:
+def word_for(account: type[Account], state: BatchState) -> str:
     """Return the first of a vendor's words that mean a state."""
-    return next(word for word, meant in VENDORS[vendor].WORDS.items() if meant is state)
+    return next(word for word, meant in account.WORDS.items() if meant is state)
 
 
 @functools.cache
 def simulated_vendors() -> dict[str, SimulatedVendor]:
-    """Return all simulated vendors by name: `VENDOR` of the module beside this one that has the vendor's name."""
-    return {name: importlib.import_module(f"{__package__}.{name}").VENDOR for name in VENDORS}
+    """Return the simulated vendors by name, of all vendors that have one; a warning tells of one that fails."""
+    found = {}
+    for name, account in VENDORS.usable().items():
+        if account.SIMULATOR:
+            try:
+                found[name] = simulated(account)
+            except ConfigurationError as error:
+                log.warning("%s", error)
+    return found
 
 
-def spell(counts: dict[str, int], quirks: Collection[Quirk]) -> dict[str, Any]:
+def simulated(account: type[Account]) -> SimulatedVendor:
+    """Return the simulated vendor that an account's class names; raise ConfigurationError if there is none."""
+    module, _, name = account.SIMULATOR.partition(":")
+    try:
+        vendor = getattr(importlib.import_module(module), name)()
+        assert vendor.ACCOUNT is account, f"it is that of {vendor.ACCOUNT.__name__}"
+    except Exception as error:  # noqa: BLE001 (whatever a third party's module raises)
+        problem, cause = f"{type(error).__name__}: {error}", error
+    else:
+        found: SimulatedVendor = vendor
+        return found
+    raise ConfigurationError(
+        f"the simulated {account.vendor} cannot be used: SIMULATOR = {account.SIMULATOR!r}: {problem}"
+    ) from cause
+
+
+def spell(counts: dict[str, int], quirks: Collection[Enum]) -> dict[str, Any]:
     """Return counts as numbers, with a decimal point or as text, as the quirks say."""
     if Quirk.FLOAT_COUNTS in quirks:
         return {name: float(value) for name, value in counts.items()}
@@ -223,5 +244,5 @@ def spell(counts: dict[str, int], quirks: Collection[Quirk]) -> dict[str, Any]:
 
 
 def timestamp(moment: datetime) -> str:
-    """Return a time as both vendors write it."""
+    """Return a time as vendors write it in ISO 8601: UTC, with milliseconds."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

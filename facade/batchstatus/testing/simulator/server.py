@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
+from enum import Enum
 from types import TracebackType
 from typing import Any, Self
 
@@ -29,15 +30,17 @@ except ModuleNotFoundError as error:
 
 
 class Simulator:
-    """Simulates all vendors.
+    """Simulates vendors.
 
     Args:
+        vendors: Their models; default: those of all vendors that are installed and have one.
         quirks: How the vendors depart from their pages, for every batch.
         limits: Whether the documented rate limits hold.
         clock: Seconds, for lifecycles and limits; a test may put its own there.
         epoch: The creation time in every body; default: now.
 
     Attributes:
+        vendors: The models by the vendor's name.
         app: The ASGI application, for use in process.
         url: Its address, or the last one; empty before it has started.
         reads: The path of each request so far, percent signs decoded.
@@ -46,17 +49,18 @@ class Simulator:
     def __init__(
         self,
         *,
-        quirks: Iterable[Quirk] = (),
+        vendors: Iterable[SimulatedVendor] | None = None,
+        quirks: Iterable[Enum] = (),
         limits: bool = True,
         clock: Callable[[], float] = time.monotonic,
         epoch: datetime | None = None,
     ) -> None:
         self.quirks = frozenset(quirks)
-        self._vendors = simulated_vendors()
+        self.vendors = simulated_vendors() if vendors is None else {vendor.name: vendor for vendor in vendors}
         self.app = Starlette(
             routes=[
                 Route(path, self._serve(vendor), methods=[method])
-                for vendor in self._vendors.values()
+                for vendor in self.vendors.values()
                 for method, path in [vendor.route]
             ]
         )
@@ -82,12 +86,12 @@ class Simulator:
         seconds: float = 10.0,
         total: int = 8,
         failed: int = 0,
-        quirks: Iterable[Quirk] = (),
+        quirks: Iterable[Enum] = (),
     ) -> BatchRef:
         """Add a batch and return its ref.
 
         Args:
-            vendor: Its name in refs, such as "gameball" or "believe".
+            vendor: Its name in refs.
             id: Its id; default: a new one in the vendor's form.
             status: A word, of whatever table, in which it stands still; default: it moves, from now on.
             ends: The word with which a moving batch ends; default: the vendor's word for success.
@@ -98,7 +102,7 @@ class Simulator:
         """
         if not 0 <= failed <= total:
             raise ValueError(f"of {total} items {failed} cannot fail; Quirk.CONTRADICTION has such counts")
-        new_id = self._vendors[vendor].new_id(next(self._numbers))
+        new_id = self.vendors[vendor].new_id(next(self._numbers))
         batch = SimulatedBatch(
             vendor=vendor,
             id=new_id if id is None else id,
@@ -121,13 +125,17 @@ class Simulator:
         """
         if not self._limited:
             options = {"rate_limit": None, **options}
-        return tuple(vendor.account(self._address(), **options) for vendor in self._vendors.values())
+        return tuple(vendor.account(self._address(), **options) for vendor in self.vendors.values())
+
+    def account(self, vendor: str, **options: Any) -> Account:
+        """Return such an account at one vendor."""
+        return next(account for account in self.accounts(**options) if account.vendor == vendor)
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables of such accounts, for `from_env` and the command line."""
         return {
             name: value
-            for vendor in self._vendors.values()
+            for vendor in self.vendors.values()
             for name, value in vendor.environment(self._address()).items()
         }
 
@@ -173,7 +181,7 @@ class Simulator:
             recent.append(now)
         return False
 
-    def _answer(self, status: int, content: dict[str, Any], quirks: frozenset[Quirk]) -> Response:
+    def _answer(self, status: int, content: dict[str, Any], quirks: frozenset[Enum]) -> Response:
         headers = {"server": "batchstatus-simulator", "x-request-id": f"sim-{len(self.reads)}"}
         if Quirk.RETRY_AFTER in quirks and status in {429, 503}:
             headers["retry-after"] = "1"

@@ -165,7 +165,8 @@ def check_keys(contract: Contract) -> Iterator[str]:
 
 
 def _key_faults(contract: Contract, alternative: Mapping[str, Any]) -> Iterator[str]:
-    sent = {header.lower() for header in contract.account.KEY_HEADERS.values()}
+    account = contract.account
+    schemes = {header.lower(): account.KEY_SCHEMES.get(header, "").lower() for header in account.KEY_HEADERS.values()}
     for name in alternative:
         place: Place = "components", "securitySchemes", name
         scheme = follow(contract.patched, _dig(contract.patched, place) or {}, place).value
@@ -175,6 +176,14 @@ def _key_faults(contract: Contract, alternative: Mapping[str, Any]) -> Iterator[
                 (*contract.operation.place, "security"),
                 f"the key {name!r} is declared nowhere: add it to components.securitySchemes in {contract.overlay}",
             )
+        elif kind == "http" and schemes.get("authorization") == scheme.get("scheme", "").lower():
+            continue
+        elif kind == "http":
+            yield contract.finding(
+                place,
+                f"the key {name!r} travels otherwise ({scheme.get('scheme')}): the facade sends "
+                f"{', '.join(sorted(schemes))}: change KEY_HEADERS and KEY_SCHEMES in {contract.facade}",
+            )
         elif kind != "apiKey" or where != "header":
             how = f"in the {where}, as {scheme.get('name')!r}" if kind == "apiKey" else scheme.get("scheme", kind)
             yield contract.finding(
@@ -182,18 +191,19 @@ def _key_faults(contract: Contract, alternative: Mapping[str, Any]) -> Iterator[
                 f"the key {name!r} travels otherwise ({how}): the facade sends keys in headers of their own only: "
                 f"extend `authenticate` in {ACCOUNT}, then KEY_HEADERS in {contract.facade}",
             )
-        elif scheme["name"].lower() not in sent:
+        elif scheme["name"].lower() not in schemes:
             yield contract.finding(
                 place,
                 f"the key {name!r} travels in the header {scheme['name']!r}, and the facade sends "
-                f"{', '.join(sorted(sent))}: change KEY_HEADERS in {contract.facade}",
+                f"{', '.join(sorted(schemes))}: change KEY_HEADERS in {contract.facade}",
             )
 
 
 def check_parameters(contract: Contract) -> Iterator[str]:
     """Check that every required parameter has a value, and a place in a request that the facade can fill."""
     declared = list(parameters(contract).values())
-    ids = [parameter for _, parameter in declared if parameter.get("in") == "path"]
+    given = contract.account.PARAMETERS
+    ids = [each for _, each in declared if each.get("in") == "path" and each.get("name") not in given]
     for place, parameter in declared:
         if fault := _parameter_fault(contract, parameter, len(ids)):
             name = f"{parameter.get('in')} parameter {parameter.get('name')!r}"
@@ -227,7 +237,10 @@ def _parameter_fault(contract: Contract, parameter: Mapping[str, Any], ids: int)
             f"has the style {parameter['style']!r}, which the raw client does not write: send it in {contract.facade}"
         )
     if where == "path":
-        return f"is one of {ids}: give all values in raw_request of {contract.facade}" if ids > 1 else ""
+        is_open = ids > 1 and name not in contract.account.PARAMETERS
+        return (
+            f"is one of {ids}: give all values in raw_request of {contract.facade}, with PARAMETERS" if is_open else ""
+        )
     if where == "cookie" and (parameter.get("required") or has_default):
         return f"is a cookie, which the facade does not send: extend `carried` in {ACCOUNT}"
     if not parameter.get("required") or has_default or name in contract.account.PARAMETERS:
@@ -358,18 +371,20 @@ def check_errors(contract: Contract) -> Iterator[str]:
     for status, response in contract.responses():
         error = contract.schema(response) if status[0] in "45D" else None
         for shape in alternatives(contract.patched, error) if error is not None else ():
-            if found := properties(contract.patched, shape):
+            if properties(contract.patched, shape):
                 for field in ERROR_TYPES:
-                    yield from _check_error(contract, shape, found, field)
+                    yield from _check_error(contract, shape, field)
 
 
-def _check_error(contract: Contract, error: Target, found: Mapping[str, Target], field: str) -> Iterator[str]:
+def _check_error(contract: Contract, error: Target, field: str) -> Iterator[str]:
     names, table = contract.account.ERROR_FIELDS[field], f"ERROR_FIELDS in {contract.facade}"
-    there = next((name for name in names if name in found), None)
+    there = next((name for name in names if at_path(contract.patched, error, name) is not None), None)
     if there is not None:
-        if declared := types(contract.patched, found[there]) - ERROR_TYPES[field]:
+        target = at_path(contract.patched, error, there)
+        assert target is not None
+        if declared := types(contract.patched, target) - ERROR_TYPES[field]:
             yield contract.finding(
-                found[there].place,
+                target.place,
                 f"the error's {there!r} is {_article(min(declared))}, and the facade reads text as its {field}: "
                 f"read it in error_fields, and change {table}",
             )

@@ -13,7 +13,15 @@ if TYPE_CHECKING:
     from ._clients.clock import RealClock
     from ._clients.environment import KeyFile, account_from_env, accounts_from_env, key_from_file
     from ._clients.sync_client import BatchClient, Follow
-    from ._core.account import Account, ErrorFields, Request, StatusFields, account_for, accounts_by_ref
+    from ._core.account import (
+        Account,
+        AccountOptions,
+        ErrorFields,
+        Request,
+        StatusFields,
+        account_for,
+        accounts_by_ref,
+    )
     from ._core.clock import Clock
     from ._core.errors import (
         APIError,
@@ -53,6 +61,7 @@ __all__ = [
     "APIError",
     "Account",
     "AccountCheck",
+    "AccountOptions",
     "AsyncBatchClient",
     "AsyncFollow",
     "AsyncPace",
@@ -124,7 +133,15 @@ __getattr__, __dir__ = lazy_names(
         "_clients.clock": ("RealClock",),
         "_clients.environment": ("KeyFile", "account_from_env", "accounts_from_env", "key_from_file"),
         "_clients.sync_client": ("BatchClient", "Follow"),
-        "_core.account": ("Account", "ErrorFields", "Request", "StatusFields", "account_for", "accounts_by_ref"),
+        "_core.account": (
+            "Account",
+            "AccountOptions",
+            "ErrorFields",
+            "Request",
+            "StatusFields",
+            "account_for",
+            "accounts_by_ref",
+        ),
         "_core.clock": ("Clock",),
         "_core.errors": (
             "APIError",

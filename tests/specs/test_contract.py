@@ -170,7 +170,7 @@ FOUND = {
     "a bearer": (
         [(KEY_IN_HEADER, "      type: http\n      scheme: bearer")],
         "    shopKey:",
-        f"(bearer): the facade sends keys in headers of their own only: extend `authenticate` in {contract.ACCOUNT}",
+        f"(bearer): the facade sends x-shop-key: change KEY_HEADERS and KEY_SCHEMES in {FACADE}",
     ),
     "OAuth": (
         [(KEY_IN_HEADER, "      type: openIdConnect\n      openIdConnectUrl: https://x")],
@@ -400,6 +400,51 @@ def test_what_the_overlay_mends_is_no_finding():
     spec = edited(("total: {type: number}", "total: {type: string}"))
     assert len(findings(spec)) == 1
     assert findings(spec, overlay=OVERLAY + mend) == []
+
+
+class Bearer(Shop):
+    """The same, with a scheme before its key, a project in the path, and nested errors."""
+
+    KEY_HEADERS = {"api_key": "Authorization"}  # noqa: RUF012
+    KEY_SCHEMES = {"Authorization": "Bearer"}  # noqa: RUF012
+    PARAMETERS = ("tenant",)
+    ERROR_FIELDS = {"code": ("error.code",), "message": ("error.message",)}  # noqa: RUF012
+
+
+BEARER = edited(
+    (KEY_IN_HEADER, "      type: http\n      scheme: bearer"),
+    ("/v1/jobs/{jobId}:\n", "/v1/{tenant}/jobs/{jobId}:\n"),
+    ("      parameters:\n", "      parameters:\n        - {name: tenant, in: path, required: true}\n"),
+    (
+        "        code: {type: integer}\n        message: {type: string}",
+        "        error: {type: object, properties: {code: {type: string}, message: {type: string}}}",
+    ),
+)
+AT_TENANT = OVERLAY.replace("/v1/jobs/", "/v1/{tenant}/jobs/")
+
+
+def test_a_vendor_of_another_style_keeps_the_contract():
+    """A scheme, another parameter in the path, and an error inside of an object."""
+    assert findings(BEARER, Bearer(), AT_TENANT) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        pytest.param(
+            ("scheme: bearer", "scheme: basic"),
+            "travels otherwise (basic): the facade sends authorization: change KEY_HEADERS and KEY_SCHEMES",
+            id="scheme",
+        ),
+        pytest.param(("{code: {type", "{kind: {type"), "an error has no 'error.code', which the facade", id="error"),
+        pytest.param(
+            ("code: {type: string}", "code: {type: boolean}"), "the error's 'error.code' is a boolean", id="type"
+        ),
+    ],
+)
+def test_such_a_vendors_spec_is_held_as_well(change, says):
+    (line,) = findings(edited(change, text=BEARER), Bearer(), AT_TENANT)
+    assert says in line
 
 
 # The vendors

@@ -8,11 +8,12 @@ import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from email.message import Message
-from typing import Any, ClassVar, assert_type
+from typing import Any, ClassVar, Unpack, assert_type
 
 from batchstatus import (
     Account,
     AccountCheck,
+    AccountOptions,
     APIError,
     AsyncBatchClient,
     AsyncFollow,
@@ -73,6 +74,7 @@ from batchstatus import (
     account_from_env,
     accounts_by_ref,
     accounts_from_env,
+    fields,
     key_from_file,
     printable,
 )
@@ -374,6 +376,36 @@ class Mailer(Account):
 
     def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
         return ErrorFields(code=body.get("code"))
+
+
+class Parcel(Account):
+    """A third party's vendor with a setting, whose options are those of all vendors."""
+
+    KEY_HEADERS: ClassVar = {"api_key": "authorization"}
+    KEY_SCHEMES: ClassVar = {"authorization": "Bearer"}
+    SETTINGS: ClassVar = {"project": None}
+
+    def __init__(self, api_key: KeySource, *, project: str, **options: Unpack[AccountOptions]) -> None:
+        super().__init__(Secret("the key", api_key), settings={"project": project}, **options)
+
+    def raw_request(self, batch_id: str) -> Request:
+        return self.authenticate({"url": f"/{self.settings['project']}/{batch_id}"})
+
+    def status_fields(self, body: dict[str, Any]) -> StatusFields:
+        assert_type(fields.epoch(body.get("created_at"), per_second=1000), datetime | None)
+        assert_type(fields.count(fields.at(body, "counts.total")), int | None)
+        return StatusFields(id=fields.text(body["id"]), status=body["status"], counts=Counts(), raw=body)
+
+    def error_fields(self, body: Mapping[str, Any]) -> ErrorFields:
+        return ErrorFields(**fields.error(body, self.ERROR_FIELDS, self.ERRORS))
+
+
+def parcel() -> None:
+    account = Parcel("test-key", project="acme", name="acme", rate_limit=None)
+    assert_type(account.settings, Mapping[str, str])
+    assert_type(account.keys_in({}), dict[str, str])
+    assert_type(account.request("1").secrets, tuple[str, ...])
+    Parcel("test-key", project="acme", nmae="x")  # type: ignore[call-arg]
 
 
 class Recorder:

@@ -33,8 +33,9 @@ def account_from_env(vendor: type[A]) -> A | None:
     """Return a vendor's account as the environment describes it, or None if it names none of the keys.
 
     Each key is read from its variable, such as `SHOP_API_KEY`, or from the file that the same variable with `_FILE`
-    at its end names, again whenever that has changed. `..._BASE_URL` is optional; `..._ALLOW_INSECURE=1` lets it be
-    http off loopback. An empty variable counts as not set.
+    at its end names, again whenever that has changed; each setting, such as a project, from its variable.
+    `..._BASE_URL` is optional; `..._ALLOW_INSECURE=1` lets it be http off loopback. An empty variable counts as not
+    set.
 
     Args:
         vendor: The account's class, such as `Shop`.
@@ -43,7 +44,7 @@ def account_from_env(vendor: type[A]) -> A | None:
         ConfigurationError: Some keys are there and others are not, a key is there twice, or a file cannot be read.
     """
     variables = vendor.environment_variables()
-    keys = {key: _key(variable) for key, variable in variables.items()}
+    keys = {key: _key(vendor.variable(key)) for key in vendor.KEY_HEADERS}
     if not any(keys.values()):
         return None
     if missing := [variables[key] for key, found in keys.items() if found is None]:
@@ -51,7 +52,10 @@ def account_from_env(vendor: type[A]) -> A | None:
             f"{vendor.vendor} needs {' and '.join(variables.values())}: set {missing[0]}, "
             f"or {missing[0]}_FILE to the path of a file with it"
         )
-    sources: dict[str, Any] = {name: key.reveal for name, key in keys.items() if key is not None}
+    settings = {name: os.environ.get(vendor.variable(name)) or default for name, default in vendor.SETTINGS.items()}
+    if missing := [variables[name] for name, value in settings.items() if value is None]:
+        raise ConfigurationError(f"{vendor.vendor} needs {' and '.join(variables.values())}: set {missing[0]}")
+    sources: dict[str, Any] = settings | {name: key.reveal for name, key in keys.items() if key is not None}
     flag = vendor.variable("allow_insecure")
     base_url = os.environ.get(vendor.variable("base_url")) or None
     account = vendor(**sources, base_url=base_url, allow_insecure=_flag(flag))

@@ -12,15 +12,15 @@ import functools
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Hashable, Iterable, Mapping
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypedDict, Unpack
 from urllib.parse import quote, urlencode
 
 from attrs import field, frozen
 
 from .errors import APIError, ConfigurationError
-from .keys import Secret
+from .keys import BASIC, Secret, derived, header_value, keys_of_value
 from .policies import AsyncPace, Pace, RateLimit
 from .urls import check_base_url
 from .values import BatchRef, BatchState, Counts, ItemFailure, check_account_name
@@ -33,9 +33,16 @@ class Request:
     url: str
     keys: Mapping[str, str] = field(repr=False)
     """The headers that authenticate, by name."""
+    hidden: Sequence[str] = field(default=(), repr=False)
+    """Further texts that show the keys, such as a key without the scheme that is before it in a header."""
     method: str = "GET"
     headers: Mapping[str, str] = field(factory=dict)
     """What else the vendor wants in headers, such as a version of its API; names in lower case."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that is removed from the response."""
+        return (*self.keys.values(), *self.hidden)
 
 
 @frozen(kw_only=True)
@@ -68,19 +75,38 @@ class ErrorFields:
     request_id: str | None = None
 
 
+class AccountOptions(TypedDict, total=False):
+    """The parameters that the accounts of all vendors have."""
+
+    base_url: str | None
+    name: str | None
+    rate_limit: RateLimit | Pace | AsyncPace | None
+    states: Mapping[str, BatchState] | None
+    allow_insecure: bool
+
+
 class Account(ABC):
     """One account at one vendor; each vendor is a subclass.
 
+    A subclass has a constructor that takes each key and each setting by its name, and the options of all vendors:
+
+        def __init__(self, api_key: KeySource, *, project: str, **options: Unpack[AccountOptions]) -> None:
+            key = Secret("Shop's api_key", api_key)
+            del api_key  # tracebacks with local variables must not show it
+            super().__init__(key, settings={"project": project}, **options)
+
     Args:
         *keys: The keys, in the order of `KEY_HEADERS`.
+        settings: The values of `SETTINGS`; None is the default of one that has a default.
         base_url: The API's address; default: `BASE_URL`.
         name: The name in refs if a client has several accounts at the vendor.
-        rate_limit: How often the account may be asked, or a pace that decides; None for no limit.
+        rate_limit: How often the account may be asked, or a pace that decides; None for no limit; default:
+            `RATE_LIMIT`.
         states: Further status words and their states; they win over `WORDS`.
         allow_insecure: Whether base_url may be plain http off loopback.
 
     Raises:
-        ConfigurationError: A key, URL, name, limit or state cannot work; the message never shows a key.
+        ConfigurationError: A key, setting, URL, name, limit or state cannot work; the message never shows a key.
     """
 
     vendor: ClassVar[str]
@@ -88,6 +114,18 @@ class Account(ABC):
     BASE_URL: ClassVar[str]
     KEY_HEADERS: ClassVar[Mapping[str, str]]
     """The header that carries each key, by the key's parameter name."""
+    KEY_SCHEMES: ClassVar[Mapping[str, str]] = {}
+    """The scheme before the key in a header, by the header's name in `KEY_HEADERS`, such as `Bearer`.
+
+    With `Basic`, the header carries one key, as the user, or two: the user and the password.
+    """
+    SETTINGS: ClassVar[Mapping[str, str | None]] = {}
+    """Further parameters of an account, which are text and no keys, with their defaults; None if it must be given.
+
+    `raw_request` has them in `settings`, for a part of the path, a query or a header, such as a project.
+    """
+    RATE_LIMIT: ClassVar[RateLimit | None] = None
+    """The vendor's own limit."""
     WORDS: ClassVar[Mapping[str, BatchState]]
     """The state that each status word means."""
     ERRORS: ClassVar[Mapping[str, type[APIError]]]
@@ -104,7 +142,9 @@ class Account(ABC):
     The types are JSON Schema's, and `date-time` for text in that format. `make regen` holds them against the spec.
     """
     ERROR_FIELDS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
-    """The fields of an error body that are read, the first that is there, by the field of ErrorFields."""
+    """The fields of an error body that are read, the first that is there, by the field of ErrorFields; `a.b` is inside
+    the object `a`.
+    """
     SIMULATOR: ClassVar[str] = ""
     """The class of the simulated vendor, as `module:Class`: only `batchstatus.testing` loads it. "": there is none."""
     EXAMPLE_ID: ClassVar[str]
@@ -115,38 +155,61 @@ class Account(ABC):
     # Class attributes, so that the repr of an account that is being refused works in a debugger.
     base_url: str = ""
     name: str | None = None
+    settings: Mapping[str, str] = {}
 
     def __init__(
-        self,
-        *keys: Secret,
-        base_url: str | None,
-        name: str | None,
-        rate_limit: RateLimit | Pace | AsyncPace | None,
-        states: Mapping[str, BatchState] | None,
-        allow_insecure: bool,
+        self, *keys: Secret, settings: Mapping[str, str | None] | None = None, **options: Unpack[AccountOptions]
     ) -> None:
+        kind = type(self).__name__
+        if unknown := options.keys() - AccountOptions.__annotations__.keys():
+            raise TypeError(f"{kind} takes no {', '.join(sorted(unknown))}")
+        if len(keys) != len(self.KEY_HEADERS):
+            raise TypeError(f"{kind} has {len(self.KEY_HEADERS)} keys in KEY_HEADERS, and gives {len(keys)}")
         for key in keys:
             key.check()
         self._keys = keys
         self._last: tuple[str, Request] | None = None
-        self.base_url = check_base_url(self.BASE_URL if base_url is None else base_url, allow_insecure=allow_insecure)
+        base_url, name, states = (options.get(option) for option in ("base_url", "name", "states"))
+        self.base_url = check_base_url(
+            self.BASE_URL if base_url is None else base_url, allow_insecure=options.get("allow_insecure", False)
+        )
         self.name = None if name is None else check_account_name(name)
-        self.rate_limit = _check_rate_limit(rate_limit)
+        self.settings = check_settings(kind, self.SETTINGS, settings or {})
+        self.rate_limit = _check_rate_limit(options.get("rate_limit", self.RATE_LIMIT))
         self._states = check_states(self.WORDS) | check_states({} if states is None else states)
 
     def __repr__(self) -> str:
-        name = f"name={self.name!r}, " if self.name else ""
-        return f"{type(self).__name__}({name}base_url={self.base_url!r}, keys hidden)"
+        shown = {"name": self.name} if self.name else {}
+        parts = [f"{name}={value!r}, " for name, value in {**shown, **self.settings}.items()]
+        return f"{type(self).__name__}({''.join(parts)}base_url={self.base_url!r}, keys hidden)"
 
     @classmethod
     def environment_variables(cls) -> dict[str, str]:
-        """Return the environment variable of each key, by the key's parameter name."""
-        return {key: cls.variable(key) for key in cls.KEY_HEADERS}
+        """Return the environment variable of each key, and of each setting that must be given, by parameter."""
+        needed = [*cls.KEY_HEADERS, *(name for name, default in cls.SETTINGS.items() if default is None)]
+        return {name: cls.variable(name) for name in needed}
 
     @classmethod
     def variable(cls, parameter: str) -> str:
         """Return the environment variable for a parameter."""
         return variable_of(cls.vendor, parameter)
+
+    @classmethod
+    def keys_in(cls, headers: Mapping[str, str]) -> dict[str, str]:
+        """Return the keys that a request's headers carry, by parameter: what a simulated vendor checks.
+
+        Args:
+            headers: Of the request, names in lower case.
+        """
+        names: dict[str, list[str]] = {}
+        for name, header in cls.KEY_HEADERS.items():
+            names.setdefault(header, []).append(name)
+        found: dict[str, str] = {}
+        for header, of_header in names.items():
+            if (value := headers.get(header.lower())) is not None:
+                keys = keys_of_value(cls.KEY_SCHEMES.get(header, ""), value, len(of_header))
+                found |= dict(zip(of_header, keys, strict=False))
+        return found
 
     @property
     def account_ref(self) -> str:
@@ -224,9 +287,29 @@ class Account(ABC):
             ConfigurationError: The builder describes something that no request carries: a cookie, a body, a header
                 that belongs to the connection or to a key, a value that is not plain.
         """
-        keys = {header: key.reveal() for header, key in zip(self.KEY_HEADERS.values(), self._keys, strict=True)}
-        method, target, headers = carried(raw, taken=keys)
-        return Request(url=self.base_url + target, keys=keys, method=method, headers=headers)
+        method, target, headers = carried(raw, taken=self.KEY_HEADERS.values())
+        # At once: a key that cannot be sent leaves no other one in a variable, which a traceback might show.
+        revealed = [key.reveal() for key in self._keys]
+        of_header: dict[str, list[str]] = {}
+        for header, key in zip(self.KEY_HEADERS.values(), revealed, strict=True):
+            of_header.setdefault(header, []).append(key)
+        schemes = {header: self.KEY_SCHEMES.get(header, "") for header in of_header}
+        refused = [
+            header for header, (user, *_) in of_header.items() if schemes[header].lower() == BASIC and ":" in user
+        ]
+        if refused:
+            del revealed, of_header, key  # tracebacks with local variables must not show them
+            name = next(
+                key.name for key, header in zip(self._keys, self.KEY_HEADERS.values(), strict=True) if header in refused
+            )
+            raise ConfigurationError(f"{name} holds a ':', which the user of Basic authentication cannot")
+        return Request(
+            url=self.base_url + target,
+            keys={header: header_value(schemes[header], keys) for header, keys in of_header.items()},
+            hidden=tuple(text for header, keys in of_header.items() for text in derived(schemes[header], keys)),
+            method=method,
+            headers=headers,
+        )
 
 
 CONNECTION_HEADERS = frozenset({"accept-encoding", "connection", "content-length", "cookie", "expect", "host", "te"})
@@ -269,6 +352,21 @@ def _header(name: str, value: object, reserved: Collection[str]) -> str:
     if not isinstance(value, str) or not value.isascii() or not value.isprintable() or value != value.strip():
         raise ConfigurationError(f"the raw client's header {name} is {value!r:.80}, not printable ASCII text")
     return value
+
+
+def check_settings(kind: str, known: Mapping[str, str | None], given: Mapping[str, str | None]) -> dict[str, str]:
+    """Return the values of an account's settings; raise ConfigurationError if one is missing, or cannot be sent."""
+    found: dict[str, str] = {}
+    if unknown := given.keys() - known.keys():
+        raise TypeError(f"{kind} has no {', '.join(sorted(unknown))} in SETTINGS")
+    for name, default in known.items():
+        value = default if given.get(name) is None else given[name]
+        if not isinstance(value, str) or not value or value != value.strip() or not value.isprintable():
+            raise ConfigurationError(f"{kind}'s {name} is text without blanks around it, not {value!r:.80}")
+        if value in {".", ".."}:
+            raise ConfigurationError(f"{kind}'s {name} is {value!r}, which would be another path")
+        found[name] = value
+    return found
 
 
 def _check_rate_limit(rate_limit: object) -> RateLimit | Pace | AsyncPace | None:

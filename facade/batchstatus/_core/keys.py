@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import secrets
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, NoReturn, TypeAlias
 from urllib.parse import quote, quote_plus
 
@@ -87,6 +89,41 @@ def _problem(value: object) -> str | None:
     if not (value.isascii() and value.isprintable()):
         return "holds characters that no HTTP header can carry; only printable ASCII is possible"
     return None
+
+
+BASIC = "basic"
+"""The scheme that joins a user and a password by a colon, and encodes them (RFC 7617)."""
+
+
+def header_value(scheme: str, keys: Sequence[str]) -> str:
+    """Return the value of a header that carries keys: as they are, after a scheme, or as user and password."""
+    if scheme.lower() == BASIC:
+        user, password = [*keys, ""][:2]
+        return f"{scheme} {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+    return " ".join([scheme, *keys] if scheme else keys)
+
+
+def keys_of_value(scheme: str, value: str, number: int) -> list[str]:
+    """Return so many keys that a header's value carries; fewer or none if it is not of the scheme."""
+    if not scheme:
+        return [value]
+    given, _, rest = value.partition(" ")
+    if given.lower() != scheme.lower():
+        return []
+    if scheme.lower() != BASIC:
+        return [rest]
+    try:
+        return base64.b64decode(rest, validate=True).decode().split(":", 1)[:number]
+    except (binascii.Error, UnicodeDecodeError):
+        return []
+
+
+def derived(scheme: str, keys: Sequence[str]) -> list[str]:
+    """Return all that tells the keys of a header's value: each alone and, of user and password, both together."""
+    if scheme.lower() != BASIC:
+        return [*keys]
+    joined = ":".join([*keys, ""][:2])
+    return [*keys, joined, header_value(scheme, keys).partition(" ")[2].rstrip("=")]
 
 
 def hide_in_headers(headers: Mapping[str, str], keys: Iterable[str]) -> Mapping[str, str]:

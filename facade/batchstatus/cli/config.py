@@ -225,6 +225,9 @@ def account_of(path: Path, table: Mapping[str, Any]) -> Account:
     keys = {key: _key(path, key, options) for key in vendor.KEY_HEADERS}
     given = {key: options.pop(key) for key in ("base_url", "allow_insecure", "rate_limit", "states") if key in options}
     name = options.pop("name", None)
+    settings = {setting: options.pop(setting) for setting in vendor.SETTINGS if setting in options}
+    if missing := [each for each, default in vendor.SETTINGS.items() if default is None and each not in settings]:
+        raise ConfigurationError(f"{path}: an account of {vendor.vendor} has a {missing[0]}: give it")
     if options:
         raise ConfigurationError(f"{path}: an account of {vendor.vendor} has no {', '.join(sorted(options))}")
     if "rate_limit" in given:
@@ -238,7 +241,7 @@ def account_of(path: Path, table: Mapping[str, Any]) -> Account:
         except ValueError as error:
             raise ConfigurationError(f"{path}: {error}; {_suggest_state(states.values())}") from None
     make: Callable[..., Account] = vendor
-    return make(**keys, **given, name=name)
+    return make(**keys, **settings, **given, name=name)
 
 
 def _suggest_state(words: Iterable[object]) -> str:

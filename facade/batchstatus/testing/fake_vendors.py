@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 import threading
+from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,13 +20,7 @@ from batchstatus import (
 
 from .fake_clock import FakeClock
 from .script import ScriptStep, Steplike, outcome, step
-from .simulator.model import simulated_vendors
-
-
-@functools.cache
-def accounts() -> dict[str, Account]:
-    """Return an account at each vendor's own address, with placeholder keys."""
-    return {name: vendor.account(None) for name, vendor in simulated_vendors().items()}
+from .simulator.model import SimulatedVendor, simulated_vendors
 
 
 class FakeVendors:
@@ -37,6 +31,10 @@ class FakeVendors:
         with vendors.client() as client:
             client.wait("shop:1748392")
 
+    Args:
+        clock: The clock of its clients; default: a new one.
+        vendors: The vendors' models; default: those of all vendors that are installed and have one.
+
     Attributes:
         clock: The clock of its clients.
         reads: Each exchange so far: when it began, in seconds of the clock, and the ref (without an account).
@@ -44,12 +42,14 @@ class FakeVendors:
         async_transport: The same for AsyncBatchClient.
     """
 
-    def __init__(self, clock: FakeClock | None = None) -> None:
+    def __init__(self, clock: FakeClock | None = None, *, vendors: Iterable[SimulatedVendor] | None = None) -> None:
         self.clock = clock or FakeClock()
+        self._vendors = simulated_vendors() if vendors is None else {vendor.name: vendor for vendor in vendors}
+        self._accounts = {name: vendor.account(None) for name, vendor in self._vendors.items()}
         self.reads: list[tuple[float, BatchRef]] = []
         self.transport = FakeTransport(self)
         self.async_transport = AsyncFakeTransport(self)
-        self._scripts: dict[str, Script] = {}
+        self._scripts: dict[tuple[str, str], Script] = {}
         self._lock = threading.Lock()
 
     def script(self, ref: str | BatchRef, *steps: Steplike) -> BatchRef:
@@ -65,22 +65,21 @@ class FakeVendors:
             ValueError: Without a step, of a vendor that there is not, or for a ref that has a script.
         """
         ref = BatchRef.parse(ref)
-        if ref.vendor not in accounts() or not steps:
-            raise ValueError(f"{ref}: a script needs one of {', '.join(accounts())}, and at least one step")
-        path = urlsplit(accounts()[ref.vendor].request(ref.id).url).path
-        if path in self._scripts:
+        if ref.vendor not in self._vendors or not steps:
+            raise ValueError(f"{ref}: a script needs one of {', '.join(self._vendors)}, and at least one step")
+        if (ref.vendor, ref.id) in self._scripts:
             raise ValueError(f"{ref} has a script already")
-        self._scripts[path] = Script(BatchRef(ref.vendor, ref.id), [*map(step, steps)])
+        self._scripts[ref.vendor, ref.id] = Script(BatchRef(ref.vendor, ref.id), [*map(step, steps)])
         return ref
 
     def client(self, *given: Account, **options: Any) -> BatchClient:
         """Return a client for all vendors; the arguments are those of BatchClient."""
-        return BatchClient(*(given or accounts().values()), clock=self.clock, transport=self.transport, **options)
+        return BatchClient(*(given or self._accounts.values()), clock=self.clock, transport=self.transport, **options)
 
     def async_client(self, *given: Account, **options: Any) -> AsyncBatchClient:
         """Return a client for all vendors; the arguments are those of AsyncBatchClient."""
         return AsyncBatchClient(
-            *(given or accounts().values()), clock=self.clock, transport=self.async_transport, **options
+            *(given or self._accounts.values()), clock=self.clock, transport=self.async_transport, **options
         )
 
     def assert_played(self) -> None:
@@ -92,18 +91,30 @@ class FakeVendors:
 
     def play(self, request: Request) -> tuple[BatchRef, ScriptStep]:
         """Return the step that a request meets, and count it; 404 if there is no script."""
-        path = urlsplit(request.url).path
-        while path not in self._scripts and "/" in path[1:]:  # a base_url may have a path of its own
-            path = path[path.index("/", 1) :]
-        script = self._scripts.get(path)
+        vendor, batch_id = self._asked(request)
+        script = self._scripts.get((vendor, batch_id))
         if script is None:
-            sent = {*request.keys}
-            vendor = next((name for name, it in accounts().items() if {*it.KEY_HEADERS.values()} == sent), "unknown")
             return BatchRef(vendor, "unscripted"), ScriptStep(status=404)
         with self._lock:
             self.reads.append((self.clock.now, script.ref))
             script.played += 1
             return script.ref, script.steps[min(script.played, len(script.steps)) - 1]
+
+    def _asked(self, request: Request) -> tuple[str, str]:
+        """Return the vendor and the id that a request is about; paths of several vendors may be the same."""
+        path = urlsplit(request.url).path
+        found = [(name, id_) for name, vendor in self._vendors.items() if (id_ := vendor.asked(path)) is not None]
+
+        def likeness(asked: tuple[str, str]) -> tuple[bool, bool, bool]:
+            account = self._accounts[asked[0]]
+            same_keys = {*account.KEY_HEADERS.values()} == {*request.keys}
+            return request.url.startswith(f"{account.base_url}/"), same_keys, asked in self._scripts
+
+        return max(found, key=likeness, default=("unknown", "unscripted"))
+
+    def outcome(self, ref: BatchRef, played: ScriptStep, timeout: float, max_body: int) -> Response | TransportFailure:
+        """Return the outcome of an exchange about a batch that meets a step."""
+        return outcome(self._vendors.get(ref.vendor), ref, played, timeout, max_body)
 
 
 class Script:
@@ -125,7 +136,7 @@ class FakeTransport:
         """Return the outcome of the script's next step."""
         ref, played = self._vendors.play(step.request)
         self._vendors.clock.sleep(min(played.seconds, timeout))
-        return outcome(ref, played, timeout, step.max_body)
+        return self._vendors.outcome(ref, played, timeout, step.max_body)
 
     def discard_idle_connections(self) -> None:
         """Do nothing."""
@@ -144,7 +155,7 @@ class AsyncFakeTransport:
         """Return the outcome of the script's next step."""
         ref, played = self._vendors.play(step.request)
         await self._vendors.clock.sleep_async(min(played.seconds, timeout))
-        return outcome(ref, played, timeout, step.max_body)
+        return self._vendors.outcome(ref, played, timeout, step.max_body)
 
     def discard_idle_connections(self) -> None:
         """Do nothing."""

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from batchstatus import BatchRef, InvalidResponse, RequestTimeout, Response, TransportError, TransportFailure
 
 from .fake_clock import EPOCH
-from .simulator.model import SimulatedBatch, simulated_vendors
+from .simulator.model import SimulatedBatch, SimulatedVendor
 
 
 @frozen(kw_only=True)
@@ -96,7 +96,9 @@ def step(given: Steplike) -> ScriptStep:
     )
 
 
-def outcome(ref: BatchRef, step: ScriptStep, timeout: float, max_body: int) -> Response | TransportFailure:
+def outcome(
+    vendor: SimulatedVendor | None, ref: BatchRef, step: ScriptStep, timeout: float, max_body: int
+) -> Response | TransportFailure:
     """Return the outcome of an exchange about `ref` that meets a step, and has so many seconds and bytes."""
     if step.seconds >= timeout:
         return TransportFailure(
@@ -107,8 +109,10 @@ def outcome(ref: BatchRef, step: ScriptStep, timeout: float, max_body: int) -> R
             error=step.error, reason="no response, as the script has it", is_lasting=step.is_lasting
         )
     content = step.payload
-    if content is None:
-        content = _body(ref, step) if step.status == 200 else simulated_vendors()[ref.vendor].error_body(step.status)
+    if content is None and vendor is None:
+        content = b""
+    elif content is None and vendor is not None:
+        content = _body(vendor, ref, step) if step.status == 200 else vendor.error_body(step.status)
     headers = {} if step.retry_after is None else {"retry-after": step.retry_after}
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     if step.status == 200 and len(body) > max_body:
@@ -121,10 +125,9 @@ def outcome(ref: BatchRef, step: ScriptStep, timeout: float, max_body: int) -> R
     return Response(status=step.status, headers=headers, body=body)
 
 
-def _body(ref: BatchRef, step: ScriptStep) -> dict[str, Any]:
+def _body(vendor: SimulatedVendor, ref: BatchRef, step: ScriptStep) -> dict[str, Any]:
     total, failed = step.counts.get("total", 8), step.counts.get("failed", 0)
     batch = SimulatedBatch(vendor=ref.vendor, id=ref.id, status=step.word, total=total, failed=failed)
-    vendor = simulated_vendors()[ref.vendor]
     _, share = vendor.phase(batch, 0.0)
     processed = step.counts.get("processed")
     if processed is not None:

@@ -13,7 +13,7 @@ import pkgutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING
 
-from batchstatus._core.account import Account, variable_of
+from batchstatus._core.account import Account, AccountOptions, variable_of
 from batchstatus._core.errors import ConfigurationError
 from batchstatus._core.values import VENDOR
 from batchstatus._lazy import loading
@@ -178,13 +178,13 @@ def _not_taken(found: type[Account]) -> list[str]:
     taken = inspect.signature(found).parameters
     if any(one.kind is one.VAR_KEYWORD for one in taken.values()):
         return []
-    return [name for name in (*found.KEY_HEADERS, *PARAMETERS) if name not in taken]
+    return [
+        name for name in (*found.KEY_HEADERS, *found.SETTINGS, *AccountOptions.__annotations__) if name not in taken
+    ]
 
 
 REQUIRED = ("vendor", "BASE_URL", "KEY_HEADERS", "WORDS", "ERRORS", "ADVICE", "EXAMPLE_ID", "PROBE_ID")
 """The class attributes of Account that have no default."""
-PARAMETERS = ("base_url", "name", "rate_limit", "states", "allow_insecure")
-"""The parameters that every account's class takes, besides its keys."""
 
 
 def _package(point: EntryPoint) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from importlib.metadata import EntryPoint
 
+import batchstatus.engines.airflow
 import pytest
 from airflow.models.connection import Connection
 from airflow_home import connection
-from batchstatus import BatchState, ConfigurationError
-from batchstatus.engines.airflow import BelieveHook, GameballHook, clients
+from batchstatus import Account, BatchState, ConfigurationError, Gameball, Secret
+from batchstatus.engines.airflow import BelieveHook, GameballHook, clients, hooks, provider
+from batchstatus.vendors import Vendors
 from pace_servers import Postgres
 
 
@@ -26,6 +29,37 @@ def test_a_hook_gives_a_client(simulator):
     ref = simulator.add("gameball", status="completed")
     with GameballHook().get_conn() as client:
         assert client.get(ref).state is BatchState.SUCCEEDED
+
+
+class Shop(Gameball):
+    """A vendor of a third party, with a key of its own name and a setting."""
+
+    vendor = "shop"
+    KEY_HEADERS = {"token": "x-token"}  # noqa: RUF012
+    SETTINGS = {"project": None}  # noqa: RUF012
+
+    def __init__(self, token, *, project, **options):
+        Account.__init__(self, Secret("Shop's token", token), settings={"project": project}, **options)
+
+
+def test_every_vendor_has_a_hook(monkeypatch):
+    """Those of other packages, too, with a connection type whose form has their settings."""
+    found = Vendors(lambda: [EntryPoint("shop", f"{__name__}:Shop", "batchstatus.vendors")])
+    for module in (hooks, provider):
+        monkeypatch.setattr(module, "VENDORS", found)
+    (kind,) = provider.get_provider_info()["connection-types"]
+    assert (kind["connection-type"], kind["hook-class-name"]) == ("shop", "batchstatus.engines.airflow.ShopHook")
+    assert kind["conn-fields"].keys() == {"project", "pace_conn_id"}
+    fields = {"conn_type": "shop", "password": "test-token", "extra": {"project": "acme"}}
+    monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(fields))
+    with batchstatus.engines.airflow.ShopHook(shop_conn_id="c").get_conn() as client:
+        (account,) = client._accounts.values()
+    assert (account.vendor, account.settings) == ("shop", {"project": "acme"})
+    monkeypatch.setenv("AIRFLOW_CONN_C", json.dumps(fields | {"extra": {}}))
+    is_good, said = batchstatus.engines.airflow.ShopHook("c").test_connection()
+    assert (is_good, said) == (False, "the connection 'c' lacks project: set its extra field 'project'")
+    with pytest.raises(TypeError, match="takes shop_conn_id, not gameball_conn_id"):
+        batchstatus.engines.airflow.ShopHook(gameball_conn_id="c")
 
 
 def test_the_button_asks_the_vendor(simulator):

@@ -235,6 +235,13 @@ def plain(item: Any) -> Any:
     return item.to_dict() if hasattr(item, "to_dict") else item
 
 
+def at(body: object, path: str) -> Any:
+    """Return the value of a field, `a.b` inside the object `a`; None if it is not there."""
+    for name in path.split("."):
+        body = body.get(name) if isinstance(body, Mapping) else None
+    return body
+
+
 def first(mapping: Mapping[str, Any], *names: str) -> Any:
     """Return the first of the named values that is neither null nor empty, or None."""
     return next((mapping[name] for name in names if mapping.get(name) not in (None, "")), None)
@@ -243,9 +250,16 @@ def first(mapping: Mapping[str, Any], *names: str) -> Any:
 def error(
     body: Mapping[str, Any], names: Mapping[str, tuple[str, ...]], known: Container[str]
 ) -> dict[str, str | None]:
-    """Return the texts of an error body by field: of several codes the one that is known, else the first."""
-    found = {field: text(first(body, *of_field)) for field, of_field in names.items()}
-    codes = (text(body.get(name)) for name in names["code"])
+    """Return the texts of an error body by field: of several codes the one that is known, else the first.
+
+    Args:
+        body: The error body.
+        names: `Account.ERROR_FIELDS`.
+        known: The codes that are known, such as `Account.ERRORS`.
+    """
+    texts = {field: [text(at(body, path)) for path in of_field] for field, of_field in names.items()}
+    found = {field: next(filter(None, values), None) for field, values in texts.items()}
+    codes = texts["code"]
     return found | {"code": next((code for code in codes if code is not None and code in known), found["code"])}
 
 
@@ -257,4 +271,20 @@ def timestamp(value: object) -> datetime | None:
         moment = datetime.fromisoformat(value)
         return moment.astimezone(UTC) if moment.tzinfo else None
     except (ValueError, OverflowError):
+        return None
+
+
+def epoch(value: object, *, per_second: int = 1) -> datetime | None:
+    """Return a time since 1970 as aware UTC; None for all else, and for 0, which some send for no time at all.
+
+    Args:
+        value: A number from 0, or decimal digits.
+        per_second: 1,000 for milliseconds.
+    """
+    since = number(count(value)) if isinstance(value, str) else number(value)
+    if since is None or since <= 0:
+        return None
+    try:
+        return datetime.fromtimestamp(since / per_second, UTC)
+    except (ValueError, OverflowError, OSError):
         return None

@@ -71,7 +71,7 @@ def parse_response(
     if isinstance(outcome, TransportFailure):
         raise error_from_failure(ref, request, outcome)
     assert outcome is not None, "a driver answers SendRequest with a Response or a TransportFailure"
-    headers = hide_in_headers(outcome.headers, request.keys.values())
+    headers = hide_in_headers(outcome.headers, request.secrets)
     response = outcome if headers is outcome.headers else attrs.evolve(outcome, headers=headers)
     if response.status == 401:
         account.expire_keys()
@@ -132,10 +132,10 @@ def age_problems(response: Response) -> list[str]:
 def decode_body(request: Request, response: Response) -> tuple[Any, list[str]]:
     """Return the body's JSON value, without keys that the vendor echoes, and its problems; raise NotJSON."""
     payload, problems = fields.decode(response.body, response.headers.get("content-type", ""))
-    if not is_echoed(response.body, request.keys.values()):
+    if not is_echoed(response.body, request.secrets):
         return payload, problems
     try:
-        return hide_keys(payload, request.keys.values()), problems
+        return hide_keys(payload, request.secrets), problems
     except RecursionError:
         del payload
     raise fields.NotJSON("the body is nested too deep")
@@ -196,7 +196,7 @@ def progress(found: StatusFields) -> float | None:
 
 def error_from_failure(ref: BatchRef, request: Request, failure: TransportFailure) -> ReadError:
     """Return the error for an exchange that brought no usable response."""
-    text = f"{fields.text(hide_keys(failure.reason, request.keys.values()))}"
+    text = f"{fields.text(hide_keys(failure.reason, request.secrets))}"
     if issubclass(failure.error, InvalidResponse):
         return failure.error(
             text,

@@ -49,6 +49,8 @@ WRITTEN = ("base_url", "allow_insecure")
 @option("--key-file", "key_files", metavar="KEY=FILE", multiple=True,
         help="Name this file in the configuration: the key is read from it each time. With - it is read from stdin "
         "once, and stands in the configuration.")  # fmt: skip
+@option("--set", "settings", metavar="K=V", multiple=True,
+        help="A setting of the account that is no key, such as a project, if the vendor has any.")  # fmt: skip
 @option("--from-env", is_flag=True, help="Take keys and address from the vendor's environment variables.")
 @option("--base-url", metavar="URL", help="The API's address, if it is not the vendor's own.")
 @option("--allow-insecure", is_flag=True, help="Let that address be http off loopback.")
@@ -62,6 +64,7 @@ def command(
     vendor: str | None,
     name: str | None,
     key_files: tuple[str, ...],
+    settings: tuple[str, ...],
     from_env: bool,
     base_url: str | None,
     allow_insecure: bool,
@@ -85,6 +88,7 @@ def command(
         _check_new(path, context.settings.accounts, table, force=force)
         table |= _from_environment(kind) if from_env else {}
         table |= _keys(kind, key_files, have=table)
+        table |= _settings(kind, settings, have=table)
         table |= {"base_url": base_url} if base_url else {}
         table |= {"allow_insecure": True} if allow_insecure else {}
         account = account_of(path, table)
@@ -160,6 +164,23 @@ def _split(kind: type[Account], text: str) -> tuple[str, str]:
     return key, file
 
 
+def _settings(kind: type[Account], given: Sequence[str], have: Mapping[str, Any]) -> dict[str, str]:
+    """Return the settings that are no keys: those of options and, of those that there must be, by questions."""
+    found: dict[str, str] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in kind.SETTINGS or not value:
+            forms = " ".join(f"--set {each}=VALUE" for each in kind.SETTINGS)
+            raise click.UsageError(f"{kind.vendor} has {f'settings, given as {forms}' if forms else 'no settings'}")
+        found[name] = value
+    for name, default in kind.SETTINGS.items():
+        if default is None and name not in {*found, *have}:
+            if not sys.stdin.isatty():
+                raise click.UsageError(f"no {name}: give --set {name}=VALUE, or --from-env")
+            found[name] = _ask(name)
+    return found
+
+
 def _from_environment(kind: type[Account]) -> dict[str, Any]:
     """Return the settings of the keys and the address that the environment has."""
     account, variables = account_from_env(kind), kind.environment_variables()
@@ -172,6 +193,7 @@ def _from_environment(kind: type[Account]) -> dict[str, Any]:
             found[f"{key}_file"] = _absolute(file)
         else:
             found[key] = os.environ[variable]
+    found |= {name: value for name, value in account.settings.items() if value != kind.SETTINGS[name]}
     return found if account.base_url == kind.BASE_URL else found | {"base_url": account.base_url}
 
 
@@ -206,6 +228,7 @@ def edited(path: Path, text: str, table: Mapping[str, Any]) -> str:
     replaced = {
         *WRITTEN,
         *(f"{key}{end}" for key in VENDORS[table["vendor"]].KEY_HEADERS for end in ("", "_file")),
+        *(VENDORS[table["vendor"]].SETTINGS.keys() & table.keys()),
     }
     kept = {name: value for name, value in (old or {}).items() if name not in replaced}
     if old is None:

@@ -76,7 +76,7 @@ class SharedClient:
         self.users = 0
         self._conn_id, self._ref, self._poll = conn_id, ref, poll
         self._kind = hook_for(ref.vendor).ACCOUNT
-        self._keys = {name: _Key(conn_id, name, self._renew) for name in self._kind.environment_variables()}
+        self._keys = {name: _Key(conn_id, name, self._renew) for name in self._kind.KEY_HEADERS}
         self._version = 0
         self._renewing: asyncio.Task[None] | None = None
         self._lock = asyncio.Lock()

@@ -93,7 +93,7 @@ def keys_of(kind: type[Account], connection: Connection) -> dict[str, str]:
     """Return the keys that a connection holds, by the account's parameter; raise ConfigurationError without all."""
     _check_type(kind, connection)
     extra = _extra(connection)
-    first, *others = kind.environment_variables()
+    first, *others = kind.KEY_HEADERS
     keys = {first: connection.password, **{name: extra.get(name) for name in others}}
     if missing := [name for name, key in keys.items() if not isinstance(key, str) or not key]:
         where = "password" if missing[0] == first else f"extra field {missing[0]!r}"
@@ -105,9 +105,15 @@ def keys_of(kind: type[Account], connection: Connection) -> dict[str, str]:
 def account_of(
     kind: type[Account], connection: Connection, keys: Mapping[str, KeySource], *, name: str | None = None
 ) -> Account:
-    """Return the account of a connection."""
+    """Return the account of a connection; raise ConfigurationError without a setting that it must have."""
+    extra = _extra(connection)
+    settings = {setting: extra.get(setting) or default for setting, default in kind.SETTINGS.items()}
+    if missing := [setting for setting, value in settings.items() if value is None]:
+        raise ConfigurationError(
+            f"the connection {connection.conn_id!r} lacks {missing[0]}: set its extra field {missing[0]!r}"
+        )
     make: Callable[..., Account] = kind
-    return make(**keys, base_url=_base_url(connection), name=name)
+    return make(**keys, **settings, base_url=_base_url(connection), name=name)
 
 
 def pace_conn_id(connection: Connection) -> str | None:

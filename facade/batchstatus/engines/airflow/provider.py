@@ -38,7 +38,7 @@ def get_provider_info() -> dict[str, Any]:
                 "conn-fields": {name: _field(account, name) for name in others} | {"pace_conn_id": PACE},
             }
             for vendor, account in VENDORS.usable().items()
-            for password, *others in [account.environment_variables()]
+            for password, *others in [[*account.KEY_HEADERS, *account.SETTINGS]]
         ],
     }
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 import functools
 import importlib
 import logging
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from enum import Enum
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from attrs import fields, frozen, has
 
@@ -76,6 +77,8 @@ class Query:
     id: str
     headers: Mapping[str, str]
     """Names in lower case."""
+    settings: Mapping[str, str]
+    """The account's settings that are part of the path, such as a project."""
     number: int
     """How many requests there were so far."""
     known: bool
@@ -92,6 +95,8 @@ class SimulatedVendor(ABC):
     """The class of the accounts that read it."""
     KEYS: ClassVar[Mapping[str, str]]
     """The keys that it accepts, by the parameter of the account's class."""
+    SETTINGS: ClassVar[Mapping[str, str]] = {}
+    """The settings of an account with these keys, by parameter; those with a default may be left out."""
     LIMITS: ClassVar[tuple[tuple[int, float], ...]]
     """Requests, and the seconds in which a key may send so many."""
     RUNNING: ClassVar = BatchState.RUNNING
@@ -134,19 +139,44 @@ class SimulatedVendor(ABC):
 
     @functools.cached_property
     def route(self) -> tuple[str, str]:
-        """The method and the path of a batch's status, with `{batch_id:path}` for the id: those of the raw client."""
-        request = self._any_account.request(MARK)
-        return request.method, urlsplit(request.url).path.replace(MARK, "{batch_id:path}")
+        """The method and the path of a batch's status: those of the account's request.
+
+        `{batch_id:path}` stands for the id, and a setting's name in braces for its value.
+        """
+        settings = {name: f"{MARK}-{name}" for name in self.ACCOUNT.SETTINGS}
+        request = self.account(None, **settings).request(MARK)
+        path = urlsplit(request.url).path.removeprefix(urlsplit(self.ACCOUNT.BASE_URL).path.rstrip("/"))
+        for name, mark in settings.items():
+            path = path.replace(mark, f"{{{name}}}")
+        if path.count(MARK) != 1:
+            raise ConfigurationError(f"{self.ACCOUNT.__name__}'s request has the id in its path once, not {path!r}")
+        return request.method, path.replace(MARK, "{batch_id:path}")
+
+    def asked(self, path: str) -> str | None:
+        """Return the id that a request's path asks for, below whatever base URL; None if it is not such a path."""
+        found = self._pattern.fullmatch(path)
+        return unquote(found["batch_id"]) if found else None
+
+    @functools.cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        parts = re.split(r"\{(\w+)(?::path)?\}", self.route[1])
+        named = [f"(?P<{part}>[^/]+)" if index % 2 else re.escape(part) for index, part in enumerate(parts)]
+        return re.compile("(?:/.*)?" + "".join(named))
 
     def key(self, query: Query, name: str) -> str | None:
         """Return the key that a request has for a parameter of the account's class."""
-        return query.headers.get(self.ACCOUNT.KEY_HEADERS[name].lower())
+        return self.ACCOUNT.keys_in(query.headers).get(name)
 
     def error(self, code: str | int | None, message: str) -> dict[str, Any]:
         """Return the part of an error body that the account's class reads."""
         names = self.ACCOUNT.ERROR_FIELDS
-        body: dict[str, Any] = {} if code is None else {names["code"][0]: code}
-        return body | {names["message"][0]: message}
+        body: dict[str, Any] = {}
+        for path, value in ((names["code"][0], code), (names["message"][0], message)):
+            if value is not None:
+                *holders, name = path.split(".")
+                inner = functools.reduce(lambda part, holder: part.setdefault(holder, {}), holders, body)
+                inner[name] = value
+        return body
 
     def completed(self, body: dict[str, Any]) -> dict[str, Any]:
         """Return a body of the spec's shape with a value for each plain field that the spec has got since."""
@@ -191,13 +221,12 @@ class SimulatedVendor(ABC):
     def account(self, url: str | None, **options: Any) -> Account:
         """Return an account whose keys this vendor accepts; None for the vendor's own address."""
         make: Callable[..., Account] = self.ACCOUNT
-        return make(**self.KEYS, base_url=url, **options)
+        return make(**{**self.KEYS, **self.SETTINGS, "base_url": url, **options})
 
     def environment(self, url: str) -> dict[str, str]:
         """Return the environment variables of such an account."""
-        variables = self.ACCOUNT.environment_variables()
-        keys = {variables[key]: value for key, value in self.KEYS.items()}
-        return keys | {self.ACCOUNT.variable("base_url"): url}
+        given = {**self.KEYS, **self.SETTINGS, "base_url": url}
+        return {self.ACCOUNT.variable(name): value for name, value in given.items()}
 
 
 def word_for(account: type[Account], state: BatchState) -> str:

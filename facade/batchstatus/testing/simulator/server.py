@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 from batchstatus import Account, BatchRef
 
@@ -57,10 +58,11 @@ class Simulator:
     ) -> None:
         self.quirks = frozenset(quirks)
         self.vendors = simulated_vendors() if vendors is None else {vendor.name: vendor for vendor in vendors}
+        self._prefixes = prefixes(self.vendors.values())
         self.app = Starlette(
             routes=[
-                Route(path, self._serve(vendor), methods=[method])
-                for vendor in self.vendors.values()
+                Route(self._prefixes[name] + path, self._serve(vendor), methods=[method])
+                for name, vendor in self.vendors.items()
                 for method, path in [vendor.route]
             ]
         )
@@ -70,7 +72,7 @@ class Simulator:
         self._epoch = epoch or datetime.now(UTC)
         self._limited = limits
         self._batches: dict[tuple[str, str], SimulatedBatch] = {}
-        self._recent: dict[tuple[str, float], deque[float]] = {}
+        self._recent: dict[tuple[str, str, float], deque[float]] = {}
         self._numbers = itertools.count(1)
         self._listener: socket.socket | None = None
         self._server: uvicorn.Server | None = None
@@ -125,7 +127,7 @@ class Simulator:
         """
         if not self._limited:
             options = {"rate_limit": None, **options}
-        return tuple(vendor.account(self._address(), **options) for vendor in self.vendors.values())
+        return tuple(vendor.account(self.address(name), **options) for name, vendor in self.vendors.items())
 
     def account(self, vendor: str, **options: Any) -> Account:
         """Return such an account at one vendor."""
@@ -135,29 +137,32 @@ class Simulator:
         """Return the environment variables of such accounts, for `from_env` and the command line."""
         return {
             name: value
-            for vendor in self.vendors.values()
-            for name, value in vendor.environment(self._address()).items()
+            for each, vendor in self.vendors.items()
+            for name, value in vendor.environment(self.address(each)).items()
         }
 
-    def _address(self) -> str:
+    def address(self, vendor: str) -> str:
+        """Return the base URL of a vendor: `url` itself, unless another vendor's batches have the same path."""
         if not self.url:
             raise RuntimeError("the simulator has no address yet: enter it, or start it")  # else: the vendors' own
-        return self.url
+        return self.url + self._prefixes[vendor]
 
     def _serve(self, vendor: SimulatedVendor) -> Callable[[Request], Awaitable[Response]]:
         # A coroutine, so that one thread answers all: limits and the numbers of requests are then exact.
         async def answer(request: Request) -> Response:
             self.reads.append(request.scope["path"])
-            batch_id = request.path_params["batch_id"]
+            settings = dict(request.path_params)
+            batch_id = settings.pop("batch_id")
             batch = self._batches.get((vendor.name, batch_id))
             quirks = batch.quirks if batch else self.quirks
             query = Query(
                 id=batch_id,
                 headers=request.headers,
+                settings=settings,
                 number=len(self.reads),
                 known=batch is not None,
                 quirks=quirks,
-                is_over_limit=lambda key: self._is_over(key, vendor.LIMITS),
+                is_over_limit=lambda key: self._is_over(vendor, key),
             )
             refusal = vendor.refuse(query)
             if refusal is not None or batch is None:
@@ -168,10 +173,12 @@ class Simulator:
 
         return answer
 
-    def _is_over(self, key: str, limits: Iterable[tuple[int, float]]) -> bool:
+    def _is_over(self, vendor: SimulatedVendor, key: str) -> bool:
         """Return whether one request more is over a limit; a request that is not is counted."""
         now = self._clock()
-        windows = [(most, span, self._recent.setdefault((key, span), deque())) for most, span in limits]
+        windows = [
+            (most, span, self._recent.setdefault((vendor.name, key, span), deque())) for most, span in vendor.LIMITS
+        ]
         for _, span, recent in windows:
             while recent and recent[0] <= now - span:
                 recent.popleft()
@@ -220,3 +227,15 @@ class Simulator:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def prefixes(vendors: Iterable[SimulatedVendor]) -> dict[str, str]:
+    """Return a path for each vendor, below which it is served: "", or its name if its paths could be another's."""
+    placed: dict[str, str] = {}
+    paths: list[tuple[SimulatedVendor, str]] = []
+    for vendor in vendors:
+        path = urlsplit(vendor.account(None).request(vendor.ACCOUNT.EXAMPLE_ID).url).path
+        clashes = any(other.asked(path) or vendor.asked(theirs) for other, theirs in paths)
+        placed[vendor.name] = f"/{vendor.name}" if clashes else ""
+        paths.append((vendor, path))
+    return placed

@@ -6,7 +6,6 @@ import ast
 import importlib
 import json
 import re
-import subprocess
 import sys
 import zipfile
 from email.message import Message
@@ -16,33 +15,11 @@ from pathlib import Path
 import batchstatus
 import pytest
 from batchstatus._core import errors
-from uv import find_uv_bin
+from wheels import LOCK, ROOT, build, run
 
 pytestmark = pytest.mark.timeout(240)  # it builds wheels, environments or clients in processes of their own
 
-ROOT = Path(__file__).parent.parent.parent
-LOCK = ROOT / "requirements-dev.txt"
 LOCKS = [LOCK, ROOT / "deploy" / "requirements.txt", *sorted((ROOT / "tests" / "engines").glob("*/requirements.txt"))]
-
-
-def run(*command: object, cwd: Path = ROOT, code: int = 0) -> str:
-    """Return what a command prints; it has to end with the code."""
-    ended = subprocess.run([str(part) for part in command], cwd=cwd, capture_output=True, text=True, check=False)
-    assert ended.returncode == code, ended.stdout + ended.stderr
-    return ended.stdout + ended.stderr
-
-
-def build(target: Path, *options: str) -> Path:
-    """Build into a folder outside the tree and return the wheel."""
-    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", target, *options, ROOT)
-    (wheel,) = target.glob("*.whl")
-    return wheel
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory) -> Path:
-    """The wheel, built from the checkout."""
-    return build(tmp_path_factory.mktemp("wheel"), "--wheel")
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +27,6 @@ def metadata(wheel) -> Message:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
         return Parser().parsestr(archive.read(name).decode())
-
-
-@pytest.fixture(scope="module")
-def application(wheel, tmp_path_factory) -> Path:
-    """The Python of a fresh environment with the wheel and what it requires, at the locked versions, and no extra."""
-    python = tmp_path_factory.mktemp("application") / "venv" / "bin" / "python"
-    run(find_uv_bin(), "venv", "--quiet", "--python", sys.executable, python.parent.parent)
-    run(find_uv_bin(), "pip", "install", "--quiet", "--python", python, "--constraints", LOCK, wheel)
-    return python
 
 
 # The wheel

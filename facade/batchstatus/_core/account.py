@@ -141,6 +141,9 @@ class Account(ABC):
 
     The types are JSON Schema's, and `date-time` for text in that format. `make regen` holds them against the spec.
     """
+    ID_FIELD: ClassVar[str] = "id"
+    STATUS_FIELD: ClassVar[str] = "status"
+    """The fields of a status body that have the batch's id and its status word, as in `FIELDS`."""
     ERROR_FIELDS: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     """The fields of an error body that are read, the first that is there, by the field of ErrorFields; `a.b` is inside
     the object `a`.

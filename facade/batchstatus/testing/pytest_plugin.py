@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from . import FakeVendors
 
 
+# Its asserts are to say what they compared, like those of any test.
+pytest.register_assert_rewrite("batchstatus.testing.vendor_tests")
+
+
 @pytest.fixture
 def fake_vendors() -> Iterator[FakeVendors]:
     """Vendors that follow the test's scripts; at its end every step must have been read."""

@@ -78,6 +78,7 @@ class Gameball(Account):
         **dict.fromkeys(COUNTS, "number"),
         **dict.fromkeys(LISTS, "array"),
     }
+    ID_FIELD = "batchId"
     ERROR_FIELDS: ClassVar[Mapping[str, tuple[str, ...]]] = {  # vendor docs, status-error-codes
         "code": ("code", "error"),  # some endpoints call it `error` (G4)
         "message": ("message",),

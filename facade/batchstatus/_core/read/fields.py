@@ -114,11 +114,19 @@ def cleaned(value: Any, problems: list[str], name: str = "the body") -> Any:
 
 
 def odd(body: Mapping[str, Any], kind: str, parse: Callable[[object], object], *names: str) -> list[str]:
-    """Return the problems with those of the named fields that are there and are not of a kind."""
+    """Return the problems with those of the named fields that are there and are not of a kind.
+
+    Args:
+        body: The body, without nulls.
+        kind: In words, for people: "a count".
+        parse: Returns None for a value that is not of the kind.
+        *names: The fields; `a.b` is inside the object `a`.
+    """
+    found = ((name, at(body, name)) for name in names)
     return [
-        f"{name}: {rendering(body[name]):.60} is not {kind}"
-        for name in names
-        if name in body and parse(body[name]) is None
+        f"{name}: {rendering(value):.60} is not {kind}"
+        for name, value in found
+        if value is not None and parse(value) is None
     ]
 
 
@@ -204,6 +212,16 @@ def count(value: object) -> int | None:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_COUNT:
         return value
     return None
+
+
+def mapping(value: object) -> dict[str, Any] | None:
+    """Return a JSON object; None for all else."""
+    return value if isinstance(value, dict) else None
+
+
+def items(value: object) -> list[Any] | None:
+    """Return a JSON array; None for all else."""
+    return value if isinstance(value, list) else None
 
 
 def number(value: object) -> float | None:

@@ -19,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 from attrs import fields, frozen, has
 
 from batchstatus import Account, BatchState, ConfigurationError
+from batchstatus.fields import at
 from batchstatus.vendors import VENDORS
 
 PENDING_SHARE = 0.2
@@ -133,9 +134,11 @@ class SimulatedVendor(ABC):
 
     @functools.cached_property
     def _words(self) -> Words:
-        states = BatchState.PENDING, self.RUNNING, BatchState.SUCCEEDED
-        pending, running, succeeded = (word_for(self.ACCOUNT, state) for state in states)
-        return Words(pending=pending, running=running, succeeded=succeeded)
+        return Words(
+            pending=word_for(self.ACCOUNT, BatchState.PENDING, self.RUNNING),
+            running=word_for(self.ACCOUNT, self.RUNNING, BatchState.PENDING),
+            succeeded=word_for(self.ACCOUNT, BatchState.SUCCEEDED),
+        )
 
     @functools.cached_property
     def route(self) -> tuple[str, str]:
@@ -171,11 +174,8 @@ class SimulatedVendor(ABC):
         """Return the part of an error body that the account's class reads."""
         names = self.ACCOUNT.ERROR_FIELDS
         body: dict[str, Any] = {}
-        for path, value in ((names["code"][0], code), (names["message"][0], message)):
-            if value is not None:
-                *holders, name = path.split(".")
-                inner = functools.reduce(lambda part, holder: part.setdefault(holder, {}), holders, body)
-                inner[name] = value
+        put(body, names["code"][0], code)
+        put(body, names["message"][0], message)
         return body
 
     def completed(self, body: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +185,9 @@ class SimulatedVendor(ABC):
     @functools.cached_property
     def added(self) -> dict[str, Any]:
         """A value for each plain field of the raw model, by its name in JSON; `completed` uses those it needs."""
-        model: Any = self._any_account.status_fields({"status": self._words.pending}).raw
+        body: dict[str, Any] = {}
+        put(body, self.ACCOUNT.STATUS_FIELD, self._words.pending)
+        model: Any = self._any_account.status_fields(body).raw
         if not has(type(model)):
             return {}
         kinds = {attribute.name: str(attribute.type).partition(" |")[0] for attribute in fields(type(model))}
@@ -209,7 +211,10 @@ class SimulatedVendor(ABC):
         """Return the status body, with the quirks that all vendors share."""
         body = self.body(batch, status, share, epoch)
         if Quirk.MISSING_FIELDS in batch.quirks:
-            body = {key: body[key] for key in ("id", "batchId", "status") if key in body}
+            kept: dict[str, Any] = {}
+            for path in (self.ACCOUNT.ID_FIELD, self.ACCOUNT.STATUS_FIELD):
+                put(kept, path, at(body, path))
+            body = kept
         if Quirk.NULLS in batch.quirks:
             body = {**dict.fromkeys(self.OPTIONAL), **body}
         return body
@@ -229,9 +234,12 @@ class SimulatedVendor(ABC):
         return {self.ACCOUNT.variable(name): value for name, value in given.items()}
 
 
-def word_for(account: type[Account], state: BatchState) -> str:
-    """Return the first of a vendor's words that mean a state."""
-    return next(word for word, meant in account.WORDS.items() if meant is state)
+def word_for(account: type[Account], *states: BatchState) -> str:
+    """Return the first of a vendor's words that mean a state; of several states, the first that has a word."""
+    words = (word for state in states for word, meant in account.WORDS.items() if meant is state)
+    if (found := next(words, None)) is None:
+        raise ConfigurationError(f"{account.__name__} has no word for {' or '.join(states)}")
+    return found
 
 
 @functools.cache
@@ -261,6 +269,13 @@ def simulated(account: type[Account]) -> SimulatedVendor:
     raise ConfigurationError(
         f"the simulated {account.vendor} cannot be used: SIMULATOR = {account.SIMULATOR!r}: {problem}"
     ) from cause
+
+
+def put(body: dict[str, Any], path: str, value: Any) -> None:
+    """Set a field, `a.b` inside the object `a`, unless the value is None."""
+    if value is not None:
+        *holders, name = path.split(".")
+        functools.reduce(lambda part, holder: part.setdefault(holder, {}), holders, body)[name] = value
 
 
 def spell(counts: dict[str, int], quirks: Collection[Enum]) -> dict[str, Any]:

@@ -56,6 +56,16 @@ def test_the_package_beside_is_found(beside):
     assert "QUILLON_API_KEY and QUILLON_PROJECT" in said
 
 
+def test_the_guide_shows_its_files():
+    """Each whole, and none is left out that a package needs."""
+    guide = (ROOT / "docs" / "add-a-vendor.md").read_text(encoding="utf-8")
+    shown = dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', guide, re.MULTILINE | re.DOTALL))
+    for name, text in shown.items():
+        assert text == (EXAMPLE / name).read_text(encoding="utf-8"), name
+    package = {path for path in EXAMPLE.rglob("*") if path.suffix in {".py", ".toml"} and path.stat().st_size}
+    assert {EXAMPLE / name for name in shown} == package
+
+
 def spec() -> bytes:
     return (EXAMPLE / "specs" / "quillon.yaml").read_bytes()
 

@@ -392,7 +392,7 @@ class Parcel(Account):
         return self.authenticate({"url": f"/{self.settings['project']}/{batch_id}"})
 
     def status_fields(self, body: dict[str, Any]) -> StatusFields:
-        assert_type(fields.epoch(body.get("created_at"), per_second=1000), datetime | None)
+        assert_type(fields.epoch_ms(body.get("created_at")), datetime | None)
         assert_type(fields.count(fields.at(body, "counts.total")), int | None)
         return StatusFields(id=fields.text(body["id"]), status=body["status"], counts=Counts(), raw=body)
 

@@ -309,20 +309,25 @@ NOON = datetime(2025, 1, 27, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("value", "per_second", "moment"),
+    ("value", "moment"),
     [
-        pytest.param(1737979200, 1, NOON, id="whole"),
-        pytest.param(1737979200.5, 1, NOON.replace(microsecond=500_000), id="decimal"),
-        pytest.param("1737979200", 1, NOON, id="digits"),
-        pytest.param(1737979200_000, 1000, NOON, id="milliseconds"),
+        pytest.param(1737979200, NOON, id="whole"),
+        pytest.param(1737979200.5, NOON.replace(microsecond=500_000), id="decimal"),
+        pytest.param("1737979200", NOON, id="digits"),
         *(
-            pytest.param(value, 1, None, id=repr(value)[:12])
+            pytest.param(value, None, id=repr(value)[:12])
             for value in (0, -1, None, True, "", "2025-01-27", 10**18, float("nan"), float("inf"), [], {}, 10**400)
         ),
     ],
 )
-def test_epoch_times_are_read(value, per_second, moment):
-    assert fields.epoch(value, per_second=per_second) == moment
+def test_epoch_times_are_read(value, moment):
+    assert fields.epoch(value) == moment
+
+
+def test_milliseconds_are_read():
+    assert fields.epoch_ms(1737979200_500) == NOON.replace(microsecond=500_000)
+    assert fields.epoch_ms("1737979200000") == NOON
+    assert fields.epoch_ms(0) is None
 
 
 def test_states_of_other_vendors_have_a_place():

@@ -236,6 +236,7 @@ class ReadingTests(OfVendor):
     """A body becomes a batch, and an error body an error."""
 
     def test_the_vendor_is_registered(self) -> None:
+        assert self.vendor.name in VENDORS, "install the vendor's package, with its entry point"
         assert VENDORS[self.vendor.name] is self.kind
         assert type(simulated(self.kind)) is type(self.vendor)
 

@@ -292,13 +292,21 @@ def timestamp(value: object) -> datetime | None:
         return None
 
 
-def epoch(value: object, *, per_second: int = 1) -> datetime | None:
-    """Return a time since 1970 as aware UTC; None for all else, and for 0, which some send for no time at all.
+def epoch(value: object) -> datetime | None:
+    """Return a time in seconds since 1970 as aware UTC; None for all else, and for 0, which some send for no time.
 
     Args:
-        value: A number from 0, or decimal digits.
-        per_second: 1,000 for milliseconds.
+        value: A number, or whole seconds in decimal digits.
     """
+    return _since_1970(value, 1)
+
+
+def epoch_ms(value: object) -> datetime | None:
+    """Return a time in milliseconds since 1970, likewise."""
+    return _since_1970(value, 1_000)
+
+
+def _since_1970(value: object, per_second: int) -> datetime | None:
     since = number(count(value)) if isinstance(value, str) else number(value)
     if since is None or since <= 0:
         return None

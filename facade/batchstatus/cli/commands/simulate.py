@@ -52,7 +52,7 @@ def command(context: Context, *, port: int, batches: int, seconds: float) -> int
             click.echo("\n".join(refs))
         else:
             context.output.print_json(url=simulator.url, environment=environment, refs=refs)
-        context.output.info(f"{' and '.join(simulator.vendors)} at {simulator.url}; Ctrl-C ends it")
+        context.output.info(f"{', '.join(simulator.vendors)} at {simulator.url}; Ctrl-C ends it")
         while True:
             time.sleep(3600)
     except KeyboardInterrupt as error:

@@ -18,7 +18,7 @@ SECONDS = 25.0
 def main() -> int:
     """Run `batchstatus watch`; a terminal shows the table as it moves, anything else shows the ends."""
     with Simulator() as simulator:
-        print(f"{' and '.join(simulator.vendors)}, simulated at {simulator.url}; batches end within {SECONDS:.0f} s.")
+        print(f"{', '.join(simulator.vendors)}, simulated at {simulator.url}; batches end within {SECONDS:.0f} s.")
         with BatchClient(*simulator.accounts()) as client:
             for account in simulator.accounts():
                 print(f"{account.vendor}: {_error_of(client, account)}", flush=True)

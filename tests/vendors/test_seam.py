@@ -29,6 +29,7 @@ from batchstatus import (
 )
 from batchstatus.testing import FakeVendors
 from batchstatus.testing.simulator import Query, SimulatedVendor, Simulator
+from batchstatus.testing.simulator.samples import add_samples
 
 KEY, USER, PASSWORD = "test-planted-key/123+", "test-planted-user", "test-planted-pass=1"
 TOKEN = base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
@@ -374,6 +375,11 @@ def test_a_simulator_has_an_environment():
             "LOCKER_PROJECT": "acme corp",
             "LOCKER_BASE_URL": f"{simulator.url}/locker",
         }
+
+
+def test_samples_are_those_of_the_simulators_vendors():
+    with Simulator(vendors=MODELS) as simulator:
+        assert [ref.vendor for ref in add_samples(simulator, 3, 1.0)] == ["de-pot", "locker", "de-pot"]
 
 
 def test_scripts_know_vendors_with_the_same_path_apart():

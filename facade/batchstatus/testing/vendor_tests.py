@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -79,33 +79,20 @@ BAD_ENDS = (BatchState.FAILED, BatchState.CANCELLED)
 PLANTED = "test-planted"
 
 
-class Told(NamedTuple):
-    """What a log, a debugger or a colleague could be shown."""
+def attempt(client: Any, method: str, *given: Any, **options: Any) -> Any:
+    """Return what a method of a client of either kind gives, or an error of this package; others are raised."""
 
-    outcome: Batch | BatchStatusError
-    text: str
+    async def call() -> Any:
+        async with client:
+            return await getattr(client, method)(*given, **options)
 
-
-def both(
-    method: str, *given: Any, client: Callable[..., Any], async_client: Callable[..., Any], **options: Any
-) -> list[Batch | BatchStatusError]:
-    """Return what a method of either client gives: a batch, or an error of this package; any other error is raised."""
-
-    async def asynchronous() -> Any:
-        async with async_client() as made:
-            return await getattr(made, method)(*given, **options)
-
-    def synchronous() -> Any:
-        with client() as made:
-            return getattr(made, method)(*given, **options)
-
-    found = []
-    for call in (synchronous, lambda: asyncio.run(asynchronous())):
-        try:
-            found.append(call())
-        except BatchStatusError as error:
-            found.append(error)
-    return found
+    try:
+        if isinstance(client, AsyncBatchClient):
+            return asyncio.run(call())
+        with client:
+            return getattr(client, method)(*given, **options)
+    except BatchStatusError as error:
+        return error
 
 
 def put(body: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
@@ -194,31 +181,16 @@ class OfVendor:
         _, share = self.vendor.phase(batch, 0.0)
         return self.vendor.status_body(batch, word, share, NOON)
 
-    def get(self, *steps: Any, ref: BatchRef | None = None) -> list[Batch | BatchStatusError]:
+    def get(self, step: Any) -> list[Batch | BatchStatusError]:
         """Return what both clients make of an answer: a step of a script."""
-        found = []
-        for which in (0, 1):
-            vendors = FakeVendors(vendors=[self.vendor])
-            vendors.script(ref or self.ref, *steps)
-            found.append(
-                both(
-                    "get",
-                    ref or self.ref,
-                    client=lambda vendors=vendors: vendors.client(**ONCE),
-                    async_client=lambda vendors=vendors: vendors.async_client(**ONCE),
-                )[which]
-            )
-        return found
+        vendors = FakeVendors(vendors=[self.vendor])
+        vendors.script(self.ref, step)
+        return [attempt(make(**ONCE), "get", self.ref) for make in (vendors.client, vendors.async_client)]
 
     def ask(self, account: Account, ref: BatchRef, timeout: float = 30.0) -> list[Batch | BatchStatusError]:
         """Return what both clients make of a server's answer."""
-        return both(
-            "get",
-            ref,
-            timeout=timeout,
-            client=lambda: BatchClient(account, **ONCE),
-            async_client=lambda: AsyncBatchClient(account, **ONCE),
-        )
+        clients = BatchClient(account, **ONCE), AsyncBatchClient(account, **ONCE)
+        return [attempt(client, "get", ref, timeout=timeout) for client in clients]
 
 
 def is_fit(batch: Batch) -> bool:
@@ -287,10 +259,9 @@ class ReadingTests(OfVendor):
 
     def test_an_answer_about_another_batch_is_refused(self) -> None:
         """If the vendor tells the id."""
-        other = self.vendor.new_id(770)
-        for outcome in self.get(self.body(id=other)):
-            tells_id = self.vendor.account(None).status_fields(self.body()).id is not None
-            assert isinstance(outcome, InvalidResponse if tells_id else Batch)
+        is_told = self.kind.ID_FIELD in self.kind.FIELDS
+        for outcome in self.get(self.body(id=self.vendor.new_id(770))):
+            assert isinstance(outcome, InvalidResponse if is_told else Batch)
 
     @pytest.mark.parametrize(
         ("status", "kind"),
@@ -471,17 +442,10 @@ class WaitingTests(OfVendor):
     def wait(self, *steps: Any, timeout: float = 900.0) -> list[tuple[Batch | BatchStatusError, FakeVendors]]:
         """Return what a wait of either client comes to, and the vendors with their clock."""
         found = []
-        for which in (0, 1):
+        for kind in ("client", "async_client"):
             vendors = FakeVendors(vendors=[self.vendor])
             vendors.script(self.ref, *steps)
-            outcomes = both(
-                "wait",
-                self.ref,
-                timeout=timeout,
-                client=vendors.client if which == 0 else FakeVendors(vendors=[self.vendor]).client,
-                async_client=vendors.async_client if which else FakeVendors(vendors=[self.vendor]).async_client,
-            )
-            found.append((outcomes[which], vendors))
+            found.append((attempt(getattr(vendors, kind)(), "wait", self.ref, timeout=timeout), vendors))
         return found
 
     def test_a_wait_gets_through_trouble(self) -> None:

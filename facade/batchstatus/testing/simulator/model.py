@@ -257,6 +257,8 @@ def simulated_vendors() -> dict[str, SimulatedVendor]:
 
 def simulated(account: type[Account]) -> SimulatedVendor:
     """Return the simulated vendor that an account's class names; raise ConfigurationError if there is none."""
+    if not account.SIMULATOR:
+        raise ConfigurationError(f"there is no simulated {account.vendor}: SIMULATOR of its account's class names it")
     module, _, name = account.SIMULATOR.partition(":")
     try:
         vendor = getattr(importlib.import_module(module), name)()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from .model import simulated_vendors
-
 if TYPE_CHECKING:
     from batchstatus import BatchRef
 
@@ -14,8 +12,8 @@ if TYPE_CHECKING:
 
 
 def add_samples(simulator: Simulator, number: int, seconds: float) -> list[BatchRef]:
-    """Add batches of all vendors in turn, which end one after the other, the last one after so many seconds."""
-    samples = [[(name, sample) for sample in vendor.SAMPLES] for name, vendor in simulated_vendors().items()]
+    """Add batches of all its vendors in turn, which end one after the other, the last one after so many seconds."""
+    samples = [[(name, sample) for sample in vendor.SAMPLES] for name, vendor in simulator.vendors.items()]
     kinds: list[tuple[str, dict[str, Any]]] = [
         kind for each in itertools.zip_longest(*samples) for kind in each if kind is not None
     ]

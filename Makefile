@@ -38,6 +38,7 @@ check: $(READY)  ## Check format, lint, types and import contracts, then run all
 	$(BIN)/mypy
 	$(BIN)/mypy tests/typing
 	$(BIN)/mypy specs
+	$(BIN)/mypy examples
 	$(BIN)/lint-imports
 	$(MAKE) test
 
@@ -69,7 +70,7 @@ clean:  ## Remove the files of the other targets, .venv included
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	@echo "Setting up .venv, once: about 15 seconds, and 97 packages from the package registry"
+	@echo "Setting up .venv, once: about 15 seconds, and 102 packages from the package registry"
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/[^\]$$/p' requirements-dev.txt > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt

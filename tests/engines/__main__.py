@@ -77,8 +77,11 @@ def check(name: str) -> None:
     binaries = set_up(name)
     python = binaries / "python"
     print(f"\n{name}", flush=True)
+    mypy = sys.executable, "-m", "mypy", "--python-executable", python
     if modules := [word for module in modules_of(name) for word in ("--module", module)]:
-        run(sys.executable, "-m", "mypy", "--python-executable", python, *modules)
+        run(*mypy, *modules)
+    if examples := sorted((ROOT / "examples").glob(f"{name}_*.py")):
+        run(*mypy, *examples)
     selected = ("-m", "") if os.environ.get("HA") else ()
     # The root makes the tests' modules `tests.engines.NAME...`: as `airflow...` they would hide the package.
     options = "-c", HERE / "pytest.ini", "--rootdir", ROOT, "--confcutdir", HERE

@@ -51,9 +51,18 @@ def test_the_readme_is_short():
 
 
 def test_links_between_documents_lead_somewhere():
-    for path in (*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "SECURITY.md"):
+    for path in (*DOCUMENTS, *(ROOT / name for name in ("CONTRIBUTING.md", "SECURITY.md", "examples/README.md"))):
         for link in re.findall(r"\]\(([^)#:]+)\)", path.read_text(encoding="utf-8")):
             assert (path.parent / link).exists(), f"{path.name}: {link}"
+
+
+def test_the_table_of_examples_is_complete():
+    """Each program of examples/ stands in its README."""
+    told = re.findall(
+        r"^\| \[[^]]+\]\(([^)]+)\)", (ROOT / "examples" / "README.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    there = {path.name for path in (ROOT / "examples").iterdir() if path.name not in {"README.md", "__pycache__"}}
+    assert {link.split("/")[0] for link in told} - {".."} == {name for name in there if not name.startswith(".")}
 
 
 def test_every_documented_target_exists():

@@ -15,10 +15,10 @@ from batchstatus.testing.simulator import Simulator
 
 DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "engines.md"
 TRY = """
-import sys
+import json, sys
 from example import example
-run = example.test(run_conf={"ref": sys.argv[1]})
-for ti in sorted(run.get_task_instances(), key=lambda ti: ti.task_id):
+run = example.test(run_conf={"refs": sys.argv[1:]})
+for ti in sorted(run.get_task_instances(), key=lambda ti: (ti.task_id, ti.map_index)):
     print("RESULT", ti.task_id, ti.state, ti.xcom_pull(task_ids=ti.task_id) if ti.task_id == "report" else "")
 """
 
@@ -56,24 +56,33 @@ def test_a_connection_can_be_tested(home):
     assert "test-gameball-key" not in said
 
 
-def test_the_example_runs(home):
-    """`dag.test()`: it defers, is resumed, and its XCom is read by the next task."""
-    with Simulator(limits=False) as simulator:
-        ref = simulator.add("gameball", seconds=3, total=200, failed=2)
-        ended = subprocess.run(
-            [sys.executable, "-c", TRY, str(ref)],
-            env=os.environ | home | connections(simulator),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+def results(home, simulator, *refs):
+    """Run the DAG of examples/ by `dag.test()`; return the state of each task, and what the last one returned."""
+    ended = subprocess.run(
+        [sys.executable, "-c", TRY, *map(str, refs)],
+        env=os.environ | home | connections(simulator),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert ended.returncode == 0, ended.stdout[-4_000:] + ended.stderr[-4_000:]
-    results = [line for line in ended.stdout.splitlines() if line.startswith("RESULT")]
-    assert results == [
-        f"RESULT report success {ref}: 198 of 200 items succeeded",
-        "RESULT wait success ",
-    ]
     assert "test-gameball-key" not in ended.stdout + ended.stderr
+    return [line.removeprefix("RESULT ").strip() for line in ended.stdout.splitlines() if line.startswith("RESULT")]
+
+
+def test_the_example_runs(home):
+    """Its waits defer, are resumed, and their XComs are read by the next task."""
+    with Simulator(limits=False) as simulator:
+        refs = simulator.add("gameball", seconds=3, total=200, failed=2), simulator.add("believe", seconds=0)
+        found = results(home, simulator, *refs)
+    assert found == ["refs success", "report success 2 batches, 2 items failed", "wait success", "wait success"]
+
+
+def test_a_failed_batch_fails_the_example(home):
+    with Simulator(limits=False) as simulator:
+        refs = simulator.add("gameball", status="failed"), simulator.add("gameball", status="completed")
+        found = results(home, simulator, *refs)
+    assert found == ["refs success", "report upstream_failed None", "wait failed", "wait success"]
 
 
 def test_the_documents_examples_load():

@@ -16,6 +16,7 @@ from typing import Any
 from servers import PATIENCE, free_port, is_listening, running
 
 DAGS = Path(__file__).parent / "airflow_dags"
+EXAMPLES = Path(__file__).parent.parent.parent.parent / "examples"
 AIRFLOW = sys.executable, "-m", "airflow"
 
 
@@ -47,7 +48,7 @@ def settings(home: Path, database: str | None = None) -> dict[str, str]:
         "AIRFLOW__API_AUTH__JWT_SECRET": "test-secret-of-sixty-four-characters-for-the-tokens-of-workers--",
         "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
         "PYTHONWARNINGS": "ignore",
-        "PYTHONPATH": str(DAGS),
+        "PYTHONPATH": f"{DAGS}{os.pathsep}{EXAMPLES}",
     }
 
 

@@ -1,7 +1,7 @@
-"""The example DAG of the package, where Airflow looks for DAGs."""
+"""The DAG of examples/, where Airflow looks for DAGs."""
 
 from __future__ import annotations
 
-from batchstatus.engines.airflow.example_dag import example
+from airflow_dag import example
 
 __all__ = ["example"]

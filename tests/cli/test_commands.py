@@ -541,13 +541,15 @@ def test_there_is_completion_for_each_shell(environ, shell):
     assert "_BATCHSTATUS_COMPLETE" in run(environ, "completion", shell).stdout
 
 
-def test_a_missing_extra_is_named(environ, tmp_path):
-    """Without the extra it says what to install."""
-    (tmp_path / "click.py").write_text("raise ModuleNotFoundError(name='click')")
+@pytest.mark.parametrize("package", ["click", "rich", "tomlkit"])
+def test_a_missing_extra_is_named(environ, tmp_path, package):
+    """Without one of its packages, whether another one has brought the rest or not, it says what to install."""
+    (tmp_path / "sitecustomize.py").write_text(f"import sys; sys.modules[{package!r}] = None")
     said = run(environ | {"PYTHONPATH": str(tmp_path)}, "status")
-    assert (said.returncode, said.stderr) == (
-        2,
-        "batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'\n",
+    assert said.returncode == 2
+    assert said.stderr == (
+        "batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'\n"
+        "In a checkout: pip install '.[cli]', pipx install --force '.[cli]', or uvx --from '.[cli]' batchstatus\n"
     )
 
 

@@ -146,6 +146,16 @@ def test_a_module_names_its_extra(application, module, package, extra):
     assert said == f"ImportError: batchstatus.{package} needs the extra: pip install 'batchstatus[{extra}]'"
 
 
+def test_the_command_names_its_extra(application):
+    said = run(application.parent / "batchstatus", "--version", code=2)
+    assert said.startswith("batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'\n")
+
+
+def test_uvx_runs_the_command_from_a_checkout():
+    uvx = find_uv_bin(), "tool", "run", "--quiet", "--python", sys.executable, "--from", f"{ROOT}[cli]"
+    assert run(*uvx, "batchstatus", "--version") == f"batchstatus, version {batchstatus.__version__}\n"
+
+
 @pytest.mark.parametrize("engine", ["airflow", "temporal"])
 def test_an_engine_names_its_extra(application, engine):
     said = run(application, "-I", "-c", f"import batchstatus.engines.{engine}", code=1).splitlines()[-1]

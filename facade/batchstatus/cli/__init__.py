@@ -1,25 +1,28 @@
-"""The command `batchstatus`; it needs the extra `cli` (click and rich)."""
+"""The command `batchstatus`; it needs the extra `cli`."""
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 
 COMPLETE = "_BATCHSTATUS_COMPLETE"
 """The variable by which a shell's script asks for completions."""
+EXTRA = "click", "rich", "tomlkit"
+"""The packages of the extra: another package may have brought one of them alone, as uvicorn does with click."""
+MISSING = """\
+batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'
+In a checkout: pip install '.[cli]', pipx install --force '.[cli]', or uvx --from '.[cli]' batchstatus
+"""
 
 
 def main() -> None:
     """Run the command line, and leave with its exit code; no traceback reaches a user."""
-    try:
-        import click  # noqa: F401, PLC0415
-
-        from .app import run  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        if error.name != "click":
-            raise
-        sys.stderr.write("batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'\n")
+    if not all(map(find_spec, EXTRA)):
+        sys.stderr.write(MISSING)
         sys.exit(2)
+    try:
+        from .app import run  # noqa: PLC0415
     except KeyboardInterrupt:
         sys.exit(130)
     if instruction := os.environ.get(COMPLETE):

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo quick test test-engines test-ops check bench regen pull-specs drills record lock clean
+.PHONY: help demo quick test test-engines test-ops check release-check bench regen pull-specs drills record lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -41,6 +41,12 @@ check: $(READY)  ## Check format, lint, types and import contracts, then run all
 	$(BIN)/mypy examples
 	$(BIN)/lint-imports
 	$(MAKE) test
+
+release-check: $(READY)  ## Build wheel and sdist into dist/, look into them, and use them with each CPython found
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist
+	DIST=$(CURDIR)/dist $(BIN)/pytest -q -n $(WORKERS) tests/project/test_packaging.py
+	$(BIN)/python tests/release dist/*
 
 bench: $(BENCH_READY)  ## Measure costs and lateness against peers; ONLY="jobs pace" for some of it
 	$(BENCH_BIN)/python tests/bench $(ONLY)

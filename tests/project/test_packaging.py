@@ -7,6 +7,7 @@ import importlib
 import json
 import re
 import sys
+import tarfile
 import zipfile
 from email.message import Message
 from email.parser import Parser
@@ -15,7 +16,9 @@ from pathlib import Path
 import batchstatus
 import pytest
 from batchstatus._core import errors
-from wheels import LOCK, ROOT, build, run
+from packaging.metadata import Metadata
+from uv import find_uv_bin
+from wheels import LOCK, ROOT, build, only, run
 
 pytestmark = pytest.mark.timeout(240)  # it builds wheels, environments or clients in processes of their own
 
@@ -29,7 +32,13 @@ def metadata(wheel) -> Message:
         return Parser().parsestr(archive.read(name).decode())
 
 
-# The wheel
+def tree(*which: str) -> set[str]:
+    """Return the names of the tree's files: those of git, and new ones."""
+    listed = run("git", "ls-files", "-z", *(which or ("--cached", "--others", "--exclude-standard"))).split("\0")
+    return {name for name in listed if name and (ROOT / name).is_file()}
+
+
+# The wheel and the sdist
 
 
 def test_the_wheel_holds_both_packages(wheel, metadata):
@@ -55,10 +64,35 @@ def test_the_wheels_licence_is_the_trees(wheel, metadata):
     assert licence == (ROOT / "LICENSE").read_bytes()
 
 
+def test_the_sdist_holds_the_tree(dist):
+    """Every file of it is one of the tree's, unchanged; of those in git it leaves out what runs CI."""
+    with tarfile.open(only(dist, "*.tar.gz")) as archive:
+        held = {
+            member.name.partition("/")[2]: archive.extractfile(member).read()
+            for member in archive.getmembers()
+            if member.isfile()
+        }
+    assert held.pop("PKG-INFO")
+    assert {name for name, content in held.items() if content != (ROOT / name).read_bytes()} == set()
+    assert tree("--cached") - {".ci/run"} <= set(held) <= tree()
+
+
 def test_the_sdist_builds_the_same_wheel(wheel, tmp_path):
-    """Without a target, `build` makes the sdist, and the wheel from that."""
-    assert build(tmp_path).read_bytes() == wheel.read_bytes()
-    assert len(list(tmp_path.glob("batchstatus-*.tar.gz"))) == 1
+    assert build(tmp_path, "--wheel").read_bytes() == wheel.read_bytes()
+
+
+def test_the_metadata_is_valid(dist, wheel):
+    """By the rules that a registry goes by, for both files."""
+    with tarfile.open(only(dist, "*.tar.gz")) as archive:
+        (member,) = [one for one in archive.getmembers() if one.name.count("/") == 1 and one.name.endswith("PKG-INFO")]
+        sources = archive.extractfile(member).read()
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        built = archive.read(name)
+    assert sources == built
+    found = Metadata.from_email(built, validate=True)
+    assert found.description == (ROOT / "README.md").read_text(encoding="utf-8")
+    assert found.description_content_type == "text/markdown"
 
 
 def test_the_metadata_is_complete(metadata):
@@ -254,8 +288,7 @@ HOSTS = re.compile("|".join([rf"(py{'pi'}|python{'hosted'}|debi{'an'})\.org", rf
 def test_no_file_names_a_registry():
     """No file names the host of a package registry."""
     assert HOSTS.search(b"https://py" + b"pi.org/simple")
-    listed = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
-    files = [path for name in listed if name and (path := ROOT / name).is_file()]
+    files = [ROOT / name for name in tree()]
     assert Path(__file__) in files
     assert [path.relative_to(ROOT) for path in files if HOSTS.search(path.read_bytes())] == []
 

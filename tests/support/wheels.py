@@ -20,10 +20,15 @@ def run(*command: object, cwd: Path = ROOT, code: int = 0) -> str:
 
 
 def build(target: Path, *options: str, source: Path = ROOT) -> Path:
-    """Build into a folder outside the tree and return the wheel."""
+    """Build into a folder outside the tree and return the wheel; without options the sdist is there, too."""
     run(sys.executable, "-m", "build", "--no-isolation", "--outdir", target, *options, source)
-    (wheel,) = target.glob("*.whl")
-    return wheel
+    return only(target, "*.whl")
+
+
+def only(folder: Path, pattern: str) -> Path:
+    """Return the one file of a folder whose name is like that."""
+    (found,) = folder.glob(pattern)
+    return found
 
 
 def environment(folder: Path, *packages: object) -> Path:

@@ -84,14 +84,18 @@ def test_the_lines_of_libraries_are_like_the_others(capsys, monkeypatch):
 
 
 def test_every_line_is_an_object_on_request(user, simulator, log):
+    url, ref = "http://127.0.0.1:9/hook", simulator.add("believe", status="PENDING_APPROVAL")
     with Store(f"{user['HOME']}/.local/state/batchstatus/store.sqlite3") as store:
-        store.track([simulator.add("believe", status="PENDING_APPROVAL")])
-    with running(user, log, "--log-format", "json") as service:
-        until(lambda: "it needs approval" in log.read_text())
+        store.track([ref])
+        name = store.destination_name(url)
+    with running(user | {"BATCHSTATUS_RUN_DELIVER": url}, log, "--log-format", "json") as service:
+        until(lambda: "it needs approval" in log.read_text() and "is not delivered" in log.read_text())
         end(service)
     told = [json.loads(line) for line in log.read_text().splitlines()]
     assert {line["level"] for line in told} == {"info", "warning"}
     assert all(line["time"] and line["message"] for line in told)
+    about = {(line["ref"], line.get("destination")) for line in told if line["level"] == "warning"}
+    assert about == {(str(ref), None), (str(ref), name)}
     failed = run(user, "run", "--log-format", "json", "--http", "nowhere")
     assert json.loads(failed.stderr) | {"time": ""} == {
         "time": "",

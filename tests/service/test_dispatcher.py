@@ -106,10 +106,30 @@ def test_a_delivery_that_fails_for_three_days_is_set_aside(store, simulator, clo
     assert (told[-1].status_code, told[-1].attempts, told[-1].destination) == (204, 1, "hook")
     assert all(attempt.duration > 0 for attempt in told)
     assert {attempt.change.id for attempt in told} == {change.id for change in store.changes()}
+    about = {(vars(record)["batch.destination"], vars(record)["batch.ref"]) for record in caplog.records}
+    assert about == {("hook", str(told[0].change.ref))}
     first, aside, well = warnings(caplog)
+    assert first.startswith(f"destination hook: {told[0].change.ref} #1 is not delivered")
     assert "is not delivered, and will be tried again: DeliveryFailed: HTTP 500" in first
     assert "has failed for 3 days, and is set aside: batchstatus deliveries list hook" in aside
     assert "deliveries succeed again" in well
+
+
+def test_what_is_set_aside_is_not_said_to_be_tried_again(store, simulator, clock, caplog):
+    store.serve("hook")
+    store.track([simulator.add("gameball", status="completed")])
+    with receiver(lambda _: (500, {})) as (url, _):
+
+        def once():
+            caplog.clear()
+            asyncio.run(Watcher(store, simulator.accounts(), deliver={"hook": to_url(url)}).once())
+            return warnings(caplog)
+
+        (first,) = once()
+        clock(3 * DAY)
+        (aside,) = once()
+    assert "will be tried again" in first
+    assert "is set aside" in aside
 
 
 def test_410_stops_a_destination_and_no_other(store, simulator, caplog):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import traceback
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from batchstatus import printable
@@ -12,6 +14,8 @@ from batchstatus import printable
 from .output import Output
 
 FORMATS = ("text", "json")
+FIELDS = {"batch.ref": "ref", "batch.destination": "destination"}
+"""The fields of a message in JSON, by the attributes of a record."""
 
 
 class OutputHandler(logging.Handler):
@@ -23,7 +27,8 @@ class OutputHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record in one line."""
-        self._output.error(record.getMessage(), level=record.levelno)
+        fields = {field: vars(record)[name] for name, field in FIELDS.items() if name in vars(record)}
+        self._output.error(record.getMessage() + _fault(record), level=record.levelno, fields=fields)
 
 
 def show_log(output: Output, *, table: bool = False) -> None:
@@ -36,6 +41,16 @@ def show_log(output: Output, *, table: bool = False) -> None:
     shown.handlers = [OutputHandler(output)]
     usual = logging.ERROR if table else logging.WARNING
     log.setLevel({-1: logging.ERROR, 0: usual, 1: logging.INFO}.get(output.verbosity, logging.DEBUG))
+
+
+def _fault(record: logging.LogRecord) -> str:
+    """Return the class of a record's exception, and the line that raised it: its text may hold anything."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None:
+        return ""
+    *_, (frame, line) = traceback.walk_tb(error.__traceback__) if error.__traceback__ else [(None, 0)]
+    place = "" if frame is None else f" at {Path(frame.f_code.co_filename).name}:{line}"
+    return f": {type(error).__name__}{place}"
 
 
 def text_line(level: int, fields: dict[str, Any]) -> str:

@@ -9,7 +9,8 @@ import os
 import select
 import stat
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -61,12 +62,14 @@ class Output:
             return False
         return sys.stdout.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
 
-    def error(self, message: object, *, level: int = logging.ERROR) -> None:
-        """Print a message or an error in one line: on stderr, or above a table that moves."""
+    def error(
+        self, message: object, *, level: int = logging.ERROR, fields: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        """Print a message or an error in one line, in JSON with more fields: on stderr, or above a table that moves."""
         if self.line is not None:
-            text = self.line(level, {**error_fields(message), "message": _sentence(message)})
+            text = self.line(level, {**error_fields(message), "message": _sentence(message), **fields})
         elif self.requested == "json":
-            text = to_json({"schema": SCHEMA, **error_fields(message)})
+            text = to_json({"schema": SCHEMA, **error_fields(message), **fields})
         else:
             text = f"batchstatus: {_sentence(message)}"
         if self.above is not None:

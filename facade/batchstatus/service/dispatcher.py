@@ -14,7 +14,7 @@ from typing import Literal
 from batchstatus import ConfigurationError
 
 from .deliveries import Delivered, Delivery, DeliveryFailed, Failed
-from .observers import DeliveryAttempt, tell
+from .observers import AttemptOutcome, DeliveryAttempt, tell
 from .store import Change, NoLongerThere, Store, checked_kinds, clock
 from .store.outbox import GIVE_UP_AFTER
 from .tasks import LOOK_INTERVAL, call_in_daemon_thread, fail_if_cancelled, is_async, retry_until_stored, wait_first
@@ -148,11 +148,11 @@ class Dispatcher:
         began = time.monotonic()
         outcome, duration = await self._tried(change), time.monotonic() - began
         if outcome is None:
-            log.info("%s is left to another watcher, as this one stood still for its lease; or it was dropped", change)
+            text = "is left to another watcher, as this one stood still for its lease; or it was dropped"
+            self._log(logging.INFO, change, text)
             return
         # No exception of others is being handled any more: nothing raised from here on has it as its context.
-        told: Literal["delivered", "failed", "set_aside", "stopped"]
-        told = "failed" if isinstance(outcome, Failed) else "delivered"
+        told: AttemptOutcome = "failed" if isinstance(outcome, Failed) else "delivered"
         with suppress(NoLongerThere):  # it was dropped meanwhile
             if isinstance(outcome, Failed):
                 told = await self._record_failure(change, outcome)
@@ -163,6 +163,7 @@ class Dispatcher:
             change=change,
             outcome=told,
             status_code=outcome.status,
+            reason=outcome.reason if isinstance(outcome, Failed) else None,
             duration=duration,
             attempts=change.attempts + 1,
         )
@@ -190,14 +191,13 @@ class Dispatcher:
         self._failures, self._quiet_until = 0, 0.0
         if self._in_trouble:
             self._in_trouble = False
-            log.warning("%s is delivered: deliveries succeed again", change)
+            self._log(logging.WARNING, change, "is delivered: deliveries succeed again")
         await retry_until_stored("a delivery", self._store.delivered, self.destination, change.id)
 
     async def _record_failure(self, change: Change, failed: Failed) -> Literal["failed", "set_aside", "stopped"]:
         reason = failed.reason
         if failed.is_gone:
             return await self._stop(change, reason)
-        self._log_failure(change, failed)
         self._count_failure(time.monotonic())
         now, asked = clock.now(), min(failed.retry_after or 0.0, MAX_RETRY_AFTER)
         pause = max(pause_after(change.attempts, self._max_pause()), asked)
@@ -211,16 +211,15 @@ class Dispatcher:
             reason,
         )
         if not is_set_aside:
+            self._log_failure(change, failed)
             return "failed"
-        log.log(
+        self._log(
             logging.DEBUG if self._is_setting_aside else logging.WARNING,
-            "%s has failed for %.0f days, and is set aside: batchstatus deliveries list %s shows all; %s",
             change,
-            GIVE_UP_AFTER / 86_400,
-            self.destination,
-            reason,
+            "has failed for %.0f days, and is set aside: batchstatus deliveries list %s shows all; %s",
+            *(GIVE_UP_AFTER / 86_400, self.destination, reason),
         )
-        self._is_setting_aside = True
+        self._in_trouble = self._is_setting_aside = True
         self._told.discard(change.id)
         return "set_aside"
 
@@ -231,6 +230,7 @@ class Dispatcher:
                 "the destination %s wants no more changes (%s), and is stopped; they wait until "
                 "batchstatus deliveries retry %s, or drop",
                 *(self.destination, reason, self.destination),
+                extra={"batch.destination": self.destination},
             )
         return "stopped"
 
@@ -259,10 +259,17 @@ class Dispatcher:
         is_refused = failed.is_refusal and change.attempts == 0
         is_loud = change.id not in self._told and (not self._in_trouble or is_refused)
         level = logging.WARNING if is_loud else logging.DEBUG
-        log.log(level, "%s is not delivered, and will be tried again: %s", change, failed.reason)
+        self._log(level, change, "is not delivered, and will be tried again: %s", failed.reason)
         if is_loud:
             self._in_trouble, self._is_setting_aside = True, False
             self._told.add(change.id)
+
+    def _log(self, level: int, change: Change, text: str, *values: object) -> None:
+        """Log what has become of a change: of several destinations, one may fail."""
+        ref, vendor = str(change.ref), change.ref.vendor
+        extra = {"batch.ref": ref, "batch.vendor": vendor, "batch.destination": self.destination}
+        if log.isEnabledFor(level):
+            log.log(level, "destination %s: %s %s", self.destination, change, text % values, extra=extra)
 
 
 def pause_after(failures: int, most: float) -> float:

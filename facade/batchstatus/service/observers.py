@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import Literal, TypeVar
+from typing import Literal, TypeAlias, TypeVar, get_args
 
 from attrs import field, frozen
 
 from .store import Change
 
 T = TypeVar("T")
+AttemptOutcome: TypeAlias = Literal["delivered", "failed", "set_aside", "stopped"]
+OUTCOMES: tuple[AttemptOutcome, ...] = get_args(AttemptOutcome)
+
 log = logging.getLogger("batchstatus")
 
 
@@ -21,10 +24,12 @@ class DeliveryAttempt:
     destination: str
     """Its name; that of a URL tells nothing about it."""
     change: Change
-    outcome: Literal["delivered", "failed", "set_aside", "stopped"]
+    outcome: AttemptOutcome
     """"failed" is tried again; "set_aside" has failed for 3 days; "stopped" means that the receiver wants no more."""
     status_code: int | None = None
     """The receiver's HTTP status; None if there was none, or the destination is not a URL."""
+    reason: str | None = None
+    """Why it was not delivered, in words of this package; None if it was."""
     duration: float
     """Seconds."""
     attempts: int

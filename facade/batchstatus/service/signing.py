@@ -110,7 +110,8 @@ class RotatingSecrets:
         except ConfigurationError as error:
             log.warning("the secrets of before are used further: %s", error)
             return old
-        log.warning("%s has changed: %d secrets sign deliveries from now on", _setting(self._source), len(new))
+        signers = "1 secret signs" if len(new) == 1 else f"{len(new)} secrets sign"
+        log.warning("%s has changed: %s deliveries from now on", _setting(self._source), signers)
         return new
 
     def __repr__(self) -> str:

@@ -53,14 +53,18 @@ def test_polls_are_counted_by_outcome(metrics, value):
     assert value("batchstatus_poll_lateness_seconds_bucket", **ACME, le="30.0") == 0
 
 
-def test_the_first_of_a_kind_raises_a_rate(value):
+def test_the_first_of_a_kind_raises_a_rate(store, value):
     """So each series that an alert asks for is there before, with 0."""
+    store.serve("hook")
     gameball = {"vendor": "gameball", "account": ""}
     for outcome in ("reading", "RateLimited"):
         assert value("batchstatus_polls_total", **gameball, outcome=outcome) == 0
     for name in ("pace_closed_seconds_total", "unknown_words_total", "account_closed", "poll_lateness_seconds_count"):
         assert value(f"batchstatus_{name}", **gameball) == 0
     assert value("batchstatus_store_errors_total") == 0
+    for outcome in ("delivered", "failed", "set_aside", "stopped"):
+        assert value("batchstatus_deliveries_total", destination="hook", outcome=outcome) == 0
+    assert value("batchstatus_delivery_duration_seconds_count", destination="hook") == 0
 
 
 def test_a_429_closes_a_pace_for_a_time(metrics, value):

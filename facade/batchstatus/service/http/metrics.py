@@ -25,7 +25,7 @@ from prometheus_client.registry import Collector
 
 from batchstatus import Account, Event, EventKind, RateLimited, __version__
 from batchstatus.service.health import Health
-from batchstatus.service.observers import DeliveryAttempt
+from batchstatus.service.observers import OUTCOMES, DeliveryAttempt
 from batchstatus.service.store import Destination, Overview, Store
 from batchstatus.service.store.overview import LATE
 
@@ -142,6 +142,10 @@ class Metrics:
         count = self._store.faults.count
         self._store_errors.inc(count - self._store_errors_counted)
         self._stored.overview, self._store_errors_counted = overview, count
+        for found in () if overview is None else overview.destinations:  # a rate needs a zero before the first one
+            for outcome in OUTCOMES:
+                self._deliveries.labels(found.name, outcome)
+            self._delivery_duration.labels(found.name)
         return generate_latest(_WithoutCreated(self._registry))
 
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 
 import pytest
-from batchstatus import AsyncBatchClient, BatchClient, BatchRef, Believe, TransportError, WaitTimeout
-from batchstatus.service import Store, Watcher
+from batchstatus import AsyncBatchClient, BatchClient, Believe, TransportError, WaitTimeout
+from batchstatus.service import Store, Watcher, to_url
 from batchstatus.testing import FakeVendors, refusal
 from opentelemetry import baggage, context
 from opentelemetry.trace import SpanKind, StatusCode
 from raw_server import response, serving
+from receivers import receiver
 from waiting import LONG
 
 REF, OTHER, THIRD = "gameball:1", "gameball:2", "believe:3"
@@ -284,28 +286,106 @@ def test_a_service_has_a_span_for_each_exchange(recorded, simulator, tmp_path):
     assert recorded.is_idle
 
 
-class Attempt:
-    """An attempt to deliver a change, as a service tells it."""
+@pytest.fixture
+def delivering(simulator, tmp_path, recorded):
+    """A pass of the service over one batch, with one destination; returns the change."""
+    ref = simulator.add("believe", status="EXECUTED")
 
-    destination = "default"
-    outcome = "refused"
-    status_code = 410
-    duration = 0.25
-    attempts = 3
+    def run(deliver):
+        with Store(tmp_path / "store.sqlite3") as store:
+            store.serve("hook")
+            store.track([ref])
+            options = {**recorded.options, "on_delivery": recorded.observer.on_delivery}
+            watcher = Watcher(store, simulator.accounts(), deliver={"hook": deliver}, **options)
+            (change,) = asyncio.run(watcher.once())
+        return change
 
-    class change:  # noqa: N801
-        ref = BatchRef("gameball", "1")
+    return run
 
 
-def test_a_delivery_has_a_span_and_a_metric(recorded):
-    recorded.observer.on_delivery(Attempt())
-    (span,) = recorded.spans
-    facts = {"batch.destination": "default", "batch.delivery.outcome": "refused", "http.response.status_code": 410}
-    about = {"batch.ref": REF, "batch.vendor": "gameball", "batch.account": "gameball", "batch.delivery.attempts": 3}
-    assert (span.name, dict(span.attributes)) == ("batch.deliver", facts | about)
-    assert span.end_time - span.start_time >= 0.25e9
+def test_a_delivery_has_a_span_and_a_metric(delivering, recorded):
+    with receiver() as (url, _):
+        change = delivering(to_url(url))
+    (span,) = recorded.named("batch.deliver")
+    facts = {"batch.destination": "hook", "batch.delivery.outcome": "delivered", "http.response.status_code": 204}
+    assert dict(span.attributes) == facts | {
+        "batch.ref": str(change.ref),
+        "batch.vendor": "believe",
+        "batch.account": "believe",
+        "batch.state": "succeeded",
+        "batch.change.id": change.id,
+        "batch.change.kind": "ended",
+        "batch.delivery.attempts": 1,
+    }
+    assert span.status.status_code is StatusCode.UNSET
     (point,) = recorded.points["batch.delivery.duration"]
-    assert (dict(point.attributes), point.sum) == (facts, 0.25)
+    assert (dict(point.attributes), point.count) == (facts, 1)
+    assert point.sum == pytest.approx((span.end_time - span.start_time) / 1e9, abs=LONG)
+    assert recorded.tree() == [("GET", []), ("batch.deliver", [])]
+    assert recorded.is_idle
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [pytest.param(500, "failed", id="fails"), pytest.param(410, "stopped", id="stops")]
+)
+def test_a_refused_delivery_has_an_error(delivering, recorded, status, outcome):
+    """And no word of the receiver's, nor the URL."""
+    with receiver(lambda came: (status, {"X-Echo": came[-1][0]})) as (url, _):
+        delivering(to_url(url))
+    (span,) = recorded.named("batch.deliver")
+    assert span.attributes["batch.delivery.outcome"] == outcome
+    assert (span.attributes["http.response.status_code"], span.attributes["error.type"]) == (status, str(status))
+    assert (span.status.status_code, span.status.description) == (StatusCode.ERROR, None)
+    (point,) = recorded.points["batch.delivery.duration"]
+    assert point.attributes["error.type"] == str(status)
+    assert "planted" not in span.to_json() + recorded.metrics_json()
+
+
+def test_a_delivery_without_response_has_its_reason(delivering, recorded):
+    delivering(to_url("http://127.0.0.1:9/test-planted-path"))
+    (span,) = recorded.named("batch.deliver")
+    assert "http.response.status_code" not in span.attributes
+    assert span.attributes["error.type"] == "_OTHER"
+    assert "Connection refused" in span.status.description
+    assert "planted" not in span.to_json() + recorded.metrics_json()
+
+
+def test_a_running_service_makes_spans_until_it_stops(simulator, tmp_path, recorded):
+    """Those of its polls have the caller's span above them, and nothing is kept of calls that were left."""
+    refs = [simulator.add(vendor, seconds=1.0) for vendor in ("gameball", "believe")]
+    never = simulator.add("gameball", status="processing")
+
+    async def main(store):
+        stop, ended, taken = asyncio.Event(), asyncio.Event(), []
+
+        async def deliver(change):
+            taken.append(change)
+            if {change.ref for change in taken if change.kind == "ended"} == set(refs):
+                ended.set()
+
+        watcher = Watcher(
+            store,
+            simulator.accounts(),
+            deliver={"hook": deliver},
+            on_delivery=recorded.observer.on_delivery,
+            **recorded.options,
+        )
+        service = asyncio.create_task(watcher.run(stop))
+        await asyncio.wait_for(ended.wait(), LONG)
+        stop.set()
+        await service
+        return taken
+
+    with Store(tmp_path / "store.sqlite3") as store:
+        store.track([*refs, never])
+        with recorded.caller("service"):
+            taken = asyncio.run(main(store))
+    (service,) = recorded.named("service")
+    polls, deliveries = recorded.named("GET"), recorded.named("batch.deliver")
+    assert {span.attributes["batch.ref"] for span in polls} == {str(ref) for ref in (*refs, never)}
+    assert {span.parent.span_id for span in polls} == {service.context.span_id}
+    assert Counter(span.attributes["batch.change.id"] for span in deliveries) == Counter(each.id for each in taken)
+    assert recorded.is_idle
 
 
 # Other users of events

@@ -11,6 +11,7 @@ above it but the caller's. Refs are on spans, never on metrics; keys are nowhere
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -34,6 +35,8 @@ WAIT = "batch.wait"
 PORTS = {"http": 80, "https": 443}
 PROPAGATOR = TraceContextTextMapPropagator()
 """`traceparent` and `tracestate`. Not the global one: it would send the caller's baggage to the vendor, too."""
+OTHER_ERROR = "_OTHER"
+"""What the semantic conventions say for an error without a class of its own."""
 EXCHANGE_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """The boundaries that the semantic conventions give for HTTP requests."""
 QUEUE_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0)
@@ -44,7 +47,13 @@ class TrackedChange(Protocol):
     """A change of the service, as far as telemetry tells of it."""
 
     @property
+    def id(self) -> str: ...
+    @property
     def ref(self) -> BatchRef: ...
+    @property
+    def kind(self) -> str: ...
+    @property
+    def batch(self) -> Mapping[str, Any] | None: ...
 
 
 class DeliveryAttempt(Protocol):
@@ -58,6 +67,8 @@ class DeliveryAttempt(Protocol):
     def outcome(self) -> str: ...
     @property
     def status_code(self) -> int | None: ...
+    @property
+    def reason(self) -> str | None: ...
     @property
     def duration(self) -> float: ...
     @property
@@ -152,8 +163,24 @@ class OpenTelemetryObserver:
         }
         if attempt.status_code is not None:
             facts["http.response.status_code"] = attempt.status_code
-        attributes = facts | about(attempt.change.ref) | {"batch.delivery.attempts": attempt.attempts}
-        self._tracer.start_span("batch.deliver", attributes=attributes, start_time=ago(attempt.duration)).end()
+        if attempt.reason is not None:
+            facts["error.type"] = OTHER_ERROR if attempt.status_code is None else str(attempt.status_code)
+        change = attempt.change
+        attributes = (
+            facts
+            | about(change.ref)
+            | {
+                "batch.change.id": change.id,
+                "batch.change.kind": change.kind,
+                "batch.delivery.attempts": attempt.attempts,
+            }
+        )
+        if change.batch is not None:
+            attributes["batch.state"] = change.batch["state"]
+        span = self._tracer.start_span("batch.deliver", attributes=attributes, start_time=ago(attempt.duration))
+        if attempt.reason is not None:
+            span.set_status(Status(StatusCode.ERROR, attempt.reason if attempt.status_code is None else None))
+        span.end()
         self._delivery_duration.record(attempt.duration, facts)
 
     def _context(self, event: Event) -> Context:

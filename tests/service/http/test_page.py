@@ -170,13 +170,15 @@ def test_an_outbox_shows_its_depth(health):
         destination("well", failed_at=NOW, reason="HTTP 500"),
         destination("hook", waiting=1200, failed=3, oldest_at=NOW, reason="HTTP 503"),
         destination("slow", waiting=1, set_aside=2, oldest_at=NOW, reason="HTTP 400"),
+        destination("aside", set_aside=2, reason="HTTP 400"),
         destination("gone", stopped_at=NOW, waiting=1, oldest_at=NOW, reason="HTTP 410"),
     ]
     said = shown(attrs.evolve(EMPTY, destinations=found), health, "deliveries")
     stored = "oldest stored 2026-01-31 12:00:00 UTC"
     assert said == (
-        f"Deliveries 5 quiet all arrived well all arrived hook 1,200 wait 3 failed {stored} HTTP 503 "
-        f"slow 1 wait 2 set aside {stored} HTTP 400 gone stopped 2026-01-31 12:00:00 UTC {stored} HTTP 410"
+        f"Deliveries 6 quiet all arrived well all arrived hook 1,200 wait 3 failed {stored} HTTP 503 "
+        f"slow 1 wait 2 set aside {stored} HTTP 400 aside 2 set aside HTTP 400 "
+        f"gone stopped 2026-01-31 12:00:00 UTC 1 wait {stored} HTTP 410"
     )
 
 

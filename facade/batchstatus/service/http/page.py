@@ -186,14 +186,14 @@ def _deliveries(destinations: Sequence[Destination]) -> str:
 
 
 def _destination(found: Destination) -> str:
+    conditions = []
     if found.stopped_at is not None:
-        condition = f"{_chip('stopped', 'bad')} <span>{_time(found.stopped_at)}</span>"
-    elif found.waiting:
-        condition = _chip(f"{found.waiting:,} wait", "bad" if found.failed else "")
-    else:
-        condition = _chip("all arrived", "good")
+        conditions.append(f"{_chip('stopped', 'bad')} <span>{_time(found.stopped_at)}</span>")
+    if found.waiting:
+        conditions.append(_chip(f"{found.waiting:,} wait", "bad" if found.failed else ""))
     if found.set_aside:
-        condition += f" {_chip(f'{found.set_aside:,} set aside', 'bad')}"
+        conditions.append(_chip(f"{found.set_aside:,} set aside", "bad"))
+    condition = " ".join(conditions) or _chip("all arrived", "good")
     failed = f"<span>{found.failed:,} failed</span>" if found.failed else ""
     oldest = f"<span>oldest stored {_time(found.oldest_at)}</span>" if found.oldest_at else ""
     is_well = not (found.failed or found.set_aside or found.stopped_at)

@@ -96,6 +96,7 @@ def test_every_line_is_an_object_on_request(user, simulator, log):
     assert all(line["time"] and line["message"] for line in told)
     about = {(line["ref"], line.get("destination")) for line in told if line["level"] == "warning"}
     assert about == {(str(ref), None), (str(ref), name)}
+    assert [line["message"] for line in told if line["message"].startswith(f"changes go to {name}")]
     failed = run(user, "run", "--log-format", "json", "--http", "nowhere")
     assert json.loads(failed.stderr) | {"time": ""} == {
         "time": "",

@@ -17,6 +17,7 @@ from .deliveries import Delivered, Delivery, DeliveryFailed, Failed
 from .observers import AttemptOutcome, DeliveryAttempt, tell
 from .store import Change, NoLongerThere, Store, checked_kinds, clock
 from .store.outbox import GIVE_UP_AFTER
+from .store.telling import Telling
 from .tasks import LOOK_INTERVAL, call_in_daemon_thread, fail_if_cancelled, is_async, retry_until_stored, wait_first
 
 FIRST_PAUSE = 1.0
@@ -73,6 +74,7 @@ class Dispatcher:
         """Whether a failure was told of, and no success yet."""
         self._is_setting_aside = False
         """Whether it was told that changes are set aside; the others go quietly until the next trouble."""
+        self._telling = Telling()
         self._told: set[str] = set()
         """The changes whose failures were told of."""
 
@@ -130,7 +132,7 @@ class Dispatcher:
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)
-            log.warning("cannot read from the store what to deliver: %s", error)
+            log.log(self._telling.level(), "cannot read from the store what to deliver: %s", error)
             return False
         for change in due:
             task = asyncio.create_task(self._attempt(change))

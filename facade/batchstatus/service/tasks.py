@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from batchstatus import ConfigurationError
 
 from .store import Change
+from .store.telling import Telling
 
 LOOK_INTERVAL = 1.0
 """Seconds after which to look for changes of other processes, or due times that have come."""
@@ -37,13 +38,14 @@ async def retry_until_stored(name: str, call: Callable[..., T], *arguments: Any)
     Raises:
         ConfigurationError: The store's file was replaced, or is of a newer version.
     """
+    telling = Telling()
     while True:
         try:
             return await asyncio.to_thread(call, *arguments)
         except ConfigurationError:
             raise
         except Exception as error:  # noqa: BLE001 (whatever it is, nothing may be lost)
-            log.warning("the store does not take %s, and is asked again: %s", name, error)
+            log.log(telling.level(), "the store does not take %s, and is asked again: %s", name, error)
             await asyncio.sleep(LOOK_INTERVAL)
 
 

@@ -36,6 +36,7 @@ from .health import Health, denies_batch
 from .observers import ClaimUpdate, DeliveryAttempt, tell
 from .one_pass import OnePass
 from .store import Change, Claim, Past, Store
+from .store.telling import Telling
 from .tasks import LOOK_INTERVAL, retry_until_stored, to_thread_shielded, wait_first
 from .watch_set import WatchSet
 
@@ -116,6 +117,7 @@ class Watcher:
         """The batches that `once` could not read, and why, as far as that is known."""
         self._past: Past | None = None
         """How long batches of each kind took."""
+        self._telling = Telling()
         self._is_unsure = False
         """Whether to claim again although the store reports nothing new."""
         self._urgent = asyncio.Event()
@@ -264,7 +266,7 @@ class Watcher:
                 raise
             except Exception as error:  # noqa: BLE001 (only a signal or another file ends the service)
                 self._is_unsure = True
-                log.warning("cannot read from the store what to watch: %s", error)
+                log.log(self._telling.level(), "cannot read from the store what to watch: %s", error)
             watch_set.resume_rested()
             await wait_first(stop.wait(), seconds=LOOK_INTERVAL)
 

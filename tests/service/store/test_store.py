@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import json
+import logging
 import math
 import os
 import random
@@ -18,7 +19,7 @@ import threading
 import time
 import types
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 
 import attrs
@@ -1448,6 +1449,22 @@ def test_a_wall_clock_that_is_set_stops_nothing(store, monkeypatch, by):
     assert names(store.undelivered("hook", owner="me")) == ["gameball:1#1"]
     assert pace.reserve(time.monotonic(), math.inf) < 1.0
     assert [ref.id for ref in store.claim("me").new] == ["1"]
+
+
+def test_a_locked_store_is_told_of_once_a_minute(path, store, caplog, monkeypatch):
+    """A service asks for slots several times a second: each would be a line of its log."""
+    caplog.set_level(logging.DEBUG, "batchstatus")
+    pace = store.pace("x", RateLimit(10))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        for _ in range(3):
+            pace.reserve(time.monotonic(), math.inf)
+        real = time.monotonic
+        monkeypatch.setattr(time, "monotonic", lambda: real() + 60.0)
+        pace.reserve(time.monotonic(), math.inf)
+        other.execute("ROLLBACK")
+    levels = [record.levelname for record in caplog.records if "cannot read the shared pace" in record.getMessage()]
+    assert levels == ["WARNING", "DEBUG", "DEBUG", "WARNING"]
 
 
 def test_a_restart_of_the_machine_frees_all(path, store, monkeypatch):

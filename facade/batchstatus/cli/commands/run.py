@@ -149,7 +149,9 @@ async def _serve(
         if monitor is not None:
             context.output.info(f"{monitor.url} shows them")
         if deliver:  # in the order of --deliver: a name tells nothing about its URL
-            context.output.info(f"changes go to {', '.join(deliver)}: batchstatus deliveries list shows how they arrive")
+            context.output.info(
+                f"changes go to {', '.join(deliver)}: batchstatus deliveries list shows how they arrive"
+            )
         else:
             context.output.info("no --deliver is given: batchstatus events --follow shows the changes")
         notify("READY=1")

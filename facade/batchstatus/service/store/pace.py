@@ -28,6 +28,7 @@ from batchstatus._fork import generation
 
 from . import clock
 from .connection import Connection
+from .telling import Telling
 
 BUSY = 0.5
 """Seconds after which to ask again if the store does not take a booking."""
@@ -55,6 +56,7 @@ class StorePace:
         self._connection = link
         self._credential = credential
         self._new = PaceState.of_limit(limit)
+        self._telling = Telling()
         self._slowness = 1.0
         """As last seen in the store: at the normal rate responses need not be recorded."""
         self._is_cold = True
@@ -95,7 +97,7 @@ class StorePace:
                     self._save(connection, state)
                     return wait
         except sqlite3.OperationalError as error:
-            log.warning("cannot read the shared pace from the store: %s", error)
+            log.log(self._telling.level(), "cannot read the shared pace from the store: %s", error)
             return self._ask_again(now, min(BUSY, (before - now) / 2))
         return self._ask_again(now, wait / 2)
 
@@ -197,7 +199,7 @@ class StorePace:
                     state.release(self._block.popleft())
                 self._save(connection, state)
         except sqlite3.OperationalError as error:
-            log.warning("cannot give a slot of the shared pace back: %s", error)
+            log.log(self._telling.level(), "cannot give a slot of the shared pace back: %s", error)
 
     def refused(self, now: float, pause: float) -> float:
         """Close for `pause` seconds after a 429, and slow down: once for all that were in flight together."""
@@ -209,7 +211,7 @@ class StorePace:
                 pause = state.refused(shared, pause)
                 self._save(connection, state)
         except sqlite3.OperationalError as error:
-            log.warning("cannot tell other processes of a 429: %s", error)
+            log.log(self._telling.level(), "cannot tell other processes of a 429: %s", error)
         self._closed_until = max(self._closed_until, now + pause)
         return pause
 
@@ -223,7 +225,7 @@ class StorePace:
                 state.accepted()
                 self._save(connection, state)
         except sqlite3.OperationalError as error:
-            log.warning("cannot speed up the shared pace in the store: %s", error)
+            log.log(self._telling.level(), "cannot speed up the shared pace in the store: %s", error)
 
     def _load(self, connection: sqlite3.Connection, shared: float) -> PaceState:
         """Return the stored state, at the slower of the two spacings if another process has booked last."""

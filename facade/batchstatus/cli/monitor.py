@@ -22,7 +22,7 @@ def monitor_options(command: F) -> F:
         option("--http-remote", is_flag=True, help="Let --http listen off loopback. It has no password."),
         option(
             "--http-host",
-            metavar="NAME",
+            metavar="HOST",
             multiple=True,
             help="A name of this machine or of a proxy by which browsers ask for the page; loopback needs none.",
         ),

@@ -52,7 +52,11 @@ class Check:
     "doctor",
     cls=Command,
     examples=("doctor", "doctor --offline -o json"),
-    exit_codes={OK: "all is well", AUTH: MEANINGS[AUTH], VENDOR: MEANINGS[VENDOR]},
+    exit_codes={
+        OK: "all is well",
+        AUTH: MEANINGS[AUTH],
+        VENDOR: f"{MEANINGS[VENDOR]}; no watcher runs, or changes do not arrive",
+    },
 )
 @option("--offline", is_flag=True, help="Ask no vendor.")
 @global_options

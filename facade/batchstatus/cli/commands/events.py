@@ -30,8 +30,8 @@ PAGE = 1_000
 @click.command(
     "events",
     cls=Command,
-    examples=("events --follow", "events --since 2h -o ndjson"),
-    exit_codes={OK: MEANINGS[OK]},
+    examples=("events --follow", "events --since 2h -o ndjson", "events --since 2h --deliver https://example.com/hook"),
+    exit_codes={OK: MEANINGS[OK], VENDOR: "with --deliver: a change was refused, or did not arrive"},
 )
 @option("-f", "--follow", is_flag=True, help="Go on with those that come, until a signal does.")
 @option("--since", type=Timestamp(), help="Only those since then, such as 2h.")

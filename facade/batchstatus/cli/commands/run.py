@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from batchstatus import Account, ConfigurationError
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.destinations import STDOUT, DeliveryOptions, delivery_options
-from batchstatus.cli.exit_codes import OK, READ, TERMINATED, VENDOR, code_of, combine
+from batchstatus.cli.exit_codes import MEANINGS, OK, READ, TERMINATED, VENDOR, code_of, combine
 from batchstatus.cli.help import Command
 from batchstatus.cli.log import FORMATS, json_line, show_log, text_line
 from batchstatus.cli.monitor import listening, monitor_options, observers
@@ -34,8 +34,12 @@ UNSERVED = timedelta(minutes=5)
 @click.command(
     "run",
     cls=Command,
-    examples=("run --deliver https://example.com/hook", "run --once --timeout 5m", "run --keep 90d"),
-    exit_codes={OK: "with --once: all were read and delivered", **READ},
+    examples=("run --deliver https://example.com/hook", "run --once --timeout 5m", "run --keep 90d --http 9464"),
+    exit_codes={
+        OK: "SIGTERM ended it; with --once: all were read and delivered",
+        **READ,
+        VENDOR: f"{MEANINGS[VENDOR]}; with --once: a change did not arrive",
+    },
 )
 @option("--once", is_flag=True, help="Read each open batch once, deliver the changes, and exit.")
 @option(

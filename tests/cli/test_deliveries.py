@@ -198,6 +198,10 @@ def test_410_stops_a_destination_until_it_is_retried(user, simulator, store):
         assert "2 to deliver" in listed[0]
         assert "DeliveryFailed: HTTP 410; STOPPED since" in listed[0]
         assert "STOPPED" not in listed[1]
+        one = run(user, "deliveries", "list", name, "-o", "id").stdout.split()[0]
+        alone = run(user, "deliveries", "retry", name, "--id", one)
+        assert f"{name} is stopped: deliveries retry {name}, without --id, starts it" in alone.stderr
+        assert "at once" not in alone.stderr
     with receiver() as (url, came):
         assert lines(run(user, "deliveries", "retry", name))[0] == {"schema": 1, "retried": 2}
         store.drop_destination(next(found.name for found in store.destinations() if found.name != name))

@@ -85,9 +85,15 @@ def retry(context: Context, *, name: str, id_: str | None) -> int:
     """
     with context.store(make=False) as store:
         number = store.retry_deliveries(name, id_)
+        is_stopped = any(each.name == printable(name) and each.stopped_at for each in store.destinations())
     if context.output.format in {"json", "ndjson"}:
         context.output.print_json(retried=number)
-    context.output.info(f"{changes(number)} to be delivered at once; batchstatus run does")
+    if is_stopped:  # one change alone starts no destination
+        context.output.info(
+            f"{printable(name)} is stopped: deliveries retry {printable(name)}, without --id, starts it"
+        )
+    else:
+        context.output.info(f"{changes(number)} to be delivered at once; batchstatus run does")
     return OK
 
 

@@ -17,6 +17,7 @@ from batchstatus.testing.simulator import Quirk
 from batchstatus.testing.simulator.believe import BelieveQuirk
 from commandline import COMMAND, lines, run
 from jsonschema import Draft202012Validator, FormatChecker
+from receivers import receiver
 from referencing import Registry, Resource
 from schema_page import PAGE, page
 
@@ -155,6 +156,30 @@ def test_a_webhook_receives_a_change(user, refs):
     assert {body["ref"] for body in bodies} == {*map(str, refs)}
     for body in bodies:
         check("change", body)
+
+
+def test_objects_of_deliveries(user, refs):
+    """Those that wait, or are set aside; each as it is retried, dropped, and delivered again."""
+    both = ("-o", "json")
+    run(user, "track", "add", *refs)
+    with receiver(lambda _: (500, {})) as (url, _):
+        logged = run(user, "run", "--once", "--log-format", "json", "--deliver", url)
+    for line in (json.loads(line) for line in logged.stderr.splitlines()):
+        check("log", line)
+    name = check("destination", lines(run(user, "deliveries", "list"))[0])["name"]
+    waiting = lines(run(user, "deliveries", "list", name))
+    assert len(waiting) == len(refs)
+    for line in waiting:
+        check("delivery", line)
+    whole = check("deliveries", lines(run(user, "deliveries", "list", name, *both))[0])
+    assert len(whole["deliveries"]) == len(refs)
+    check("deliveries-retry", lines(run(user, "deliveries", "retry", name))[0])
+    check("deliveries-drop", lines(run(user, "deliveries", "drop", name, "--id", waiting[0]["id"]))[0])
+    check("deliveries-drop", lines(run(user, "deliveries", "drop", name))[0])
+    with receiver() as (url, came):
+        replayed = run(user, "events", "--deliver", url, *both)
+    assert check("replay", lines(replayed)[0])["delivered"] == len(came) == len(refs)
+    check("message", json.loads(replayed.stderr))
 
 
 def test_durations_of_a_batch_that_was_seen_to_end(user):

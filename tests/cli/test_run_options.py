@@ -83,6 +83,20 @@ def test_the_lines_of_libraries_are_like_the_others(capsys, monkeypatch):
     assert r"retrieved\nfuture" in lines[0]
 
 
+def test_an_exception_is_told_by_its_class_and_line(capsys, monkeypatch):
+    """Its text may quote anything."""
+    log = logging.getLogger("batchstatus")
+    for name in ("handlers", "level"):
+        monkeypatch.setattr(log, name, getattr(log, name))
+    show_log(Output())
+    try:
+        int("planted")
+    except ValueError:
+        log.exception("a reading cannot be stored")
+    said = capsys.readouterr().err
+    assert re.fullmatch(r"batchstatus: a reading cannot be stored: ValueError at test_run_options\.py:\d+\n", said)
+
+
 def test_every_line_is_an_object_on_request(user, simulator, log):
     url, ref = "http://127.0.0.1:9/hook", simulator.add("believe", status="PENDING_APPROVAL")
     with Store(f"{user['HOME']}/.local/state/batchstatus/store.sqlite3") as store:

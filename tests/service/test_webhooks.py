@@ -221,6 +221,13 @@ def test_a_secret_that_is_none_is_refused_unshown(change, secret):
         assert SECRET not in text
 
 
+@pytest.mark.parametrize("secret", [None, 5], ids=["variable that is not set", "number"])
+def test_no_secret_is_refused(change, secret):
+    for call in (lambda: verify({}, b"", secret), lambda: sign(change, secret)):
+        with pytest.raises(ConfigurationError, match="secret has no secret: it is written whsec_"):
+            call()
+
+
 def test_new_secrets_differ():
     assert len({new_secret() for _ in range(9)}) == 9
     assert len(base64.b64decode(new_secret().removeprefix("whsec_"))) == 32
@@ -303,7 +310,9 @@ def test_headers_that_cannot_be_are_refused_unshown(tmp_path, text, says):
     assert "planted" not in shown(refused.value)
 
 
-@pytest.mark.parametrize("headers", [{"X-A": "planted\nX-B: planted"}, {"X A": "planted"}, {"Host": "planted"}])
+@pytest.mark.parametrize(
+    "headers", [{"X-A": "planted\nX-B: planted"}, {"X A": "planted"}, {"Host": "planted"}, ["X-A: planted"], 5]
+)
 def test_headers_of_a_mapping_are_checked_too(headers):
     with pytest.raises(ConfigurationError, match=r"^headers") as refused:
         to_url("https://example.com/", headers=headers)
@@ -323,7 +332,7 @@ def test_headers_that_break_later_are_told_once(change, tmp_path, caplog):
     assert "planted" not in caplog.text
 
 
-@pytest.mark.parametrize("timeout", [0, -1, 3601, float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, 3601, float("nan"), "5s", None])
 def test_a_timeout_that_cannot_be_is_refused(timeout):
     with pytest.raises(ConfigurationError, match="the timeout of a delivery is up to 3600 s"):
         to_url("https://example.com/", timeout)

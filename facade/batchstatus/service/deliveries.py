@@ -168,8 +168,8 @@ def to_url(
         ConfigurationError: One of them cannot work.
     """
     _check_url(url, allow_insecure=allow_insecure)
-    if not 0 < timeout <= MAX_TIMEOUT:
-        raise ConfigurationError(f"the timeout of a delivery is up to {MAX_TIMEOUT:.0f} s, not {timeout:g}")
+    if not isinstance(timeout, (int, float)) or not 0 < timeout <= MAX_TIMEOUT:
+        raise ConfigurationError(f"the timeout of a delivery is up to {MAX_TIMEOUT:.0f} s, not {timeout!r:.80}")
     secrets = None if secret is None else RotatingSecrets(secret)
     own = None if headers is None else OwnHeaders(headers)
     del secret, headers  # tracebacks with local variables must not show them

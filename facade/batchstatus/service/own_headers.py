@@ -75,6 +75,8 @@ class OwnHeaders:
 def _parsed(source: Mapping[str, str] | str) -> tuple[dict[str, str], str | None]:
     """Return headers by their names in lower case, and what is wrong with them, without a value."""
     found: dict[str, str] = {}
+    if not isinstance(source, (str, Mapping)):
+        return {}, " map names to values, such as {'Authorization': ...}"
     lines = source.splitlines() if isinstance(source, str) else [f"{name}: {value}" for name, value in source.items()]
     for number, line in enumerate(lines, 1):
         name, colon, value = line.partition(":")

@@ -34,7 +34,7 @@ class SigningKeys:
     __slots__ = ("_keys",)
 
     def __init__(self, source: str | Iterable[str]) -> None:
-        texts = [source] if isinstance(source, str) else source
+        texts = [source] if isinstance(source, str) else source if isinstance(source, Iterable) else ()
         self._keys = [_key(word) for text in texts for word in str(text).split()]
 
     def check(self, setting: str) -> None:

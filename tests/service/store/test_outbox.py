@@ -160,7 +160,7 @@ def test_a_name_that_cannot_be_shown_is_refused(store, name):
     assert str(refused.value).isprintable()
 
 
-@pytest.mark.parametrize("kinds", [["end"], [], ["ended", "x"]])
+@pytest.mark.parametrize("kinds", [["end"], [], ["ended", "x"], "end"])
 def test_a_kind_that_there_is_not_is_refused(store, kinds):
     with pytest.raises(ConfigurationError, match="the kinds of changes are change, ended, lost, found"):
         store.serve("hook", kinds)

@@ -531,7 +531,7 @@ def checked_kinds(kinds: Iterable[str] | None) -> tuple[str, ...] | None:
     """Return the kinds of changes; raise ConfigurationError if there is no such kind, or none at all."""
     if kinds is None:
         return None
-    wanted = tuple(dict.fromkeys(kinds))
+    wanted = (kinds,) if isinstance(kinds, str) else tuple(dict.fromkeys(kinds))
     if not wanted or not {*wanted} <= {*KINDS}:
         raise ConfigurationError(f"the kinds of changes are {', '.join(KINDS)}, not {', '.join(wanted)!r:.80}")
     return wanted

@@ -198,6 +198,8 @@ def test_410_stops_a_destination_until_it_is_retried(user, simulator, store):
         assert "2 to deliver" in listed[0]
         assert "DeliveryFailed: HTTP 410; STOPPED since" in listed[0]
         assert "STOPPED" not in listed[1]
+        logged = run(user, "run", "--once", "--deliver", url, "--log-format", "json").stderr.splitlines()
+        assert {json.loads(line).get("destination") for line in logged if "stopped" in line} == {name}
         one = run(user, "deliveries", "list", name, "-o", "id").stdout.split()[0]
         alone = run(user, "deliveries", "retry", name, "--id", one)
         assert f"{name} is stopped: deliveries retry {name}, without --id, starts it" in alone.stderr

@@ -87,10 +87,10 @@ class Output:
         if len(errors) > MAX_PRINTED:
             self.error(f"{len(errors) - MAX_PRINTED} more {others}")
 
-    def info(self, message: str) -> None:
+    def info(self, message: str, *, fields: Mapping[str, str] = MappingProxyType({})) -> None:
         """Print a message that -q leaves out."""
         if self.verbosity >= 0:
-            self.error(message, level=logging.INFO)
+            self.error(message, level=logging.INFO, fields=fields)
 
     def print_json(self, **fields: Any) -> None:
         """Print data as a JSON object in one line."""

@@ -104,12 +104,14 @@ def _tell_unserved(context: Context, store: Store, served: Mapping[str, Delivery
         if found.stopped_at is not None:
             context.output.info(
                 f"the destination {found.name} is stopped since {found.stopped_at:%Y-%m-%d %H:%M} UTC, as it wants no "
-                f"more changes ({found.reason}): batchstatus deliveries retry {found.name} starts it again"
+                f"more changes ({found.reason}): batchstatus deliveries retry {found.name} starts it again",
+                fields={"destination": found.name},
             )
         elif found.waiting and found.name not in served and found.served_at < long_ago:
             context.output.info(
                 f"{changes(found.waiting)} for the destination {found.name} wait, and no run has had it since "
-                f"{found.served_at:%Y-%m-%d %H:%M} UTC; if it is no more: batchstatus deliveries drop {found.name}"
+                f"{found.served_at:%Y-%m-%d %H:%M} UTC; if it is no more: batchstatus deliveries drop {found.name}",
+                fields={"destination": found.name},
             )
 
 
@@ -227,7 +229,10 @@ async def _once(
     for each in mine:
         if each.stopped_at is not None or each.set_aside:
             why = "is stopped" if each.stopped_at is not None else f"has {changes(each.set_aside)} set aside"
-            context.output.error(f"the destination {each.name} {why}: batchstatus deliveries list {each.name}")
+            context.output.error(
+                f"the destination {each.name} {why}: batchstatus deliveries list {each.name}",
+                fields={"destination": each.name},
+            )
             codes.append(VENDOR)
     return combine(codes)
 

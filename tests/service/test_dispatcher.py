@@ -522,3 +522,25 @@ def test_plain_http_off_loopback_is_refused(host):
 @pytest.mark.parametrize("host", ["127.0.0.1:80", "localhost", "[::1]:8080", "127.8.9.10", "LOCALHOST"])
 def test_plain_http_on_loopback_is_fine(host):
     assert to_url(f"http://{host}/")
+
+
+def test_a_fault_of_the_dispatcher_itself_is_told_and_ends_nothing(store, simulator, caplog, monkeypatch):
+    """Its text, which may be another's, is not."""
+    store.track([simulator.add("gameball", status="completed") for _ in range(2)])
+    recorded, record = [], dispatcher_module.Dispatcher._record_success
+
+    async def the_first_fails(self, change):
+        recorded.append(change)
+        if len(recorded) == 1:
+            raise LookupError("planted-text")
+        await record(self, change)
+
+    monkeypatch.setattr(dispatcher_module.Dispatcher, "_record_success", the_first_fails)
+
+    async def main():
+        async with running(Watcher(store, simulator.accounts(), deliver={"lines": to_stream(Lines([]))})):
+            await until(lambda: len(recorded) == 2)
+
+    asyncio.run(main())
+    assert warnings(caplog) == ["a delivery to lines ended as it must not, please report it: LookupError"]
+    assert "planted-text" not in caplog.text

@@ -142,8 +142,11 @@ class Dispatcher:
 
     def _over(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        if not task.cancelled():
-            task.exception()  # another file, say, which ends the service elsewhere
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, ConfigurationError):  # another file ends the service elsewhere
+            log.error(
+                "a delivery to %s ended as it must not, please report it: %s", self.destination, type(error).__name__
+            )
         self.wake()
 
     async def _attempt(self, change: Change) -> None:

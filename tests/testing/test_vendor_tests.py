@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import attrs
+import httpx
 import pytest
 from batchstatus import Believe, Counts, RateLimit, Secret
+from batchstatus.testing.simulator import Quirk, Simulator
 from batchstatus.testing.simulator.believe import BELIEVE_KEY, SimulatedBelieve
 from batchstatus.testing.simulator.gameball import SimulatedGameball
 from batchstatus.testing.vendor_tests import VendorTests
@@ -78,3 +80,25 @@ def test_a_careless_vendor_fails(kind, test, given):
 
     with pytest.raises(AssertionError):
         getattr(Suite(), f"test_{test}")(*given)
+
+
+class Particular(SimulatedBelieve):
+    """Says when to come back, as a rule; a field inside an object may be null."""
+
+    RETRY_AFTER = 7
+    OPTIONAL = ("initResult.note", "initResult.failedTxMsg", "note", "nowhere.note")
+
+
+def test_a_model_says_its_own_rules():
+    vendor = Particular()
+    with Simulator(vendors=[vendor]) as simulator:
+        headers = {"x-believe-api-key": BELIEVE_KEY}
+        down = simulator.add("believe", quirks=[Quirk.OUTAGE, Quirk.NULLS])
+        failed = simulator.add("believe", status="FAILED", failed=1, quirks=[Quirk.NULLS])
+        answers = {
+            ref: httpx.get(f"{simulator.url}/v1/flywheel/batch/{ref.id}", headers=headers) for ref in (down, failed)
+        }
+    assert (answers[down].status_code, answers[down].headers["retry-after"]) == (503, "7")
+    body = answers[failed].json()
+    assert (body["note"], body["initResult"]["note"], "nowhere" in body) == (None, None, False)
+    assert "retry-after" not in answers[failed].headers

@@ -666,7 +666,7 @@ class SimulatorTests(OfVendor):
             assert self.vendor.SAMPLES
             for sample in self.vendor.SAMPLES:
                 batch = client.get(simulator.add(self.vendor.name, **sample, seconds=0.0))
-                assert batch.has_ended
+                assert batch.has_ended, f"SAMPLES are batches that end; {sample} stays {batch.vendor_status}"
                 assert batch.problems == ()
 
     @pytest.mark.parametrize("quirk", Quirk)

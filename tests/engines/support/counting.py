@@ -16,8 +16,8 @@ class Counting(Simulator):
         """When, by the requests that the vendor takes in a second."""
         self.too_many = 0
 
-    def _is_over(self, key, limits):
-        is_over = super()._is_over(key, limits)
+    def _is_over(self, vendor, key):
+        is_over = super()._is_over(vendor, key)
         self.too_many += is_over
-        self.asked.setdefault(limits[0][0], []).append(time.monotonic())
+        self.asked.setdefault(vendor.LIMITS[0][0], []).append(time.monotonic())
         return is_over

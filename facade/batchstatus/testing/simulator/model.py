@@ -98,14 +98,16 @@ class SimulatedVendor(ABC):
     """The keys that it accepts, by the parameter of the account's class."""
     SETTINGS: ClassVar[Mapping[str, str]] = {}
     """The settings of an account with these keys, by parameter; those with a default may be left out."""
-    LIMITS: ClassVar[tuple[tuple[int, float], ...]]
+    LIMITS: ClassVar[tuple[tuple[int, float], ...]] = ()
     """Requests, and the seconds in which a key may send so many."""
+    RETRY_AFTER: ClassVar[int | None] = None
+    """Seconds in the Retry-After of each 429 and 503; None: there is none but with Quirk.RETRY_AFTER."""
     RUNNING: ClassVar = BatchState.RUNNING
     """The state of a batch that is neither pending nor at its end."""
-    OPTIONAL: ClassVar[tuple[str, ...]]
-    """The fields that Quirk.NULLS sends as null, unless they are there."""
-    SAMPLES: ClassVar[tuple[dict[str, Any], ...]]
-    """Batches of each kind that a table has to show: arguments of `Simulator.add`."""
+    OPTIONAL: ClassVar[tuple[str, ...]] = ()
+    """The fields that Quirk.NULLS sends as null, unless they are there; `a.b` inside the object `a`."""
+    SAMPLES: ClassVar[tuple[dict[str, Any], ...]] = ({},)
+    """The batches that `batchstatus simulate` shows: arguments of `Simulator.add` for each kind of end."""
 
     @property
     def name(self) -> str:
@@ -216,7 +218,8 @@ class SimulatedVendor(ABC):
                 put(kept, path, at(body, path))
             body = kept
         if Quirk.NULLS in batch.quirks:
-            body = {**dict.fromkeys(self.OPTIONAL), **body}
+            for path in self.OPTIONAL:
+                put_null(body, path)
         return body
 
     @functools.cached_property
@@ -278,6 +281,14 @@ def put(body: dict[str, Any], path: str, value: Any) -> None:
     if value is not None:
         *holders, name = path.split(".")
         functools.reduce(lambda part, holder: part.setdefault(holder, {}), holders, body)[name] = value
+
+
+def put_null(body: dict[str, Any], path: str) -> None:
+    """Set a field to None, `a.b` inside the object `a`, unless it is there."""
+    *holders, name = path.split(".")
+    holder: Any = at(body, ".".join(holders)) if holders else body
+    if isinstance(holder, dict):
+        holder.setdefault(name, None)
 
 
 def spell(counts: dict[str, int], quirks: Collection[Enum]) -> dict[str, Any]:

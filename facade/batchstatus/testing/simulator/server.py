@@ -167,7 +167,7 @@ class Simulator:
             refusal = vendor.refuse(query)
             if refusal is not None or batch is None:
                 status, body = refusal or (404, vendor.error_body(404))
-                return self._answer(status, body, quirks)
+                return self._answer(status, body, quirks, vendor.RETRY_AFTER)
             word, share = vendor.phase(batch, self._clock())
             return self._answer(200, vendor.status_body(batch, word, share, self._epoch), quirks)
 
@@ -188,10 +188,13 @@ class Simulator:
             recent.append(now)
         return False
 
-    def _answer(self, status: int, content: dict[str, Any], quirks: frozenset[Enum]) -> Response:
+    def _answer(
+        self, status: int, content: dict[str, Any], quirks: frozenset[Enum], retry_after: int | None = None
+    ) -> Response:
         headers = {"server": "batchstatus-simulator", "x-request-id": f"sim-{len(self.reads)}"}
-        if Quirk.RETRY_AFTER in quirks and status in {429, 503}:
-            headers["retry-after"] = "1"
+        retry_after = 1 if Quirk.RETRY_AFTER in quirks else retry_after
+        if retry_after is not None and status in {429, 503}:
+            headers["retry-after"] = str(retry_after)
         if Quirk.HTML_ERRORS in quirks and status != 200:
             return HTMLResponse(f"<html><body><h1>Error {status}</h1></body></html>", status, headers)
         return JSONResponse(content, status, headers)

@@ -110,6 +110,9 @@ def test_one_vendor_alone_is_loaded(package):
     assert run.stdout.split() == ["batchstatus.vendors.believe"]
 
 
+SCHEMED = GOOD.replace("    EXAMPLE_ID = ", '    KEY_SCHEMES = {"api_key": "Bearer"}\n    EXAMPLE_ID = ')
+
+
 @pytest.mark.parametrize(
     ("source", "says"),
     [
@@ -122,6 +125,9 @@ def test_one_vendor_alone_is_loaded(package):
         pytest.param(ABSTRACT, "it lacks error_fields, raw_request, status_fields", id="abstract"),
         pytest.param(GOOD.replace('    EXAMPLE_ID = PROBE_ID = "1"\n', ""), "it lacks EXAMPLE_ID, PROBE_ID", id="part"),
         pytest.param(GOOD.replace("name=None, ", ""), "it does not take name", id="parameter"),
+        pytest.param(
+            SCHEMED, "KEY_SCHEMES has api_key, and the headers in KEY_HEADERS are", id="a scheme of no header"
+        ),
         pytest.param(GOOD.replace('vendor = "shop"', 'vendor = "store"'), "it says vendor = 'store'", id="other name"),
     ],
 )

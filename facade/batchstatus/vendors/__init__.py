@@ -170,7 +170,15 @@ def _problem(name: str, found: object) -> str | None:
         return "a vendor's name is lower-case letters, digits, '_' and '-'"
     if missing := _not_taken(found):
         return f"it does not take {', '.join(missing)}"
-    return None
+    return _lost_schemes(found)
+
+
+def _lost_schemes(found: type[Account]) -> str | None:
+    """Return which words before keys would never be sent, or None."""
+    headers = dict.fromkeys(found.KEY_HEADERS.values())
+    unknown = [header for header in found.KEY_SCHEMES if header not in headers]
+    said = f"KEY_SCHEMES has {', '.join(unknown)}, and the headers in KEY_HEADERS are {', '.join(headers)}"
+    return said if unknown else None
 
 
 def _not_taken(found: type[Account]) -> list[str]:

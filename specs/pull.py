@@ -103,7 +103,7 @@ def pull(page: Path | None, vendors: list[str], *, check: bool = False) -> int:
         raise SpecError("\n".join(faults))
     write(updated, pulled)
     if updated != known:
-        say("", "specs/ is written. Next: docs/spec-changes.md; to give up: git checkout specs")
+        say("", "specs/ is written. Next: docs/how-to/take-over-a-spec-change.md; to give up: git checkout specs")
     return 0
 
 

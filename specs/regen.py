@@ -89,7 +89,7 @@ def check_versions() -> None:
             raise SpecError(
                 f"specs/SOURCES.toml records {tool} {recorded.get(tool, 'not at all')}, and installed is {installed}: "
                 "`rm .venv/ready; make .venv/ready` installs the locked version; to raise it on purpose, see "
-                '"Raise the generator" in docs/spec-changes.md'
+                '"Raise the generator" in docs/how-to/take-over-a-spec-change.md'
             )
 
 

@@ -3,7 +3,7 @@
 Each batch is read when it is created, and followed by another one of its world when it has ended. At the beginning all
 are somewhere between their beginning and their end. Measured are the ends from the second round on, for 20 rounds.
 
-    .venv/bin/python tests/bench/placement.py docs/placement.svg    draws the figure of docs/placement.md
+    .venv/bin/python tests/bench/placement.py docs/explanation/placement.svg    draws the figure of the page beside it
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from batchstatus import BatchState, Believe, Gameball
 from batchstatus.testing.simulator import Simulator
 
 ROOT = Path(__file__).parent.parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PYTHON = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
 EXAMPLES = [
     pytest.param(*example.groups(""), id=f"{path.stem}-{number}")
@@ -76,12 +76,12 @@ def test_every_documented_target_exists():
 @pytest.mark.parametrize("vendor", [Gameball, Believe])
 def test_the_table_of_words_is_the_vendors(vendor):
     told = {}
-    for line in (ROOT / "docs" / "reading.md").read_text(encoding="utf-8").splitlines():
+    for line in (ROOT / "docs" / "how-to" / "read-batches.md").read_text(encoding="utf-8").splitlines():
         if line.startswith(f"| {vendor.__name__} "):
             words, states = (cell.strip() for cell in line.strip("|").split("|"))
             groups = words.removeprefix(f"{vendor.__name__} ").split(" · ")
             for group, state in zip(groups, states.split(" · "), strict=True):
                 told |= dict.fromkeys(group.split(", "), BatchState[state.partition(" ")[0]])
     assert told == dict(vendor.WORDS), (
-        f"docs/reading.md and WORDS in facade/batchstatus/vendors/{vendor.vendor}.py differ"
+        f"docs/how-to/read-batches.md and WORDS in facade/batchstatus/vendors/{vendor.vendor}.py differ"
     )

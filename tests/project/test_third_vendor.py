@@ -58,7 +58,7 @@ def test_the_package_beside_is_found(beside):
 
 def test_the_guide_shows_its_files():
     """Each whole, and none is left out that a package needs."""
-    guide = (ROOT / "docs" / "add-a-vendor.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "how-to" / "add-a-vendor.md").read_text(encoding="utf-8")
     shown = dict(re.findall(r'^```\w+ title="([^"]+)"\n(.*?)^```$', guide, re.MULTILINE | re.DOTALL))
     for name, text in shown.items():
         assert text == (EXAMPLE / name).read_text(encoding="utf-8"), name

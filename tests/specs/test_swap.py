@@ -223,7 +223,7 @@ def test_another_version_of_a_tool_is_refused(tool, recorded, tmp_path, monkeypa
         regen.regenerate(tmp_path / "generated")
     said = recorded or "not at all"
     assert str(refused.value).startswith(f"specs/SOURCES.toml records {tool} {said}, and installed is {installed}: ")
-    assert '"Raise the generator" in docs/spec-changes.md' in str(refused.value)
+    assert '"Raise the generator" in docs/how-to/take-over-a-spec-change.md' in str(refused.value)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""docs/objects.md, drawn from the JSON Schemas: `python tests/support/schema_page.py` writes it."""
+"""docs/reference/objects.md, drawn from the JSON Schemas: `python tests/support/schema_page.py` writes it."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-PAGE = ROOT / "docs" / "objects.md"
+PAGE = ROOT / "docs" / "reference" / "objects.md"
 SCHEMAS = ROOT / "facade" / "batchstatus" / "schemas"
 OPENING = """# The objects in JSON
 
-Every object that the [command line](command-line.md) prints, that a webhook receives, and that a wait goes on from, has
-a JSON Schema (2020-12) in the package, as `batchstatus/schemas/*.json`; `importlib.resources.files("batchstatus") /
-"schemas"` has them after installation. A new field may come with any version; if one is dropped or changes its
-meaning, `schema` has another number. An object in a list has no `schema` of its own, unless it is a change.
+Every object that the [command line](../how-to/use-the-terminal.md) prints, that a webhook receives, and that a wait
+goes on from, has a JSON Schema (2020-12) in the package, as `batchstatus/schemas/*.json`;
+`importlib.resources.files("batchstatus") / "schemas"` has them after installation. A new field may come with any
+version; if one is dropped or changes its meaning, `schema` has another number. An object in a list has no `schema` of
+its own, unless it is a change.
 
 The names below are those of `--fields` and `--where`. An object that `--fields` has thinned out has the same form, and
 only those fields. This page is drawn from the schemas, and a test holds it to them.

@@ -117,7 +117,7 @@ class BatchClient(BaseClient):
             stop: Ends the wait when it is set, within 0.1 s in a pause and with its deadline in a read.
             resume: The `checkpoint` of an error that ended a wait, or its JSON text, from this process or another.
             history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
-                returns Durations for a ref: see docs/placement.md.
+                returns Durations for a ref: see docs/explanation/placement.md.
 
         Raises:
             ConfigurationError: The ref or an option cannot work; nothing was sent.
@@ -179,7 +179,7 @@ class BatchClient(BaseClient):
             changes_only: False yields at each reading.
             stop: Ends the watch when it is set.
             history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
-                returns Durations for a ref: see docs/placement.md.
+                returns Durations for a ref: see docs/explanation/placement.md.
         """
         schedule = self._schedule(refs, "watch", timeout=timeout, history=history)
         return self._outcomes(schedule, stop, EventKind.CHANGE if changes_only else EventKind.ATTEMPT)
@@ -199,7 +199,7 @@ class BatchClient(BaseClient):
             timeout: Seconds for all of them. Reads are paced: 100,000 batches take hours for one sweep.
             stop: Ends the wait when it is set: each open ref yields WaitStopped.
             history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
-                returns Durations for a ref: see docs/placement.md.
+                returns Durations for a ref: see docs/explanation/placement.md.
         """
         schedule = self._schedule(refs, "as_completed", timeout=timeout, history=history)
         return self._outcomes(schedule, stop, EventKind.DONE)
@@ -222,7 +222,7 @@ class BatchClient(BaseClient):
                 Open refs then have WaitStopped, with their last reading and a checkpoint.
             stop: Ends the wait when it is set.
             history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
-                returns Durations for a ref: see docs/placement.md.
+                returns Durations for a ref: see docs/explanation/placement.md.
         """
         schedule = self._schedule(refs, "wait_all", timeout=timeout, history=history)
         found = dict[BatchRef, Outcome]()
@@ -267,7 +267,7 @@ class BatchClient(BaseClient):
             changes_only: False yields at each reading.
             stop: Ends the iteration when it is set.
             history: Durations of past batches in seconds, `Durations(...)` made from them, or a function that
-                returns Durations for a ref: see docs/placement.md.
+                returns Durations for a ref: see docs/explanation/placement.md.
         """
         schedule, kind = self._open_schedule(history), EventKind.CHANGE if changes_only else EventKind.ATTEMPT
         following = Follow(schedule, self._outcomes(schedule, stop, kind), self._accounts_of)

@@ -1,4 +1,4 @@
-"""The examples of docs/engines.md run as they are, and print the documented output."""
+"""The examples of docs/how-to/run-on-engines.md run as they are, and print the documented output."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from servers import running
 
-PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "engines.md"
+PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "how-to" / "run-on-engines.md"
 BLOCKS = re.compile(r'^```python title="(\w+\.py)"\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?', re.MULTILINE | re.DOTALL)
 
 

@@ -1,12 +1,14 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo quick test test-engines test-ops check release-check bench regen pull-specs drills record lock clean
+.PHONY: help demo quick test test-engines test-ops check docs release-check bench regen pull-specs drills record lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 BENCH_BIN := .venv-bench/bin
 BENCH_READY := .venv-bench/ready
+DOCS_BIN := .venv-docs/bin
+DOCS_READY := .venv-docs/ready
 COMPILE = $(BIN)/uv pip compile pyproject.toml --extra cli --extra http --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 EXTRAS = --extra simulator --extra redis --extra postgres --extra opentelemetry
@@ -42,6 +44,11 @@ check: $(READY)  ## Check format, lint, types and import contracts, then run all
 	$(BIN)/lint-imports
 	$(MAKE) test
 
+docs: $(DOCS_READY)  ## Build the site of docs/ in site/; a broken link or anchor, or any other warning, fails
+	@{ told=$$($(DOCS_BIN)/zensical build --clean --strict 2>&1 >&3); } 3>&1; \
+	    test "$$told" = "No issues found" || { echo "$$told" >&2; exit 1; }  # griffe only warns
+	@! grep --recursive --files-with-matches --fixed-strings "$(CURDIR)" site  # a path of this machine
+
 release-check: $(READY)  ## Build wheel and sdist into dist/, look into them, and use them with each CPython found
 	rm -rf dist
 	$(BIN)/python -m build --no-isolation --outdir dist
@@ -66,12 +73,13 @@ record: $(READY)  ## Record the cassettes again, from the simulator; LIVE=1 from
 lock: $(READY)  ## Update the requirements files from pyproject.toml, and the engines' own; ONLY="temporal" for some
 	$(COMPILE) $(EXTRAS) --group dev --output-file requirements-dev.txt
 	$(COMPILE) $(EXTRAS) --group bench --output-file requirements-bench.txt
+	$(COMPILE) $(EXTRAS) --group docs --output-file requirements-docs.txt
 	$(COMPILE) --output-file deploy/requirements.txt
 	$(BIN)/python tests/engines --lock $(ONLY)
 
 clean:  ## Remove the files of the other targets, .venv included
-	rm -rf .venv .venv-bench .venv-engines .regen-* dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache \
-	    .hypothesis
+	rm -rf .venv .venv-bench .venv-docs .venv-engines .regen-* .cache dist site .mypy_cache .pytest_cache .ruff_cache \
+	    .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(READY): requirements-dev.txt pyproject.toml
@@ -91,4 +99,11 @@ $(BENCH_READY): requirements-bench.txt $(READY)
 	@$(PYTHON) -m venv --without-pip .venv-bench
 	@$(BIN)/uv pip sync --quiet --python $(BENCH_BIN)/python --require-hashes requirements-bench.txt
 	@$(BIN)/uv pip install --quiet --python $(BENCH_BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DOCS_READY): requirements-docs.txt $(READY)
+	@echo "Setting up .venv-docs, once: the generator of the site, 54 packages"
+	@$(PYTHON) -m venv --without-pip .venv-docs
+	@$(BIN)/uv pip sync --quiet --python $(DOCS_BIN)/python --require-hashes requirements-docs.txt
+	@$(BIN)/uv pip install --quiet --python $(DOCS_BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -18,11 +18,15 @@ import pytest
 from batchstatus._core import errors
 from packaging.metadata import Metadata
 from uv import find_uv_bin
-from wheels import LOCK, ROOT, build, only, run
+from wheels import ROOT, build, only, run
 
 pytestmark = pytest.mark.timeout(240)  # it builds wheels, environments or clients in processes of their own
 
-LOCKS = [LOCK, ROOT / "deploy" / "requirements.txt", *sorted((ROOT / "tests" / "engines").glob("*/requirements.txt"))]
+LOCKS = [
+    *sorted(ROOT.glob("requirements-*.txt")),
+    ROOT / "deploy" / "requirements.txt",
+    *sorted((ROOT / "tests" / "engines").glob("*/requirements.txt")),
+]
 
 
 @pytest.fixture(scope="module")

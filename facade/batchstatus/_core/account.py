@@ -76,7 +76,7 @@ class ErrorFields:
 
 
 class AccountOptions(TypedDict, total=False):
-    """The parameters that the accounts of all vendors have."""
+    """The parameters that the accounts of all vendors have; Account describes them."""
 
     base_url: str | None
     name: str | None
@@ -98,12 +98,10 @@ class Account(ABC):
     Args:
         *keys: The keys, in the order of `KEY_HEADERS`.
         settings: The values of `SETTINGS`; None is the default of one that has a default.
-        base_url: The API's address; default: `BASE_URL`.
-        name: The name in refs if a client has several accounts at the vendor.
-        rate_limit: How often the account may be asked, or a pace that decides; None for no limit; default:
-            `RATE_LIMIT`.
-        states: Further status words and their states; they win over `WORDS`.
-        allow_insecure: Whether base_url may be plain http off loopback.
+        **options: Those of all vendors. `base_url` is the API's address (default: `BASE_URL`); `name` the name in refs
+            if a client has several accounts at the vendor; `rate_limit` how often the account may be asked, or a pace
+            that decides, None for no limit (default: `RATE_LIMIT`); `states` further status words and their states,
+            which win over `WORDS`; `allow_insecure` whether base_url may be plain http off loopback.
 
     Raises:
         ConfigurationError: A key, setting, URL, name, limit or state cannot work; the message never shows a key.

@@ -43,10 +43,10 @@ class BatchSensor(BaseSensorOperator):
             default_deferrable`.
         poke_interval: The longest gap between two polls, in seconds or a timedelta, but for the vendor's Retry-After;
             when they are likely to tell something, polls are closer.
-        timeout: Seconds, or a timedelta, for all of it; an `execution_timeout` that is shorter ends it likewise.
-        soft_fail: Whether the task is skipped if the batch failed, was cancelled, or did not end in time. What cannot
-            be read fails it all the same: a wrong key, an unknown batch, a connection that is not there.
-        **kwargs: As BaseSensorOperator takes them; `mode` is "poke" only. `exponential_backoff`, `max_wait` and
+        **kwargs: As BaseSensorOperator takes them. `timeout`, in seconds or a timedelta, is for all of it; an
+            `execution_timeout` that is shorter ends it likewise. `soft_fail` skips the task if the batch failed, was
+            cancelled, or did not end in time; what cannot be read fails it all the same: a wrong key, an unknown
+            batch, a connection that is not there. `mode` is "poke" only. `exponential_backoff`, `max_wait` and
             `silent_fail` mean nothing: no outage fails it.
 
     Raises:

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo quick test test-engines test-ops check docs release-check bench regen pull-specs drills record lock clean
+.PHONY: help demo quick test test-engines test-ops check docs release-check bench regen pull-specs drills record pages lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -69,6 +69,11 @@ drills: $(READY)  ## Change the vendors' pages in every way that was thought of,
 
 record: $(READY)  ## Record the cassettes again, from the simulator; LIVE=1 from the vendors, with real keys
 	$(BIN)/pytest -q -p no:randomly -o addopts= --record-mode=rewrite tests/vendors/test_recorded.py
+
+pages: $(READY)  ## Draw the generated pages and the picture of docs/ again
+	$(BIN)/python tests/support/schema_page.py
+	$(BIN)/python tests/support/command_page.py
+	$(BIN)/python tests/support/states_page.py
 
 lock: $(READY)  ## Update the requirements files from pyproject.toml, and the engines' own; ONLY="temporal" for some
 	$(COMPILE) $(EXTRAS) --group dev --output-file requirements-dev.txt

@@ -1,4 +1,4 @@
-"""docs/reference/api/ has every public name, once."""
+"""docs/reference/ has every public name, once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-PAGES = sorted((ROOT / "docs" / "reference" / "api").glob("*.md"))
+PAGES = sorted((ROOT / "docs" / "reference").rglob("*.md"))
 WITHOUT_ALL = {
     "batchstatus.paces": {"paced"},
     "batchstatus.paces.postgres": {"PostgresPace", "AsyncPostgresPace"},

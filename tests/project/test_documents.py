@@ -8,8 +8,10 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import command_page
 import pytest
-from batchstatus import BatchState, Believe, Gameball
+import schema_page
+import states_page
 from batchstatus.testing.simulator import Simulator
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,7 +29,8 @@ def test_an_example_prints_its_output(code, output, tmp_path):
     """Every Python block of the documents runs as it is."""
     clock = [0.0]
     with Simulator(clock=lambda: clock[0], epoch=datetime(2025, 1, 27, 12, tzinfo=UTC)) as simulator:
-        simulator.add("gameball", id="1748392", status="completed" if "client.wait" in code else "processing")
+        state = "completed" if "client.wait" in code else "processing"
+        simulator.add("gameball", id="1748392", status=state, total=200)  # as in `batchstatus simulate`
         simulator.add("believe", id="550e8400-e29b-41d4-a716-446655440000", status="FINALIZED", seconds=600)
         run = subprocess.run(
             [sys.executable, "-W", "error", "-c", code],
@@ -42,8 +45,8 @@ def test_an_example_prints_its_output(code, output, tmp_path):
 
 
 def test_there_are_examples_of_each_kind():
-    assert len(EXAMPLES) == 18
-    assert sum(1 for example in EXAMPLES if example.values[1]) == 13
+    assert len(EXAMPLES) == 21
+    assert sum(1 for example in EXAMPLES if example.values[1]) == 16
 
 
 def test_the_readme_is_short():
@@ -73,15 +76,7 @@ def test_every_documented_target_exists():
     assert set(re.findall(r"^([a-z-]+):.*  ## \w", makefile, re.MULTILINE)) == targets
 
 
-@pytest.mark.parametrize("vendor", [Gameball, Believe])
-def test_the_table_of_words_is_the_vendors(vendor):
-    told = {}
-    for line in (ROOT / "docs" / "how-to" / "read-batches.md").read_text(encoding="utf-8").splitlines():
-        if line.startswith(f"| {vendor.__name__} "):
-            words, states = (cell.strip() for cell in line.strip("|").split("|"))
-            groups = words.removeprefix(f"{vendor.__name__} ").split(" · ")
-            for group, state in zip(groups, states.split(" · "), strict=True):
-                told |= dict.fromkeys(group.split(", "), BatchState[state.partition(" ")[0]])
-    assert told == dict(vendor.WORDS), (
-        f"docs/how-to/read-batches.md and WORDS in facade/batchstatus/vendors/{vendor.vendor}.py differ"
-    )
+@pytest.mark.parametrize("drawn", [schema_page, command_page, states_page], ids=lambda drawn: drawn.PAGE.stem)
+def test_a_drawn_page_is_as_make_pages_draws_it(drawn):
+    """The objects, the command line's help, the vendors' words and quirks."""
+    assert drawn.PAGE.read_text(encoding="utf-8") == drawn.page(), "make pages"

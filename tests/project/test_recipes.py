@@ -1,4 +1,4 @@
-"""The recipe of docs/how-to/run-on-engines.md for cron, run as cron runs it."""
+"""The recipe of docs/how-to/run-from-cron.md for cron, run as cron runs it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 from batchstatus.testing.simulator import Simulator
 
-DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "how-to" / "run-on-engines.md"
-(SCRIPT,) = re.findall(r"^```python\n(.*?)^```\n", DOCUMENT.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+DOCUMENT = Path(__file__).parent.parent.parent / "docs" / "how-to" / "run-from-cron.md"
+RECIPE = DOCUMENT.read_text(encoding="utf-8").partition("\n## Cron\n")[2]
+(SCRIPT,) = re.findall(r"^```python\n(.*?)^```\n", RECIPE, re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture

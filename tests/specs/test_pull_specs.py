@@ -275,7 +275,7 @@ gameball: changed: 2 breaking, 1 attention, 4 harmless
       maintainer: See what the facade reads from it, and whether another property took its place. ({facade})
   specs/gameball.yaml:30: attention response-status-word-added: {OPERATION} 200 application/json.status: 'begun'
       caller: A batch with this word is UNKNOWN until the word has a state: a wait for it runs into its timeout.
-      maintainer: Add it to WORDS, and to the table in docs/how-to/read-batches.md. ({facade})
+      maintainer: Add it to WORDS, then make pages. ({facade})
   specs/gameball.yaml:33: harmless response-type-narrowed: {OPERATION} 200 application/json.progress: number -> integer
   specs/gameball.yaml:34: harmless response-property-added: {OPERATION} 200 application/json.startedAt
   specs/gameball.yaml:38: harmless operation-added: GET /v1/ping (nothing calls it)

@@ -1,4 +1,4 @@
-"""docs/reference/objects.md, drawn from the JSON Schemas: `python tests/support/schema_page.py` writes it."""
+"""docs/reference/objects.md, drawn from the JSON Schemas: `make pages` writes it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ PAGE = ROOT / "docs" / "reference" / "objects.md"
 SCHEMAS = ROOT / "facade" / "batchstatus" / "schemas"
 OPENING = """# The objects in JSON
 
-Every object that the [command line](../how-to/use-the-terminal.md) prints, that a webhook receives, and that a wait
-goes on from, has a JSON Schema (2020-12) in the package, as `batchstatus/schemas/*.json`;
+Every object that the [command line](command-line.md) prints, that a webhook receives, and that a wait goes on
+from, has a JSON Schema (2020-12) in the package, as `batchstatus/schemas/*.json`;
 `importlib.resources.files("batchstatus") / "schemas"` has them after installation. A new field may come with any
 version; if one is dropped or changes its meaning, `schema` has another number. An object in a list has no `schema` of
 its own, unless it is a change.

@@ -2,7 +2,7 @@
 
 Nobody here has an account at a vendor: `make record` records from the simulator, under the vendors' own host names,
 and every cassette says so (`server: batchstatus-simulator`). `LIVE=1 make record` records from the vendors what a
-real account can show; see docs/how-to/take-over-a-spec-change.md, "Recordings".
+real account can show; see docs/how-to/record.md.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import pytest
 from airflow_home import airflow, connections, settings
 from batchstatus.testing.simulator import Simulator
 
-DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "how-to" / "run-on-engines.md"
+DOCUMENT = Path(__file__).parent.parent.parent.parent / "docs" / "how-to" / "run-on-airflow.md"
 TRY = """
 import json, sys
 from example import example

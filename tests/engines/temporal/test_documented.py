@@ -1,4 +1,4 @@
-"""The examples of docs/how-to/run-on-engines.md run as they are, and print the documented output."""
+"""The examples of docs/how-to/run-on-temporal.md run as they are, and print the documented output."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from pathlib import Path
 
 from servers import running
 
-PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "how-to" / "run-on-engines.md"
+PAGE = Path(__file__).parent.parent.parent.parent / "docs" / "how-to" / "run-on-temporal.md"
 BLOCKS = re.compile(r'^```python title="(\w+\.py)"\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?', re.MULTILINE | re.DOTALL)
 
 
 def test_the_examples_run(address, simulator, tmp_path):
-    section = PAGE.read_text(encoding="utf-8").partition("\n## Temporal\n")[2].partition("\n## ")[0]
     output = ""
-    for name, code, text in BLOCKS.findall(section):
+    for name, code, text in BLOCKS.findall(PAGE.read_text(encoding="utf-8")):
         (tmp_path / name).write_text(code, encoding="utf-8")
         output += text
     assert {path.name for path in tmp_path.iterdir()} == {"workflows.py", "worker.py", "start.py"}
-    simulator.add("gameball", id="1748392", seconds=2)
+    simulator.add("gameball", id="1748392", seconds=2, total=200)
     there = {"TEMPORAL_ADDRESS": address, "HOME": str(tmp_path)}
     worker = sys.executable, "-W", "error", tmp_path / "worker.py"
     with running(*worker, log=tmp_path / "worker.log", env=simulator.environment() | there):

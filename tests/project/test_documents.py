@@ -6,22 +6,13 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
-from pathlib import Path
 
 import command_page
 import pytest
 import schema_page
 import states_page
 from batchstatus.testing.simulator import Simulator
-
-ROOT = Path(__file__).parent.parent.parent
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-PYTHON = re.compile(r"^```python\n(.*?)^```\n(?:\n```text\n(.*?)^```\n)?", re.MULTILINE | re.DOTALL)
-EXAMPLES = [
-    pytest.param(*example.groups(""), id=f"{path.stem}-{number}")
-    for path in DOCUMENTS
-    for number, example in enumerate(PYTHON.finditer(path.read_text(encoding="utf-8")))
-]
+from blocks import DOCUMENTS, EXAMPLES, ROOT
 
 
 @pytest.mark.parametrize(("code", "output"), EXAMPLES)

@@ -2,40 +2,42 @@
 
 from __future__ import annotations
 
-import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import patch
 
 import click
 from batchstatus.cli.app import app
+from commandline import COMMAND
 
 ROOT = Path(__file__).parent.parent.parent
 PAGE = ROOT / "docs" / "reference" / "command-line.md"
 MARK = "<!-- Below: the help of each command, by make pages. -->\n"
-COLUMNS = 80
 
 
 def page() -> str:
     """Return the page, with what it says above the mark as it is."""
     above = PAGE.read_text(encoding="utf-8").partition(MARK)[0]
-    with patch.dict(os.environ, {"HOME": "/home/you"}, clear=True):  # defaults name folders below it
-        return "\n".join([above + MARK, *_sections(app, _context(app, "batchstatus", None))])
+    return "\n".join([above + MARK, *(_section(words) for words in _commands(app))])
 
 
-def _sections(command: click.Command, context: click.Context) -> Iterator[str]:
-    depth, text = context.command_path.count(" ") + 1, command.get_help(context)
-    if context.parent is not None:
+def _commands(command: click.Command, *words: str) -> Iterator[tuple[str, ...]]:
+    yield words
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _commands(below, *words, name)
+
+
+def _section(words: tuple[str, ...]) -> str:
+    environment = {"HOME": "/home/you", "COLUMNS": "80"}  # defaults name folders below it
+    shown = subprocess.run([*COMMAND, *words, "--help"], env=environment, capture_output=True, text=True, check=True)
+    text = shown.stdout.rstrip("\n")
+    if words:
         text = text.partition("\n\nCommon options:\n")[0]  # those of all commands are told once
-    yield f"{'#' * max(2, depth)} {context.command_path}\n\n```text\n{text}\n```\n"
-    for name in command.list_commands(context) if isinstance(command, click.Group) else ():
-        below = command.get_command(context, name)
-        assert below is not None
-        yield from _sections(below, _context(below, name, context))
-
-
-def _context(command: click.Command, name: str, parent: click.Context | None) -> click.Context:
-    return click.Context(command, parent, name, terminal_width=COLUMNS)
+    return f"{'#' * max(2, len(words) + 1)} {' '.join(['batchstatus', *words])}\n\n```text\n{text}\n```\n"
 
 
 if __name__ == "__main__":

@@ -74,6 +74,7 @@ pages: $(READY)  ## Draw the generated pages and the picture of docs/ again
 	$(BIN)/python tests/support/schema_page.py
 	$(BIN)/python tests/support/command_page.py
 	$(BIN)/python tests/support/states_page.py
+	$(BIN)/python tests/support/picture.py
 
 lock: $(READY)  ## Update the requirements files from pyproject.toml, and the engines' own; ONLY="temporal" for some
 	$(COMPILE) $(EXTRAS) --group dev --output-file requirements-dev.txt

@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 
 import command_page
+import picture
 import pytest
 import schema_page
 import states_page
@@ -67,7 +68,7 @@ def test_every_documented_target_exists():
     assert set(re.findall(r"^([a-z-]+):.*  ## \w", makefile, re.MULTILINE)) == targets
 
 
-@pytest.mark.parametrize("drawn", [schema_page, command_page, states_page], ids=lambda drawn: drawn.PAGE.stem)
+@pytest.mark.parametrize("drawn", [schema_page, command_page, states_page, picture], ids=lambda drawn: drawn.PAGE.stem)
 def test_a_drawn_page_is_as_make_pages_draws_it(drawn):
-    """The objects, the command line's help, the vendors' words and quirks."""
+    """The objects, the command line's help, the vendors' words and quirks, and the table that moves."""
     assert drawn.PAGE.read_text(encoding="utf-8") == drawn.page(), "make pages"

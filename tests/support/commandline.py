@@ -38,7 +38,11 @@ def lines(run):
 
 
 def terminal(environ, *arguments, columns=100, until=b"", key=b"", seconds=30.0):
-    """Run it in a pseudo-terminal; return what it drew, and its exit code."""
+    """Run it in a pseudo-terminal; return what it drew, and its exit code.
+
+    The key is typed once `until` is drawn, or once it is true of everything drawn, if it is a function.
+    """
+    is_time = until if callable(until) else lambda drawn: until in drawn
     child, screen = pty.fork()
     if child == 0:
         os.execve(sys.executable, [*COMMAND, *map(str, arguments)], environ | {"COLUMNS": str(columns), "LINES": "30"})
@@ -49,7 +53,7 @@ def terminal(environ, *arguments, columns=100, until=b"", key=b"", seconds=30.0)
                 drawn += os.read(screen, 65536)
             except OSError:  # the other side is closed
                 break
-        if key and until in drawn:
+        if key and is_time(drawn):
             os.write(screen, key)
             key = b""
     else:

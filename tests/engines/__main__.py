@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from uv import find_uv_bin
@@ -72,8 +74,22 @@ def modules_of(name: str) -> list[str]:
     return sorted(name.removesuffix(".__init__") for name in names)
 
 
+def check_documented(name: str, python: Path) -> None:
+    """Check the types of the examples on an engine's page; those that have a title are files beside each other."""
+    page = ROOT / "docs" / "how-to" / f"run-on-{name}.md"
+    if not page.exists():
+        return
+    blocks = re.findall(r'^```py(?:thon title="(\w+\.py)")?\n(.*?)^```', page.read_text(), re.MULTILINE | re.DOTALL)
+    with tempfile.TemporaryDirectory() as folder:
+        files = [Path(folder, title or f"example_{number}.py") for number, (title, _) in enumerate(blocks)]
+        for file, (_, code) in zip(files, blocks, strict=True):
+            file.write_text(code, encoding="utf-8")
+        mypy = sys.executable, "-m", "mypy", "--python-executable", python, "--follow-imports", "silent"
+        run(*mypy, *files, MYPYPATH=folder)
+
+
 def check(name: str) -> None:
-    """Check the types of an engine's module, and run its tests."""
+    """Check the types of an engine's module and of its documented examples, and run its tests."""
     binaries = set_up(name)
     python = binaries / "python"
     print(f"\n{name}", flush=True)
@@ -82,6 +98,7 @@ def check(name: str) -> None:
         run(*mypy, *modules)
     if examples := sorted((ROOT / "examples").glob(f"{name}_*.py")):
         run(*mypy, *examples)
+    check_documented(name, python)
     selected = ("-m", "") if os.environ.get("HA") else ()
     # The root makes the tests' modules `tests.engines.NAME...`: as `airflow...` they would hide the package.
     options = "-c", HERE / "pytest.ini", "--rootdir", ROOT, "--confcutdir", HERE

@@ -17,12 +17,12 @@ class TestQuillon(VendorTests):
     vendor = SimulatedQuillon()
 
 
-def test_a_project_is_needed():
+def test_a_project_is_needed() -> None:
     with pytest.raises(ConfigurationError, match=r"^Quillon's project is "):
         Quillon(API_KEY, project="")
 
 
-def test_another_project_is_refused():
+def test_another_project_is_refused() -> None:
     with Simulator(vendors=[SimulatedQuillon()]) as simulator:
         ref = simulator.add("quillon")
         account = Quillon(API_KEY, project="other", base_url=simulator.url)
@@ -30,7 +30,7 @@ def test_another_project_is_refused():
             client.get(ref)
 
 
-def test_an_expired_batch_has_failed():
+def test_an_expired_batch_has_failed() -> None:
     """It has ended, and says how far it came."""
     body = {
         "id": "batch_1",

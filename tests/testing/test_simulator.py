@@ -378,6 +378,13 @@ def test_a_batch_ends_as_it_was_told_to(ask, simulator, clock, vendor, word):
     assert seen == [words.pending, words.running, word]
 
 
+def test_a_cancelled_batch_comes_half_way_and_never_back(ask, simulator, clock):
+    ref, counts = simulator.add("gameball", seconds=10, total=200, ends="stopped"), []
+    for clock.now in (0.0, 2.0, 5.0, 9.999, 10.0, 1000.0):
+        counts.append(ask(simulator, ref).json()["processedItems"])
+    assert counts == [0, 20, 50, 99, 100, 100]
+
+
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_a_batch_of_no_seconds_has_ended(ask, simulator, vendor):
     assert (

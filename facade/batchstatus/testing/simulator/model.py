@@ -201,13 +201,17 @@ class SimulatedVendor(ABC):
         """Return the status word of a batch and the share that is done, 0.0 to 1.0."""
         words = self.words(batch.quirks)
         if batch.status is not None:
-            state = self._any_account.state_of(batch.status)
-            shares = {BatchState.PENDING: 0.0, BatchState.SUCCEEDED: 1.0, BatchState.FAILED: 1.0}
-            return batch.status, shares.get(state, 0.5)
+            return batch.status, self._share_of(batch.status)
         share = min((now - batch.added) / batch.seconds, 1.0) if batch.seconds > 0 else 1.0
         if share < PENDING_SHARE:
             return words.pending, 0.0
-        return (words.running, share) if share < 1.0 else (batch.ends or words.succeeded, 1.0)
+        word = batch.ends or words.succeeded
+        return (words.running if share < 1.0 else word), share * self._share_of(word)
+
+    def _share_of(self, word: str) -> float:
+        """Return how far a batch has come that stands still in a status: half way, if it was cancelled."""
+        shares = {BatchState.PENDING: 0.0, BatchState.SUCCEEDED: 1.0, BatchState.FAILED: 1.0}
+        return shares.get(self._any_account.state_of(word), 0.5)
 
     def status_body(self, batch: SimulatedBatch, status: str, share: float, epoch: datetime) -> dict[str, Any]:
         """Return the status body, with the quirks that all vendors share."""

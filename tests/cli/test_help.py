@@ -9,6 +9,7 @@ import click
 import pytest
 from batchstatus.cli import exit_codes
 from batchstatus.cli.app import app
+from batchstatus.cli.completion import destinations
 from batchstatus.cli.context import Context
 from batchstatus.cli.help import Command, filled, forms, value_words
 from batchstatus.cli.options import CommonOption
@@ -74,6 +75,38 @@ def test_every_command_tells_its_exit_codes(command, ctx):
         143,
         *command.exit_codes,
     }
+
+
+@pytest.mark.parametrize(("command", "ctx"), LEAVES)
+def test_an_exit_code_is_told_once(command, ctx):
+    """With the meaning that it has there: SIGTERM ends `run` with 0, and 74 is the answer of `store check`."""
+    told = re.search(r"Exit codes:\n(.*?)\n\n", command.get_help(ctx), re.DOTALL)[1]
+    codes = re.findall(r"^  (\S+)  ", told, re.MULTILINE)
+    assert [int(code) for code in codes] == sorted({*exit_codes.FOR_ALL, *command.exit_codes})
+
+
+def test_run_tells_how_signals_end_it():
+    help_text = " ".join(next(command.get_help(ctx) for command, ctx in ALL if ctx.info_name == "run").split())
+    assert " 0 SIGTERM came; with --once: " in help_text
+    assert " 143 SIGTERM, with --once " in help_text
+
+
+def test_commands_that_deliver_tell_their_code():
+    delivering = {
+        ctx.command_path: command
+        for command, ctx in ALL
+        if "--deliver" in {word for option in command.params for word in option.opts}
+    }
+    assert delivering.keys() == {"batchstatus run", "batchstatus events"}
+    assert all("--" in command.exit_codes[exit_codes.VENDOR] for command in delivering.values())
+
+
+@EACH
+def test_a_word_of_values_means_one_thing(command, ctx):
+    """NAME is a destination, and completes as one."""
+    named = [each for each in command.params if each.metavar == "NAME" or isinstance(each, click.Argument)]
+    named = [each for each in named if "NAME" in {each.metavar, each.human_readable_name.upper()}]
+    assert all(each._custom_shell_complete is destinations for each in named)
 
 
 @EACH

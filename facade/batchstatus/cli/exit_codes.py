@@ -45,10 +45,14 @@ MEANINGS = {
 READ = {code: MEANINGS[code] for code in (UNKNOWN_BATCH, AUTH, VENDOR)}
 """Those of every command that reads batches."""
 FOR_ALL = {
-    f"{IO_ERROR}, {INTERNAL}": "the system refuses, as with a full disk; an internal error",
-    f"{INTERRUPTED}, {TERMINATED}, {BROKEN_PIPE}": "SIGINT; SIGTERM; stdout was closed",
+    USAGE: MEANINGS[USAGE],
+    INTERNAL: "an internal error",
+    IO_ERROR: "the system refuses, as with a full disk",
+    INTERRUPTED: "SIGINT, as by Ctrl-C",
+    BROKEN_PIPE: "stdout was closed",
+    TERMINATED: "SIGTERM",
 }
-"""The codes that any command may end with, and their meanings."""
+"""The codes that any command may end with, unless they mean something of its own there."""
 
 ORDER = (AUTH, VENDOR, UNKNOWN_BATCH, ENDED_BADLY, TIMED_OUT, OPEN, USAGE, OK)
 """Which code several batches, or several checks, give: the first of these that one of them has."""

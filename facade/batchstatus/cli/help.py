@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from .exit_codes import FOR_ALL, MEANINGS, USAGE
+from .exit_codes import FOR_ALL
 from .options import CommonOption
 from .params import FORMS, suggest
 
@@ -24,7 +24,7 @@ class Command(click.Command):
     Args:
         examples: Commands as they are typed, without `batchstatus`; `{ref}`, `{vendor}` and `{key}` stand for a ref, a
             vendor and the parameter name of its key.
-        exit_codes: The codes of its own, each with its meaning; those of every command are added.
+        exit_codes: The codes of its own, each with its meaning here; those of every command are added.
         makes_config: The file that --config names need not exist.
     """
 
@@ -45,10 +45,8 @@ class Command(click.Command):
         """Write everything between the text and the epilog."""
         _write_examples(self.examples, formatter)
         _write_options(self, ctx, formatter, "Options", common=False)
-        if self.exit_codes:
-            codes = {USAGE: MEANINGS[USAGE], **self.exit_codes}
-            rows = [(str(code), codes[code]) for code in sorted(codes)]
-            _write(formatter, "Exit codes", [*rows, *FOR_ALL.items()])
+        codes = {**FOR_ALL, **self.exit_codes}
+        _write(formatter, "Exit codes", [(str(code), codes[code]) for code in sorted(codes)])
         _write(formatter, "Values", list(forms(self, ctx).items()))
         _write_options(self, ctx, formatter, "Common options", common=True)
 

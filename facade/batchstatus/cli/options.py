@@ -151,7 +151,7 @@ def global_options(command: F) -> F:
         flag("-q", "--quiet", is_flag=True, callback=_verbosity, help="Only data and errors."),
         flag("--no-color", is_flag=True, callback=_keep, help="No colours, as with NO_COLOR."),
         flag("--store", type=file, envvar="BATCHSTATUS_STORE", callback=_keep, default_file=default_path,
-             help="The file of track, run, history, events and watch --all."),
+             help="The file of tracked batches, their changes and deliveries."),
         flag("--config", type=file, envvar="BATCHSTATUS_CONFIG", callback=_configure, is_eager=True,
              default_file=config_path, help="The TOML file with accounts and settings."),
         flag("-o", "--output", type=Word(FORMATS), envvar="BATCHSTATUS_OUTPUT", callback=_keep, is_eager=True,

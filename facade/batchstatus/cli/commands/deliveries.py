@@ -20,7 +20,7 @@ by_id = option(
 )
 
 
-@click.group("deliveries", cls=Group, examples=("deliveries list",))
+@click.group("deliveries", cls=Group, examples=("deliveries list", "deliveries retry 3f1c9a52e0b7"))
 @global_options
 def command() -> None:
     """List, retry and drop deliveries: each `batchstatus run --deliver URL` has an outbox of its own."""

@@ -53,7 +53,7 @@ def command(
     """Show the changes of all batches that the store has, in the order in which they were stored, each in a line.
 
     It reads the store alone, and asks no vendor. With --deliver it delivers them again, with the ids that receivers
-    know, and exits with 5 if some could not be; what waits for the destinations of batchstatus run stays as it is.
+    know; what waits for the destinations of batchstatus run stays as it is.
     """
     if url is not None and (follow or url == "-"):
         raise click.UsageError("events --deliver URL delivers what is stored; batchstatus run --deliver goes on")

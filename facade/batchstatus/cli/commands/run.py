@@ -14,7 +14,7 @@ from click.core import ParameterSource
 from batchstatus import Account, ConfigurationError
 from batchstatus.cli.context import Context, check_keys
 from batchstatus.cli.destinations import STDOUT, DeliveryOptions, delivery_options
-from batchstatus.cli.exit_codes import MEANINGS, OK, READ, TERMINATED, VENDOR, code_of, combine
+from batchstatus.cli.exit_codes import AUTH, MEANINGS, OK, READ, TERMINATED, VENDOR, code_of, combine
 from batchstatus.cli.help import Command
 from batchstatus.cli.log import FORMATS, json_line, show_log, text_line
 from batchstatus.cli.monitor import listening, monitor_options, observers
@@ -36,9 +36,11 @@ UNSERVED = timedelta(minutes=5)
     cls=Command,
     examples=("run --deliver https://example.com/hook", "run --once --timeout 5m", "run --keep 90d --http 9464"),
     exit_codes={
-        OK: "SIGTERM ended it; with --once: all were read and delivered",
-        **READ,
-        VENDOR: f"{MEANINGS[VENDOR]}; with --once: a change did not arrive",
+        OK: "SIGTERM came; with --once: all were read and delivered",
+        **{code: f"with --once: {meaning}" for code, meaning in READ.items()},
+        VENDOR: f"with --once: {MEANINGS[VENDOR]}, or changes do not arrive",
+        AUTH: f"there are no keys; with --once: {MEANINGS[AUTH]}",
+        TERMINATED: "SIGTERM, with --once",
     },
 )
 @option("--once", is_flag=True, help="Read each open batch once, deliver the changes, and exit.")

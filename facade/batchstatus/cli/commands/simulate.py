@@ -7,7 +7,6 @@ import time
 import click
 
 from batchstatus.cli.context import Context
-from batchstatus.cli.exit_codes import INTERRUPTED
 from batchstatus.cli.help import Command
 from batchstatus.cli.options import global_options, option
 from batchstatus.cli.params import Duration
@@ -18,7 +17,6 @@ from batchstatus.cli.signals import code_of_signal
     "simulate",
     cls=Command,
     examples=("simulate -o table", "simulate --port 8080 --batches 100 --seconds 5m"),
-    exit_codes={INTERRUPTED: "it was ended by Ctrl-C"},
 )
 @option("--port", type=click.IntRange(0, 65535), default=0, help="Where to listen on 127.0.0.1; default: a free port.")
 @option("--batches", type=click.IntRange(1, 10_000), default=12, show_default=True, help="How many there are.")

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from batchstatus.cli.context import Context
-from batchstatus.cli.exit_codes import IO_ERROR, MEANINGS, OK
+from batchstatus.cli.exit_codes import FOR_ALL, IO_ERROR, MEANINGS, OK
 from batchstatus.cli.help import Group
 from batchstatus.cli.options import global_options, option
 from batchstatus.cli.params import Duration, changes
@@ -48,11 +48,15 @@ def restore(context: Context, *, file: Path) -> int:
     return OK
 
 
-@command.command("check", examples=("store check",), exit_codes={OK: "the file is sound", IO_ERROR: "it is damaged"})
+@command.command(
+    "check",
+    examples=("store check",),
+    exit_codes={OK: "the file is sound", IO_ERROR: f"it is damaged, or {FOR_ALL[IO_ERROR]}"},
+)
 @global_options
 @click.pass_obj
 def check(context: Context) -> int:
-    """Check that the file is sound, and count its contents; exits with 74 if it is damaged."""
+    """Check that the file is sound, and count its contents."""
     with context.store(make=False) as store:
         found = store.check()
     if context.output.format == "table":

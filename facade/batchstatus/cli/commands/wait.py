@@ -47,7 +47,7 @@ LOOK = 90.0
     help="The state to wait for.",
 )
 @option("--timeout", type=Duration(), default="30m", show_default=True, help="For all of them; 0 looks once.")
-@option("--any", "any_of", is_flag=True, help="End when one is there.")
+@option("--any", "any_of", is_flag=True, help="End when one has reached it.")
 @option(
     "--fail-fast",
     is_flag=True,

@@ -23,7 +23,7 @@ from batchstatus.cli.params import Duration
     exit_codes={OK: "all have ended", TIMED_OUT: MEANINGS[TIMED_OUT], **READ},
 )
 @click.argument("refs", nargs=-1, shell_complete=refs_and_accounts)
-@option("--all", "all_of", is_flag=True, help="The tracked and open ones; their changes are stored.")
+@option("--all", "all_of", is_flag=True, help="Show the tracked batches that are open, and store their changes.")
 @option("--timeout", type=Duration(), default="1d", show_default=True, help="For all of them.")
 @selection("batch")
 @max_body

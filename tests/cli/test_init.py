@@ -8,6 +8,7 @@ import signal
 import socket
 import stat
 import subprocess
+import threading
 import tomllib
 from pathlib import Path
 
@@ -53,8 +54,7 @@ def test_questions_set_up_an_account(environ, simulator):
         (NAME, "Acme Inc\r"),
         ("such as 'acme'", ""),
         (NAME, "acme\r"),
-        (FILE, "\r"),
-        ("api_key (not shown)", f"{BELIEVE_KEY}\r"),
+        ("api_key, not shown", f"{BELIEVE_KEY}\r"),
     ]
     drawn, code = dialogue(environ, "init", "--base-url", simulator.url, steps=steps)
     assert code == 0, drawn
@@ -71,10 +71,11 @@ def test_questions_set_up_an_account(environ, simulator):
 
 
 def test_questions_take_the_path_of_a_file(environ, simulator):
-    """Of a vendor with two keys, one typed; without a name."""
+    """Of a vendor with two keys, one typed; without a name. A file that is not there is asked for again."""
     key_file(environ, "key", GAMEBALL_KEY)
     steps = [("Vendor", "gamebal\r"), ("did you mean gameball?", "gameball\r"), ("as in gameball/NAME:ID", "\r")]
-    steps += [(FILE, "~/key\r"), (FILE, "\r"), ("secret_key (not shown)", f"{GAMEBALL_SECRET}\r")]
+    steps += [("api_key, not shown", "\r"), (FILE, "~/kye\r"), ("No such file", ""), (FILE, "~/key\r")]
+    steps += [("secret_key, not shown", f"{GAMEBALL_SECRET}\r")]
     drawn, code = dialogue(environ, "init", "--base-url", simulator.url, steps=steps)
     assert code == 0, drawn
     assert written(environ)["account"] == [
@@ -141,7 +142,11 @@ def test_keys_come_from_the_environment(environ, simulator):
         (["--vendor", "believe"], "", "no api_key: give --key-file api_key=FILE"),
         (["--vendor", "gameball", "--key-file", "x"], "", "--key-file api_key=FILE --key-file secret_key=FILE"),
         (["--vendor", "believe", "--key-file", "secret_key=x"], "", "are given as --key-file api_key=FILE"),
-        (["--vendor", "believe", "--key-file", "/missing"], "", "names a file that cannot be read"),
+        (
+            ["--vendor", "believe", "--key-file", "/missing"],
+            "",
+            "api_key=FILE names a file that cannot be read",
+        ),
         (["--vendor", "believe", "--key-file", "-"], "", "api_key is empty"),
         (["--vendor", "believe", "--key-file", "-"], " test-key \n", "begins or ends with a blank"),
         (["--vendor", "believe", "--key-file", "-", "--name", "a/b"], "test-key\n", "an account's name is"),
@@ -184,7 +189,7 @@ def test_what_is_not_proved_is_not_written(environ, simulator, key, port, code):
 @pytest.mark.parametrize("steps", range(4))
 def test_an_interrupt_writes_nothing(environ, steps, key, ends):
     """At each question."""
-    dialog = [("Vendor", "believe\r"), (NAME, "\r"), (FILE, "\r"), ("api_key (not shown)", "")]
+    dialog = [("Vendor", "believe\r"), (NAME, "\r"), ("api_key, not shown", "\r"), (FILE, "")]
     drawn, code = dialogue(environ, "init", steps=[*dialog[:steps], (dialog[steps][0], key)])
     assert code == ends
     assert "interrupted; nothing was written" in drawn
@@ -299,6 +304,27 @@ def test_rights_grow_only_smaller(tmp_path):
     assert (mode(file), file.read_text(), link.is_symlink()) == (0o644, "# 1", True)
     write(link, "# 2", secret=True)
     assert (mode(file), file.read_text()) == (0o600, "# 2")
+
+
+def test_only_a_file_is_replaced(environ, tmp_path):
+    """A pipe stays, and so does a device: a file in the place of /dev/null would be the end of many programs."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    threading.Thread(target=pipe.write_text, args=("# empty",), daemon=True).start()
+    said = run(environ, "init", "--vendor", "believe", "--key-file", "-", "--config", pipe, stdin=BELIEVE_KEY)
+    assert (said.returncode, said.stderr) == (2, f"batchstatus: {pipe} is not a file, and init writes one\n")
+    assert pipe.is_fifo()
+
+
+def test_accounts_stand_apart(tmp_path):
+    """By a blank line, also behind one that somebody wrote."""
+    text = 'output = "id"\n'
+    for name in ("acme", "globex", "initech"):
+        text = edited(tmp_path / "config.toml", text, {"vendor": "believe", "name": name, "api_key": "test-key"})
+    assert text.count("\n\n[[account]]") == 3
+    assert "\n\n\n" not in text + edited(
+        tmp_path / "config.toml", f"{text}\n", {"vendor": "gameball", "api_key": "test-key", "secret_key": "test-key"}
+    )
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from batchstatus import Account, AccountCheck, AsyncBatchClient, BatchRef, ConfigurationError, account_from_env
+from batchstatus import Account, AccountCheck, AsyncBatchClient, BatchRef, ConfigurationError, KeyFile, account_from_env
 from batchstatus.cli.app import COMMANDS
 from batchstatus.cli.config import account_of, parse
 from batchstatus.cli.context import Context
@@ -79,6 +79,8 @@ def command(
     show_log(context.output)
     assert context.settings is not None, "every command has the global options"
     path = context.settings.path
+    if path.exists() and not path.is_file():  # a pipe or a device, in whose place a file would be put
+        raise ConfigurationError(f"{path} is not a file, and init writes one")
     try:
         is_guided = vendor is None
         kind = VENDORS[vendor or _ask_vendor()]
@@ -143,14 +145,32 @@ def _keys(kind: type[Account], key_files: Sequence[str], have: Mapping[str, Any]
             continue
         if key not in given and not sys.stdin.isatty():
             raise click.UsageError(f"no {key}: give --key-file {key}=FILE ({key}=- reads it from stdin), or --from-env")
-        file = given.get(key) or _ask(f"File that holds the {key}; empty to type it", default="", show_default=False)
+        file = given.get(key)
         if file == "-" and not sys.stdin.isatty():
             found[key] = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
-        elif file in ("", "-"):
-            found[key] = _ask(f"{key} (not shown)", hide_input=True)
+        elif file not in (None, "-"):
+            found[f"{key}_file"] = _readable(file, f"--key-file {key}=FILE")
+        elif typed := _ask(f"{key}, not shown; empty to name a file", hide_input=True, default="", show_default=False):
+            found[key] = typed
         else:
-            found[f"{key}_file"] = _absolute(file)
+            found[f"{key}_file"] = _ask_file(key)
     return found
+
+
+def _ask_file(key: str) -> str:
+    def readable(file: str) -> str:
+        try:
+            return _readable(file, f"{key}_file")
+        except ConfigurationError as error:
+            raise click.UsageError(str(error)) from None  # click asks again
+
+    return _ask(f"File that holds the {key}", value_proc=readable)
+
+
+def _readable(file: str, setting: str) -> str:
+    """Return the absolute path of a key's file; raise ConfigurationError, which names the setting, if there is none."""
+    KeyFile(path := _absolute(file), setting)
+    return path
 
 
 def _split(kind: type[Account], text: str) -> tuple[str, str]:
@@ -244,6 +264,8 @@ def edited(path: Path, text: str, table: Mapping[str, Any]) -> str:
             added = tomlkit.item({**table})
             if [*document][-1] != "account":
                 added.add(tomlkit.nl())  # a blank line before the next table
+            elif len(accounts) and not text.endswith("\n\n"):
+                accounts[-1].add(tomlkit.nl())  # and one behind the last
             accounts.append(added)
         else:
             there = next(each for each in accounts if _is_same(each, table))

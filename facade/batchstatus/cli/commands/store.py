@@ -51,7 +51,7 @@ def restore(context: Context, *, file: Path) -> int:
 @command.command(
     "check",
     examples=("store check",),
-    exit_codes={OK: "the file is sound", IO_ERROR: f"it is damaged, or {FOR_ALL[IO_ERROR]}"},
+    exit_codes={OK: "the file is sound", IO_ERROR: f"it is damaged; {FOR_ALL[IO_ERROR]}"},
 )
 @global_options
 @click.pass_obj

@@ -26,6 +26,15 @@ TYPED = {
     "batchstatus track list --label te\t": ["track", "list", "--label", "team=a b"],
     "batchstatus track add --from-file re\t": ["track", "add", "--from-file", "refs.txt"],
     "batchstatus track add --from-file=re\t": ["track", "add", "--from-file=refs.txt"],
+    "batchstatus run --only ended,lo\t": ["run", "--only", "ended,lost"],
+    "batchstatus init --vendor believe --key-file ap\tre\t": [
+        "init",
+        "--vendor",
+        "believe",
+        "--key-file",
+        "api_key=refs.txt",
+    ],
+    "batchstatus status --where state=suc\t": ["status", "--where", "state=succeeded"],
 }
 
 
@@ -78,6 +87,19 @@ def offered(environ, line):
         ("status nothing", set()),
         ("status --nonsense ", {*TRACKED, "believe/globex:"}),
         ("status 'open", set()),
+        ("run --only ", {"change", "ended", "lost", "found"}),
+        ("run --only ended,l", {"ended,lost"}),
+        ("run --only ended,", {"ended,change", "ended,lost", "ended,found"}),
+        ("events --only lost,f", {"lost,found"}),
+        ("status --where state!=f", {"state!=failed"}),
+        ("status --where state=failed,can", {"state=failed,cancelled"}),
+        ("status --where state=failed,f", set()),
+        ("status --where is_t", {"is_terminal="}),
+        ("status --fields ref,r", {"ref,results", "ref,read_at", "ref,request_id"}),
+        ("init --vendor gameball --key-file ", {"api_key=", "secret_key="}),
+        ("init --vendor gameball --key-file s", {"secret_key="}),
+        ("init --key-file ", set()),
+        ("init --vendor believe --set ", set()),
         ("", None),
     ],
 )

@@ -73,6 +73,17 @@ def account_refs(context: Context) -> list[str]:
     return [*found] or [*VENDORS]
 
 
+def words(known: Iterable[str], begin: str, before: str = "", *, kind: str = "plain") -> list[Item]:
+    """Return those of the words that begin so, each behind the part of the value that is there already."""
+    return [Item(before + word, kind) for word in known if word.startswith(begin)]
+
+
+def listed(known: Iterable[str], begun: str, before: str = "") -> list[Item]:
+    """Complete the last of some words that commas divide, by those that are not there yet."""
+    there, comma, last = begun.rpartition(",")
+    return words((word for word in known if word not in there.split(",")), last, before + there + comma)
+
+
 accounts = _quietly(_accounts)
 refs, labels = _from_store("refs"), _from_store("labels")
 change_ids, destinations = _from_store("change_ids"), _from_store("destinations")
@@ -108,7 +119,7 @@ class Completion(ShellComplete):
 
     def _line(self, item: Item, lead: str, word: str) -> str:
         if item.type in {"file", "dir"}:
-            return f"{item.type}\t{item.value}\t{lead}"
+            return f"{item.type}\t{item.value}\t{lead}{item.help or ''}"
         return f"{item.type}\t{self.inserted(lead + item.value, word)}\t{item.help or ''}"
 
     def inserted(self, value: str, word: str) -> str:  # noqa: ARG002 (for subclasses)
@@ -159,7 +170,7 @@ _batchstatus() {
             ${~words[1]} 2>/dev/null)}"; do
         parts=("${(@ps:\t:)line}")
         case $parts[1] in
-            file) _files ;;
+            file) if [[ -n $parts[3] ]]; then compset -P 1 '*='; fi; _files ;;
             dir) _files -/ ;;
             unfinished) unfinished+=("$parts[2]") ;;
             plain)

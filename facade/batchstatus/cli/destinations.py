@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from attrs import frozen
 from click.core import ParameterSource
+from click.shell_completion import CompletionItem
 
 from batchstatus import ConfigurationError, KeyFile, KeySource
+from batchstatus.cli.completion import listed
 from batchstatus.cli.options import option
 from batchstatus.cli.params import Duration
-from batchstatus.service.store import checked_kinds
+from batchstatus.service.store import KINDS, checked_kinds
 
 if TYPE_CHECKING:  # completion needs no client
     from batchstatus.service import Change, Delivery
@@ -40,6 +42,10 @@ class Kinds(click.ParamType[tuple[str, ...]]):
             return checked_kinds(str(word).strip() for word in words) or ()
         except ConfigurationError as error:
             self.fail(f"{error}; write ended,lost", param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 (click's)
+        """Complete the last of the kinds."""
+        return listed(KINDS, incomplete)
 
 
 @frozen

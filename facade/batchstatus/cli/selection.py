@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import click
 from click.shell_completion import CompletionItem
 
-from .completion import UNFINISHED
+from .completion import UNFINISHED, listed, words
 
 if TYPE_CHECKING:
     from batchstatus import Batch
@@ -216,8 +216,7 @@ class Fields(click.ParamType[tuple[Field, ...]]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 (click's)
         """Complete the last of the names."""
-        before, comma, last = incomplete.rpartition(",")
-        return _completions(names(self.schema), last, before + comma)
+        return listed(names(self.schema), incomplete)
 
 
 class Where(click.ParamType[Condition]):
@@ -239,14 +238,10 @@ class Where(click.ParamType[Condition]):
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 (click's)
         """Complete the name, then one of the values that a field may have."""
-        name, comparison, values = incomplete.partition("=")
         known = names(self.schema)
-        if not comparison:
-            return _completions((f"{each}=" for each in known), name, "", kind=UNFINISHED)
-        before, comma, last = values.rpartition(",")
+        parts = CONDITION.fullmatch(incomplete)
+        if parts is None:
+            return words((f"{each}=" for each in known), incomplete, kind=UNFINISHED)
+        name, comparison, values = parts.groups()
         choices = known[name].schema.get("enum", ()) if name in known else ()
-        return _completions(filter(None, choices), last, f"{name}={before}{comma}")
-
-
-def _completions(words: Iterable[str], begin: str, before: str, *, kind: str = "plain") -> list[CompletionItem]:
-    return [CompletionItem(before + word, kind) for word in words if word.startswith(begin)]
+        return listed(filter(None, choices), values, f"{name}{comparison}")

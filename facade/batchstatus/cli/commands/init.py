@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from batchstatus import Account, AccountCheck, AsyncBatchClient, BatchRef, ConfigurationError, KeyFile, account_from_env
 from batchstatus.cli.app import COMMANDS
+from batchstatus.cli.completion import UNFINISHED, words
 from batchstatus.cli.config import account_of, parse
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import AUTH, MEANINGS, OK, VENDOR, code_of
@@ -33,6 +35,25 @@ WRITTEN = ("base_url", "allow_insecure")
 """The settings of an account that --force replaces, besides its keys; others, such as rate_limit, stay."""
 
 
+def _key_files(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a key, then the path of its file."""
+    key, equals, file = incomplete.partition("=")
+    if equals:
+        return [CompletionItem(file, "file", help=f"{key}=")]
+    return words((f"{key}=" for kind in _kinds(ctx) for key in kind.KEY_HEADERS), incomplete, kind=UNFINISHED)
+
+
+def _setting_names(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Complete the name of a setting."""
+    return words((f"{name}=" for kind in _kinds(ctx) for name in kind.SETTINGS), incomplete, kind=UNFINISHED)
+
+
+def _kinds(ctx: click.Context) -> list[type[Account]]:
+    """Return the vendor that the options name."""
+    kind = VENDORS.get(str(ctx.params.get("vendor")))
+    return [] if kind is None else [kind]
+
+
 @click.command(
     "init",
     cls=Command,
@@ -46,10 +67,10 @@ WRITTEN = ("base_url", "allow_insecure")
 )
 @option("--vendor", type=Word([*VENDORS]), help="The account's vendor; without it, init asks.")
 @option("--name", metavar="ACCOUNT", help="The account's name, if there is to be more than one at the vendor.")
-@option("--key-file", "key_files", metavar="KEY=FILE", multiple=True,
+@option("--key-file", "key_files", metavar="KEY=FILE", multiple=True, shell_complete=_key_files,
         help="Name this file in the configuration: the key is read from it each time. With - it is read from stdin "
         "once, and stands in the configuration.")  # fmt: skip
-@option("--set", "settings", metavar="K=V", multiple=True,
+@option("--set", "settings", metavar="K=V", multiple=True, shell_complete=_setting_names,
         help="A setting of the account that is no key, such as a project, if the vendor has any.")  # fmt: skip
 @option("--from-env", is_flag=True, help="Take keys and address from the vendor's environment variables.")
 @option("--base-url", metavar="URL", help="The API's address, if it is not the vendor's own.")

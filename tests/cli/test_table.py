@@ -100,6 +100,18 @@ def test_the_message_gives_way_first_then_the_bar(columns, line):
     assert "\n".join(text.plain for text in Table(screen(columns)).lines(rows)) == line
 
 
+@pytest.mark.parametrize(
+    ("columns", "word"),
+    [(120, "AVAILABLE_TO_EXECUTE"), (97, "AVAILABLE_TO_EXE…"), (94, "AVAILABLE_TO_…"), (93, "")],
+)
+def test_a_long_word_is_whole_if_there_is_room(columns, word):
+    """It takes none from the message."""
+    row = Row.of_batch(batch(vendor_status="AVAILABLE_TO_EXECUTE", message="unknown customer"))
+    (line,) = (text.plain for text in Table(screen(columns)).lines([row]))
+    assert re.search(r"RUNNING  (.*?) *█", line)[1] == word
+    assert line.endswith("1 failed: unknown customer")
+
+
 def test_a_long_ref_has_a_line_of_its_own():
     rows = [Row.of_batch(batch(UUID, vendor="believe")), Row.of_batch(batch("批次-日本語"))]
     assert [text.plain for text in Table(screen(60)).lines(rows)] == [

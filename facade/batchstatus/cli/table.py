@@ -39,8 +39,8 @@ GAP = "  "
 BAR, SHORTEST_BAR = 12, 6
 """Columns of a bar; it is left out rather than shorter than the second."""
 WORD, LONGEST_WORD = 14, 80
-"""Columns of the vendor's word on a terminal, and off one: there a longer one shifts the rest of its own line, since a
-vendor that sends a megabyte would widen every line by that."""
+"""Columns of the vendor's word on a terminal, unless all else leaves room for more, and off one: there a longer one
+shifts the rest of its own line, since a vendor that sends a megabyte would widen every line by that."""
 REMARK, SHORTEST_REMARK = 30, 8
 """Columns of a remark on a terminal: those that it has before the vendor's word has any, and the fewest."""
 
@@ -176,6 +176,7 @@ class Widths:
         word = word if _sum(needed, word, least) <= width else 0
         remark = min(self.remark, width - _sum(needed, word) - len(GAP))
         remark = remark if remark >= min(SHORTEST_REMARK, self.remark) else 0
+        word = min(self.word, width - _sum(needed, remark) - len(GAP)) if word else 0
         return Widths(self.time, self.ref, self.state, word, bar, self.done, remark), is_stacked
 
 

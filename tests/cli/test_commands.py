@@ -82,6 +82,8 @@ def test_every_command_has_its_help(environ, command):
         (["wait", "believe:1", "--for", "suceeded"], "did you mean succeeded?"),
         (["status", "believe:1", "-o", "jsn"], "did you mean json?"),
         (["completion", "bsh"], "did you mean bash?"),
+        (["run", "--only", "ended,losst"], "did you mean lost?"),
+        (["run", "--log-format", "jsn"], "did you mean json?"),
         (["wait", "believe:1", "--timeout", "soon"], "is not a duration; use 90s, 30m, 1h30m or 2d"),
         (["wait", "believe:1", "--for", "done"], "'done' is not one of"),
         (["status", "believe:1", "--config", "missing.toml"], "there is no file missing.toml"),

@@ -211,6 +211,19 @@ def test_410_stops_a_destination_until_it_is_retried(user, simulator, store):
     assert len(store.undelivered(name)) == 2
 
 
+def test_an_empty_list_says_so(user, simulator, store):
+    """To a person: that there is no destination, or that nothing waits there."""
+    ended(simulator, store, 1)
+    said = run(user, "deliveries", "list", "-o", "table")
+    assert said.stderr == "batchstatus: no destination: batchstatus run --deliver URL makes one\n"
+    with receiver() as (url, _):
+        assert run(user, "run", "--once", "--deliver", url).returncode == 0
+    (found,) = store.destinations()
+    said = run(user, "deliveries", "list", found.name, "-o", "table")
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "batchstatus: all has arrived\n")
+    assert run(user, "deliveries", "list", found.name).stderr == ""
+
+
 def test_500_for_three_days_is_set_aside_listed_retried_and_dropped(user, simulator, store):
     refs = ended(simulator, store, 3)
     is_well = []

@@ -16,7 +16,7 @@ from click.shell_completion import CompletionItem
 from batchstatus import ConfigurationError, KeyFile, KeySource
 from batchstatus.cli.completion import listed
 from batchstatus.cli.options import option
-from batchstatus.cli.params import Duration
+from batchstatus.cli.params import Duration, nearest
 from batchstatus.service.store import KINDS, checked_kinds
 
 if TYPE_CHECKING:  # completion needs no client
@@ -37,11 +37,12 @@ class Kinds(click.ParamType[tuple[str, ...]]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
         """Return the kinds."""
-        words = value if isinstance(value, (list, tuple)) else str(value).split(",")
+        words = [str(word).strip() for word in (value if isinstance(value, (list, tuple)) else str(value).split(","))]
         try:
-            return checked_kinds(str(word).strip() for word in words) or ()
+            return checked_kinds(words) or ()
         except ConfigurationError as error:
-            self.fail(f"{error}; write ended,lost", param, ctx)
+            near = next((found for word in words if word not in KINDS and (found := nearest(word, KINDS))), None)
+            self.fail(f"{error}; {f'did you mean {near}?' if near else 'write ended,lost'}", param, ctx)
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG002 (click's)
         """Complete the last of the kinds."""

@@ -42,6 +42,9 @@ def list_(context: Context, *, name: str | None) -> int:
             click.echo(_line(each) if isinstance(each, Destination) else _pending_line(each))
         if len(found) == MAX_LISTED:
             context.output.info(f"the oldest {MAX_LISTED} are listed")
+        if not found:
+            nothing = "no destination: batchstatus run --deliver URL makes one" if name is None else "all has arrived"
+            context.output.info(nothing)
     elif context.output.format == "id":
         click.echo("".join(f"{each.name if isinstance(each, Destination) else each.id}\n" for each in found), nl=False)
     else:

@@ -19,7 +19,7 @@ from batchstatus.cli.help import Command
 from batchstatus.cli.log import FORMATS, json_line, show_log, text_line
 from batchstatus.cli.monitor import listening, monitor_options, observers
 from batchstatus.cli.options import global_options, max_body, option
-from batchstatus.cli.params import Duration, batches, changes, humanize
+from batchstatus.cli.params import Duration, Word, batches, changes, humanize
 from batchstatus.cli.signals import Terminated, on_signal
 from batchstatus.service import Change, Delivery, Store, Watcher
 from batchstatus.service.systemd import keep_watchdog, notify
@@ -56,7 +56,7 @@ UNSERVED = timedelta(minutes=5)
 @option("--keep", type=Duration(), help="Delete changes that are older and have arrived everywhere, such as 90d.")
 @delivery_options
 @monitor_options
-@option("--log-format", type=click.Choice(FORMATS), help="Of stderr: text has times and levels; json an object a line.")
+@option("--log-format", type=Word(FORMATS), help="Of stderr: text has times and levels; json an object a line.")
 @max_body
 @global_options
 @click.pass_obj

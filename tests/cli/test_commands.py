@@ -555,5 +555,18 @@ def test_a_missing_extra_is_named(environ, tmp_path, package):
     )
 
 
+@pytest.mark.parametrize(
+    ("extra", "arguments"), [("simulator", ["simulate"]), ("http", ["run", "--http", "127.0.0.1:0"])]
+)
+def test_a_missing_extra_of_a_command_is_named(user, tmp_path, extra, arguments):
+    """With the way to have it in a checkout, for those too who have the command from pipx or uvx."""
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['starlette'] = None")
+    said = run(user | {"PYTHONPATH": str(tmp_path)}, *arguments)
+    assert said.returncode == 2
+    told = " ".join(said.stderr.split())
+    assert f"needs the extra: pip install 'batchstatus[{extra}]'. In a checkout: pip install '.[cli,{extra}]', " in told
+    assert f"or uvx --from '.[cli,{extra}]' batchstatus" in told
+
+
 def test_version(environ):
     assert re.fullmatch(r"batchstatus, version \d+\.\d+\.\d+\S*\n", run(environ, "--version").stdout)

@@ -10,16 +10,21 @@ COMPLETE = "_BATCHSTATUS_COMPLETE"
 """The variable by which a shell's script asks for completions."""
 EXTRA = "click", "rich", "tomlkit"
 """The packages of the extra: another package may have brought one of them alone, as uvicorn does with click."""
-MISSING = """\
-batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'
-In a checkout: pip install '.[cli]', pipx install --force '.[cli]', or uvx --from '.[cli]' batchstatus
-"""
+
+
+def in_checkout(extras: str) -> str:
+    """Return how extras are installed in a checkout, by each of the tools that install commands."""
+    checkout = f"'.[{extras}]'"
+    return (
+        f"In a checkout: pip install {checkout}, pipx install --force {checkout}, or uvx --from {checkout} batchstatus"
+    )
 
 
 def main() -> None:
     """Run the command line, and leave with its exit code; no traceback reaches a user."""
     if not all(map(find_spec, EXTRA)):
-        sys.stderr.write(MISSING)
+        needed = "batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'"
+        sys.stderr.write(f"{needed}\n{in_checkout('cli')}\n")
         sys.exit(2)
     try:
         from .app import run  # noqa: PLC0415

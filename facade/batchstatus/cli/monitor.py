@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from batchstatus import Account, ConfigurationError
+from batchstatus.cli import in_checkout
 from batchstatus.cli.options import option
 from batchstatus.service import Store
 
@@ -45,7 +46,7 @@ def listening(
     try:
         from batchstatus.service.http import Monitor  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigurationError(f"--http: {error}") from None
+        raise ConfigurationError(f"--http: {error}. {in_checkout('cli,http')}") from None
     with Monitor(store, accounts, address, hosts=hosts, remote=remote) as monitor:
         yield monitor
 

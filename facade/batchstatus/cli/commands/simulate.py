@@ -6,6 +6,7 @@ import time
 
 import click
 
+from batchstatus.cli import in_checkout
 from batchstatus.cli.context import Context
 from batchstatus.cli.help import Command
 from batchstatus.cli.options import global_options, option
@@ -32,7 +33,7 @@ def command(context: Context, *, port: int, batches: int, seconds: float) -> int
         from batchstatus.testing.simulator import Simulator  # noqa: PLC0415
         from batchstatus.testing.simulator.samples import add_samples  # noqa: PLC0415
     except ImportError as error:
-        raise click.UsageError(str(error)) from None
+        raise click.UsageError(f"{error}. {in_checkout('cli,simulator')}") from None
 
     simulator = Simulator()
     try:

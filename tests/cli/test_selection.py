@@ -78,6 +78,8 @@ def test_labels_have_names_of_their_own():
         ("batch", "stat=failed", "there is no field 'stat'; did you mean state? There are schema, ref, vendor"),
         ("change", "kid=ended", "did you mean"),
         ("batch", "colour=red", "there is no field 'colour'; there are schema, ref"),
+        ("tracked", "label.campaign=spring", "there is no field 'label.campaign'; did you mean labels?"),
+        ("change", "batch.stat=failed", "there is no field 'batch.stat'; did you mean state?"),
         ("batch", "state=faild", "state is never 'faild'; did you mean failed? There are pending, requires_action"),
         ("batch", "state", "is not a condition; use state=failed, state=failed,cancelled or counts.failed>0"),
         ("batch", "=failed", "is not a condition"),

@@ -74,7 +74,9 @@ def find(schema: str, text: str) -> Name:
 def _hint(text: str, known: Iterable[str]) -> str:
     """Return the nearest of the valid values, if one is near, and all of them."""
     valid = [name for name in known if not name.startswith("batch.")]  # those stand for themselves, too
-    near = difflib.get_close_matches(text.lower(), valid, 1)
+    outer = text.partition(".")[0]  # of label.campaign, whose other part may be any word
+    tried = (difflib.get_close_matches(each.lower(), valid, 1) for each in (text.removeprefix("batch."), outer))
+    near = next(filter(None, tried), None)
     return f"{f'; did you mean {near[0]}? There' if near else '; there'} are {', '.join(valid)}"
 
 

@@ -106,7 +106,9 @@ def test_there_are_two_stages_and_the_last_is_not_root():
 
 
 def test_the_installed_versions_are_the_locked_ones(image):
-    installed = json.loads(run(image.inside("/opt/batchstatus/bin/pip"), "list", "--format", "json"))
+    installed = json.loads(
+        run(image.inside("/opt/batchstatus/bin/pip"), "--disable-pip-version-check", "list", "--format", "json")
+    )
     locked = dict(re.findall(r"^([a-z0-9-]+)==([\w.]+)", (DEPLOY / "requirements.txt").read_text(), re.MULTILINE))
     found = {item["name"].lower().replace("_", "-"): item["version"] for item in installed}
     assert {"starlette", "uvicorn", "prometheus-client", "click", "httpx"} <= set(found)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import threading
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.resources import files
 
 import pytest
@@ -133,26 +131,10 @@ def test_objects_of_the_store(user, refs, simulator):
 
 
 def test_a_webhook_receives_a_change(user, refs):
-    bodies = []
-
-    class Receiver(BaseHTTPRequestHandler):
-        def do_POST(self):
-            bodies.append(json.loads(self.rfile.read(int(self.headers["content-length"]))))
-            self.send_response(204)
-            self.end_headers()
-
-        def log_message(self, *_):
-            """Say nothing."""
-
     run(user, "track", "add", *refs)
-    with ThreadingHTTPServer(("127.0.0.1", 0), Receiver) as server:
-        serving = threading.Thread(target=server.serve_forever)
-        serving.start()
-        try:
-            run(user, "run", "--once", "--deliver", f"http://127.0.0.1:{server.server_port}/hook")
-        finally:
-            server.shutdown()
-            serving.join()
+    with receiver() as (url, came):
+        run(user, "run", "--once", "--deliver", url)
+    bodies = [json.loads(body) for *_, body in came]
     assert {body["ref"] for body in bodies} == {*map(str, refs)}
     for body in bodies:
         check("change", body)

@@ -9,12 +9,10 @@ import signal
 import socket
 import sqlite3
 import subprocess
-import threading
 import time
 from collections import Counter
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -23,6 +21,7 @@ from batchstatus.service.store import Store
 from batchstatus.testing.simulator import Quirk
 from batchstatus.testing.simulator.believe import BELIEVE_KEY
 from commandline import COMMAND, config, lines, run, terminal
+from receivers import receiver
 from waiting import HANG, LONG, until
 
 
@@ -57,30 +56,9 @@ def running(user, *arguments):
             pipe.close()
 
 
-@contextmanager
-def receiver(status=lambda count: 200):
-    """A server that takes deliveries; yields them, and its address."""
-    posts = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            posts.append(
-                (self.headers["Idempotency-Key"], json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            )
-            self.send_response(status(len(posts)))
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield posts, f"http://127.0.0.1:{server.server_port}/hook/test-secret-path"
-    finally:
-        server.shutdown()
-        server.server_close()
+def posted(came):
+    """Return the keys and bodies of deliveries."""
+    return [(headers["Idempotency-Key"], json.loads(body)) for _, headers, body in came]
 
 
 # track
@@ -221,26 +199,27 @@ def test_changes_are_posted_until_they_arrive(user, simulator, store):
     ref = simulator.add("believe", status="EXECUTED")
     store.track([ref])
     with (
-        receiver(lambda count: 503 if count == 1 else 204) as (posts, url),
+        receiver(lambda came: (503 if len(came) == 1 else 204, {})) as (url, came),
         running(user, "run", "--deliver", url) as service,
     ):
-        until(lambda: len(posts) == 2)
+        until(lambda: len(came) == 2)
         until(lambda: not store.summary()["undelivered"])
         service.send_signal(signal.SIGINT)
         out, said = service.communicate(timeout=20)
     assert (service.returncode, out) == (130, "")
     (change,) = store.changes()
+    posts = posted(came)
     assert [key for key, _ in posts] == [post["id"] for _, post in posts] == [change.id] * 2
     assert posts[1][1]["batch"]["state"] == "succeeded"
     assert f"{ref} #1 is not delivered, and will be tried again: DeliveryFailed: HTTP 503" in said
-    assert "test-secret-path" not in said
+    assert "test-planted-path" not in said
 
 
 def test_each_destination_gets_every_change(user, simulator, store):
     """Two of one service; a second service without any, to look, takes nothing away from them."""
     with (
-        receiver(lambda _: 204) as (one, first),
-        receiver(lambda count: 503 if count < 4 else 204) as (other, second),
+        receiver() as (first, one),
+        receiver(lambda came: (503 if len(came) < 4 else 204, {})) as (second, other),
         running(user, "run", "--deliver", first, "--deliver", second) as service,
         running(user, "run") as looking,
     ):
@@ -252,12 +231,12 @@ def test_each_destination_gets_every_change(user, simulator, store):
         out, said = looking.communicate(timeout=20)
         service.communicate(timeout=20)
     changes = {change.id for change in store.changes()}
-    assert {post["id"] for _, post in one} == {post["id"] for _, post in other} == changes
+    assert {post["id"] for _, post in posted(one)} == {post["id"] for _, post in posted(other)} == changes
     assert out == ""
     assert "batchstatus events --follow" in said
     listed = lines(run(user, "deliveries", "list"))
     assert [(line["waiting"], line["failed"]) for line in listed] == [(0, 0)] * 2
-    assert "secret" not in str(listed)
+    assert "planted" not in str(listed)
 
 
 def test_a_destination_that_nobody_serves_is_told_of(user, simulator, store):
@@ -326,10 +305,10 @@ def test_run_once_reads_delivers_and_ends(user, simulator, store):
 
 def test_run_once_tries_what_was_put_off_too(user, simulator, store):
     store.track([simulator.add("believe", status="EXECUTED")])
-    with receiver(lambda count: 500 if count == 1 else 204) as (posts, url):
+    with receiver(lambda came: (500 if len(came) == 1 else 204, {})) as (url, came):
         assert run(user, "run", "--once", "--deliver", url).returncode == 5
         assert run(user, "run", "--once", "--deliver", url).returncode == 0
-    assert len(posts) == 2
+    assert len(came) == 2
 
 
 def test_a_killed_pass_keeps_what_it_has_read(user, simulator, store):
@@ -347,12 +326,12 @@ def test_a_failing_batch_holds_up_no_delivery(user, simulator, store):
     good = simulator.add("gameball", status="completed")
     bad = simulator.add("gameball", status="completed", quirks=[Quirk.OUTAGE])
     store.track([bad, good])
-    with receiver(lambda _: 204) as (posts, url), running(user, "run", "--once", "--deliver", url) as service:
-        until(lambda: posts)
+    with receiver() as (url, came), running(user, "run", "--once", "--deliver", url) as service:
+        until(lambda: came)
         assert service.poll() is None, "the failing one is still tried"
         _, said = service.communicate(timeout=LONG)
     assert service.returncode == 5
-    assert [post["ref"] for _, post in posts] == [str(good)]
+    assert [post["ref"] for _, post in posted(came)] == [str(good)]
     assert f"{bad}: HTTP 503" in said
 
 
@@ -385,10 +364,10 @@ def test_a_batch_without_a_key_exits_with_4(user, simulator, store):
 
 def test_a_refusal_is_told_again_by_each_service(user, simulator, store):
     store.track([simulator.add("believe", status="EXECUTED")])
-    with receiver(lambda _: 404) as (posts, url):
+    with receiver(lambda _: (404, {})) as (url, came):
         for times in (1, 2):
             with running(user, "run", "--deliver", url) as service:
-                until(lambda times=times: len(posts) >= times)
+                until(lambda times=times: len(came) >= times)
                 time.sleep(0.3)
                 service.send_signal(signal.SIGINT)
                 said = service.communicate(timeout=20)[1]
@@ -399,7 +378,7 @@ def test_a_refusal_is_told_again_by_each_service(user, simulator, store):
 def test_run_once_exits_by_the_rest(user, simulator, store):
     """Run once tells by its code what is left undone."""
     store.track([simulator.add("believe", status="EXECUTED")])
-    with receiver(lambda _: 500) as (_, url):
+    with receiver(lambda _: (500, {})) as (url, _):
         late = run(user, "run", "--once", "--deliver", url)
     assert late.returncode == 5
     assert "1 change could not be delivered" in late.stderr

@@ -22,7 +22,7 @@ from batchstatus import (
 from batchstatus._core.read.attempts import exchange
 from batchstatus.testing import FakeVendors
 from raw_server import HANG_UP, response, serving
-from waiting import LONG
+from transports import Hanging
 
 REF, OTHER, THIRD = (BatchRef.parse(text) for text in ("gameball:1", "gameball:2", "believe:3"))
 KEY = "test-believe-key"
@@ -166,24 +166,6 @@ def test_a_broken_off_wait_in_tasks_is_left(vendors, heard):
 
     asyncio.run(main())
     assert {tuple(ends(heard, ref)) for ref in (REF, OTHER, THIRD)} == {("start", "done"), ("start", "left")}
-
-
-class Hanging:
-    """A transport whose exchanges end with the test."""
-
-    def __init__(self):
-        self.begun = asyncio.Event()
-
-    async def send(self, step, timeout):
-        self.begun.set()
-        await asyncio.sleep(LONG)
-        raise AssertionError
-
-    def discard_idle_connections(self):
-        pass
-
-    async def close(self):
-        pass
 
 
 @pytest.mark.parametrize("name", ["get", "wait", "step", "get_many"])

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import threading
 import urllib.error
 import urllib.request
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import commandline
@@ -15,6 +12,7 @@ import pytest
 from batchstatus.service.store import Store
 from batchstatus.testing.simulator import Simulator
 from browser import Tab, browsing
+from receivers import receiver
 from service import Service, serving
 from waiting import until
 
@@ -53,33 +51,12 @@ class World:
         )
 
     def photograph(self, name: str) -> None:
-        """Photograph the page at both widths, light and dark, if somebody wants to see it."""
+        """Photograph the page at both widths, light and dark, if asked to."""
         if folder := os.environ.get("PHOTOS"):
             Path(folder).mkdir(parents=True, exist_ok=True)
             for width, dark in SIZES:
                 self.tab.look(width, dark=dark)
                 self.tab.photograph(Path(folder) / f"{name}-{width}-{'dark' if dark else 'light'}.png")
-
-
-@contextmanager
-def receiving(world: World):
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            self.send_response(world.status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *_):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/test-secret-path"
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
 @pytest.fixture
@@ -91,7 +68,7 @@ def world(environ, tmp_path):
         Store(tmp_path / "store.sqlite3") as store,
     ):
         world = World(gameball, believe, tab, store)
-        with receiving(world) as url:
+        with receiver(lambda _: (world.status, {})) as (url, _):
             environ |= commandline.keys(gameball) | {"BELIEVE_BASE_URL": believe.url}
             environ["BATCHSTATUS_RUN_DELIVER"] = url
             with serving(environ, tmp_path, "--store", store.path) as service:
@@ -131,7 +108,7 @@ def test_the_page_shows_how_sixty_batches_go(world):
     assert tab.run("document.images.length") == 0
     html = tab.run("document.documentElement.outerHTML")
     assert "test-label-secret" not in html
-    assert "test-secret-path" not in html
+    assert "test-planted-path" not in html
 
     # Batches end.
     until(lambda: numbers(tab)["succeeded"] >= 3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import threading
 import time
@@ -20,6 +19,7 @@ from batchstatus.webhooks import new_secret, verify
 from raw_server import response, serving
 from receivers import receiver
 from waiting import LONG
+from watchers import running, until
 
 DAY = 86_400.0
 
@@ -49,25 +49,6 @@ def quick(monkeypatch):
     monkeypatch.setattr(dispatcher_module, "FIRST_PAUSE", 0.05)
     monkeypatch.setattr(dispatcher_module, "MAX_PAUSE", 0.05)
     monkeypatch.setattr(dispatcher_module, "MAX_PROBE_PAUSE", 0.05)
-
-
-@contextlib.asynccontextmanager
-async def running(watcher):
-    stop = asyncio.Event()
-    task = asyncio.create_task(watcher.run(stop))
-    try:
-        yield
-        stop.set()
-        await task
-    finally:
-        task.cancel()
-
-
-async def until(happened, seconds=LONG):
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 def hook(store, name="hook"):

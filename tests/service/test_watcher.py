@@ -52,6 +52,7 @@ from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 from raw_server import response, serving
 from waiting import HANG, LONG
 from waiting import until as wait_until
+from watchers import running, until
 
 BENCH = Path(__file__).parent.parent / "bench"
 
@@ -60,27 +61,6 @@ BENCH = Path(__file__).parent.parent / "bench"
 def store(tmp_path):
     with Store(tmp_path / "store.sqlite3") as store:
         yield store
-
-
-@contextlib.asynccontextmanager
-async def running(watcher):
-    """Have a watcher run while the block does."""
-    stop = asyncio.Event()
-    task = asyncio.create_task(watcher.run(stop))
-    try:
-        yield stop
-        stop.set()
-        await task
-    finally:
-        task.cancel()
-
-
-async def until(happened, seconds=LONG):
-    """Wait for something that has to happen."""
-    end = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.02)
 
 
 def ended(store):

@@ -257,9 +257,7 @@ def test_secrets_rotate_without_a_restart(change, tmp_path, caplog):
                         verify(headers, body, secret)
     told = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(told) == 3
-    assert (
-        "the secrets of before are used further: --deliver-secret-file has a secret (number 1)" in told[1].getMessage()
-    )
+    assert "the previous secrets stay in use: --deliver-secret-file has a secret (number 1)" in told[1].getMessage()
     assert SECRET not in caplog.text
     assert "nonsense" not in caplog.text
 
@@ -328,7 +326,7 @@ def test_headers_that_break_later_are_told_once(change, tmp_path, caplog):
         for _ in range(3):
             asyncio.run(deliver(change))
     assert [headers["x-a"] for _, headers, _ in came] == ["test-planted-value"] * 3
-    assert caplog.text.count("the headers of before are sent further") == 1
+    assert caplog.text.count("the previous headers stay in use") == 1
     assert "planted" not in caplog.text
 
 

@@ -14,6 +14,7 @@ from opentelemetry import baggage, context
 from opentelemetry.trace import SpanKind, StatusCode
 from raw_server import response, serving
 from receivers import receiver
+from transports import Hanging
 from waiting import LONG
 
 REF, OTHER, THIRD = "gameball:1", "gameball:2", "believe:3"
@@ -216,24 +217,6 @@ def test_a_broken_off_wait_ends_its_spans(vendors, recorded):
     assert len(waits) == 3
     assert [event.name for span in waits for event in span.events].count("batch.left") >= 1
     assert recorded.is_idle
-
-
-class Hanging:
-    """A transport whose exchanges end with the test."""
-
-    def __init__(self):
-        self.begun = asyncio.Event()
-
-    async def send(self, step, timeout):
-        self.begun.set()
-        await asyncio.sleep(LONG)
-        raise AssertionError
-
-    def discard_idle_connections(self):
-        pass
-
-    async def close(self):
-        pass
 
 
 @pytest.mark.parametrize("name", ["get", "wait", "step"])

@@ -5,29 +5,16 @@ from __future__ import annotations
 import json
 import time
 import types
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
-from batchstatus import Batch, BatchRef, BatchState, ConfigurationError, Counts, Moment
+from batchstatus import Batch, BatchState, ConfigurationError
 from batchstatus.service.store import Change, Store
 from batchstatus.service.store import clock as clock_module
 from batchstatus.service.store.outbox import ALL, FROM_OUTBOX
+from readings import NOW, reading
 
-NOW = datetime(2025, 1, 27, 12, tzinfo=UTC)
 DAY = 86_400.0
-
-
-def reading(ref, processed=None, state=BatchState.RUNNING, *, at=0.0):
-    return Batch(
-        ref=BatchRef.parse(ref),
-        state=state,
-        vendor_status=state.value,
-        counts=Counts(total=8, processed=processed),
-        read_at=NOW + timedelta(seconds=at),
-        asked_at=Moment("test-boot", at),
-        raw=None,
-        payload=None,
-    )
 
 
 @pytest.fixture
@@ -55,7 +42,7 @@ def store(tmp_path, clock):
 def changed(store, *refs, processed=1):
     """Track batches, and store a change of each; return the changes."""
     store.track(refs)
-    return store.record_all([reading(ref, processed, at=processed) for ref in refs])
+    return store.record_all([reading(ref, processed=processed, at=processed) for ref in refs])
 
 
 def due(store, name="hook", **options):
@@ -76,9 +63,9 @@ def hook(store):
 def test_a_change_keeps_the_labels_of_its_time(store):
     """A repeat says the same as the first delivery, whatever became of the labels."""
     store.track(["gameball:1"], {"campaign": "spring"})
-    first = store.record(reading("gameball:1", 1))
+    first = store.record(reading("gameball:1", processed=1))
     store.track(["gameball:1"], {"campaign": "summer", "team": "a"})
-    second = store.record(reading("gameball:1", 2, at=1))
+    second = store.record(reading("gameball:1", processed=2, at=1))
     assert (first.labels, second.labels) == ({"campaign": "spring"}, {"campaign": "summer", "team": "a"})
     assert store.changes() == [first, second]
     assert [found["labels"] for found in (change.to_dict() for change in store.changes())] == [
@@ -98,7 +85,7 @@ def test_damaged_labels_cost_no_change(store):
 
 def test_a_change_survives_json(store):
     store.track(["believe/acme:1"], {"a": "b"})
-    change = store.record(reading("believe/acme:1", 3))
+    change = store.record(reading("believe/acme:1", processed=3))
     assert Change.from_dict(json.loads(json.dumps(change.to_dict()))) == change
     assert Batch.from_dict(change.batch).counts.processed == 3
     lost = Change(id="1", store="s", ref=change.ref, sequence=2, kind="lost", at=NOW, error="no")
@@ -136,14 +123,14 @@ def test_nothing_is_not_a_change():
 def test_a_destination_gets_the_kinds_that_it_wants(store):
     store.serve("ends", ["ended", "lost"])
     changed(store, "gameball:1")
-    store.record(reading("gameball:1", 8, BatchState.FAILED, at=9))
+    store.record(reading("gameball:1", BatchState.FAILED, 8, at=9))
     assert due(store, "ends") == ["gameball:1#2"]
     assert due(store) == ["gameball:1#1"], "the end comes after it"
     assert [found.kinds for found in store.destinations()] == [None, ("ended", "lost")]
 
 
 def test_a_destination_that_wants_less_loses_the_rest(store):
-    """What waits and is not wanted any more is dropped; what is wanted anew comes from now on."""
+    """What waits and is not wanted any more is dropped; what is wanted again comes from now on."""
     changed(store, "gameball:1")
     store.serve("hook", ["ended"])
     assert (due(store), hook(store).waiting) == ([], 0)
@@ -205,7 +192,7 @@ def test_what_is_set_aside_can_be_retried_for_days_anew(store, clock):
     assert [fail(store, change) for change in (one, other)] == [True, True]
     assert store.retry_deliveries("hook", other.id) == 1
     assert due(store) == ["gameball:2#1"]
-    assert not fail(store, other), "its three days begin anew"
+    assert not fail(store, other), "its three days begin again"
     assert store.retry_deliveries("hook") == 2
     assert sorted(due(store)) == ["gameball:1#1", "gameball:2#1"]
     assert not fail(store, one)
@@ -223,7 +210,7 @@ def test_set_aside_changes_are_kept_from_pruning(store, clock):
     store.untrack(["gameball:2"])
     assert store.prune(timedelta(0)) == 0
     store.drop_delivery("hook", change.id)
-    store.record(reading("gameball:1", 8, BatchState.FAILED, at=9))
+    store.record(reading("gameball:1", BatchState.FAILED, 8, at=9))
     store.drop_destination("hook")
     clock.forward(1)
     assert store.prune(timedelta(0)) == 2
@@ -326,13 +313,13 @@ def test_open_batches_that_nobody_reads_are_told_of(store, clock):
     store.track(["gameball:1"])
     assert store.unread_since() == NOW
     clock.forward(60)
-    store.record(reading("gameball:1", 1, at=60))
+    store.record(reading("gameball:1", processed=1, at=60))
     assert store.unread_since() == NOW + timedelta(seconds=60)
     store.claim("me", seconds=30)
     assert store.unread_since() is None, "a watcher runs"
     clock.forward(31)
     assert store.unread_since() == NOW + timedelta(seconds=60)
-    store.record(reading("gameball:1", 8, BatchState.FAILED, at=90))
+    store.record(reading("gameball:1", BatchState.FAILED, 8, at=90))
     assert store.unread_since() is None, "nothing is open"
 
 

@@ -25,7 +25,6 @@ from datetime import UTC, datetime, timedelta
 import attrs
 import pytest
 from batchstatus import (
-    Batch,
     BatchClient,
     BatchRef,
     BatchState,
@@ -49,24 +48,8 @@ from batchstatus.testing.simulator import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from leftovers import open_files
+from readings import NOW, reading
 from waiting import LONG
-
-NOW = datetime(2025, 1, 27, 12, tzinfo=UTC)
-WORDS = {BatchState.RUNNING: "processing", BatchState.SUCCEEDED: "completed", BatchState.FAILED: "failed"}
-
-
-def reading(ref, state=BatchState.RUNNING, processed=None, *, at=0.0, **fields):
-    return Batch(
-        ref=BatchRef.parse(ref),
-        state=state,
-        vendor_status=WORDS.get(state, state.value),
-        counts=Counts(total=8, processed=processed),
-        read_at=NOW + timedelta(seconds=at),
-        asked_at=Moment("test-boot", at),
-        raw=None,
-        payload=None,
-        **fields,
-    )
 
 
 @pytest.fixture

@@ -314,7 +314,7 @@ class Account(ABC):
 
 
 CONNECTION_HEADERS = frozenset({"accept-encoding", "connection", "content-length", "cookie", "expect", "host", "te"})
-CONNECTION_HEADERS |= {"trailer", "transfer-encoding", "upgrade"}
+CONNECTION_HEADERS |= {"keep-alive", "proxy-connection", "trailer", "transfer-encoding", "upgrade"}
 """Headers that are the transport's: a value of the vendor's spec would break the exchange."""
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 

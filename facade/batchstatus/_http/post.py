@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from collections.abc import Mapping
 
+from batchstatus._core.account import CONNECTION_HEADERS, HEADER_NAME
 from batchstatus._core.read.messages import Response, TransportFailure
 from batchstatus._core.read.response import retry_after
 from batchstatus._core.urls import is_loopback
@@ -12,7 +13,7 @@ from batchstatus._core.urls import is_loopback
 from .async_transport import AsyncHttpTransport
 from .request import HEADERS, Message
 
-__all__ = ["Poster", "is_loopback", "retry_after"]
+__all__ = ["CONNECTION_HEADERS", "HEADER_NAME", "Poster", "is_loopback", "retry_after"]  # what a sender has to know
 
 MAX_BODY = 64 * 1024
 """Bytes of the receiver's response that are read: only its status counts."""

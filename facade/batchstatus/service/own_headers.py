@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 
 from batchstatus import ConfigurationError, KeySource
+from batchstatus._http.post import CONNECTION_HEADERS, HEADER_NAME
 
-TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-RESERVED = frozenset(
-    {
-        "accept-encoding",
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "expect",
-        "host",
-        "idempotency-key",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-    }
-)
+RESERVED = CONNECTION_HEADERS - {"cookie"} | {"content-encoding", "content-type", "idempotency-key"}
 """Headers that the delivery sets itself; so it does those that begin with `webhook-` or `proxy-`."""
 
 log = logging.getLogger("batchstatus")
@@ -52,7 +35,7 @@ class OwnHeaders:
     def current(self) -> dict[str, str]:
         """Return the headers to send now, their names in lower case."""
         if callable(self._source) and (problem := self._read()):
-            log.warning("the headers of before are sent further: %s", problem)
+            log.warning("the previous headers stay in use: %s", problem)
         return dict(self._headers)
 
     def _read(self) -> str | None:
@@ -83,7 +66,7 @@ def _parsed(source: Mapping[str, str] | str) -> tuple[dict[str, str], str | None
         value, lower = value.strip(), name.lower()
         if not line.strip() or line.startswith("#"):
             continue
-        if not colon or not TOKEN.fullmatch(name):
+        if not colon or not HEADER_NAME.fullmatch(name):
             return {}, f", line {number}: a header is written Name: value"
         if lower in RESERVED or lower.startswith(("webhook-", "proxy-")):
             return {}, f": {name:.40} cannot be set, since each delivery has its own"

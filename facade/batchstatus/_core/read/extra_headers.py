@@ -8,7 +8,7 @@ import attrs
 
 from batchstatus._core.account import CONNECTION_HEADERS, HEADER_NAME, Request
 
-RESERVED = CONNECTION_HEADERS | {"accept", "authorization", "keep-alive", "proxy-authorization", "proxy-connection"}
+RESERVED = CONNECTION_HEADERS | {"accept", "authorization", "proxy-authorization"}
 """Headers that are the transport's, or carry keys at one vendor or another."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from batchstatus import ConfigurationError, printable
+from batchstatus._http.post import is_loopback
 
 LOOPBACK = "127.0.0.1"
 NAME = re.compile(r"[a-z0-9_]([a-z0-9_.-]{0,252}[a-z0-9_])?")
@@ -26,7 +27,7 @@ def listen(address: str, *, remote: bool = False) -> socket.socket:
         ConfigurationError: The address is wrong or in use, or leads off loopback without `remote`.
     """
     host, port = _parsed(address)
-    if not remote and not _is_loopback(host):
+    if not remote and not is_loopback(host):
         raise ConfigurationError(
             f"{host} can be reached from other machines, and whoever reaches it reads the refs and errors of all "
             f"batches: listen on {LOOPBACK}, or allow it with --http-remote"
@@ -65,7 +66,7 @@ def check_names(names: Collection[str]) -> frozenset[str]:
 
 
 def is_own(header: str, local: str, names: Collection[str]) -> bool:
-    """Return whether a Host header names this service: else a page of somebody else's may have rebound its name.
+    """Return whether a Host header names this service: otherwise another site's page may have rebound its name.
 
     Args:
         header: With or without a port, which may be that of a tunnel.
@@ -79,7 +80,7 @@ def is_own(header: str, local: str, names: Collection[str]) -> bool:
         return False
     if "@" in parts.netloc or parts.path or parts.query or parts.fragment:
         return False
-    return host == local or host in names or _is_loopback(host)
+    return host == local or host in names or is_loopback(host)
 
 
 def _parsed(address: str) -> tuple[str, int]:
@@ -98,10 +99,6 @@ def _parsed(address: str) -> tuple[str, int]:
     if not _is_address(host):
         raise ConfigurationError(f"{printable(host)[:80]} is a name: listen on an address, such as {LOOPBACK}")
     return host, port
-
-
-def _is_loopback(host: str) -> bool:
-    return host == "localhost" or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def _is_address(host: str) -> bool:

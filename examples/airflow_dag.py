@@ -1,7 +1,7 @@
 """A DAG for batches that another system starts: it waits for all of them without a worker, and reports their counts.
 
-It needs the extra `airflow` and a connection `gameball_default`. Whoever starts the batches starts a run of it with
-`{"refs": ["gameball:1748392", ...]}`.
+It needs the extra `airflow` and a connection `gameball_default`. The job that starts the batches starts a run
+of it with `{"refs": ["gameball:1748392", ...]}`.
 """
 
 from datetime import timedelta

@@ -75,7 +75,7 @@ def verify(headers: Headers, body: bytes, secret: str | Iterable[str], *, tolera
     if abs(off) > tolerance:
         raise WebhookVerificationError(
             f"the delivery was signed {abs(off):.0f} s {'ago' if off > 0 else 'ahead of this clock'}, and "
-            f"{tolerance:.0f} s are allowed: it is sent again by somebody else, or a clock is wrong"
+            f"{tolerance:.0f} s are allowed: it was replayed, or a clock is wrong"
         )
     try:
         change = Change.from_dict(json.loads(content))

@@ -236,7 +236,7 @@ def to_json(value: dict[str, Any]) -> str:
 
 
 def check_reader() -> None:
-    """Raise BrokenPipeError if nobody reads stdout any more, as a write would, which may not come for hours."""
+    """Raise BrokenPipeError if the reader of stdout has left, as a write would, which may not come for hours."""
     if not hasattr(select, "poll"):  # Windows
         return
     try:

@@ -127,7 +127,7 @@ class Dispatcher:
             return False
         try:
             due = await asyncio.to_thread(self._store.undelivered, self.destination, now, room, owner=self._owner)
-        except NoLongerThere:  # dropped just now; the watcher adds it anew
+        except NoLongerThere:  # dropped just now; the watcher adds it again
             return False
         except ConfigurationError:
             raise

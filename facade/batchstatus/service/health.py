@@ -76,7 +76,7 @@ class Health:
     def is_alive(self) -> bool:
         """Return whether the watcher goes on; one whose store fails does, as it tries again each second.
 
-        That somebody gets an answer shows that the event loop runs.
+        An answer at all shows that the event loop runs.
         """
         if self._round_at is None:
             return False

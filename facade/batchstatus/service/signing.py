@@ -108,7 +108,7 @@ class RotatingSecrets:
         try:
             new.check(_setting(self._source))
         except ConfigurationError as error:
-            log.warning("the secrets of before are used further: %s", error)
+            log.warning("the previous secrets stay in use: %s", error)
             return old
         signers = "1 secret signs" if len(new) == 1 else f"{len(new)} secrets sign"
         log.warning("%s has changed: %s deliveries from now on", _setting(self._source), signers)

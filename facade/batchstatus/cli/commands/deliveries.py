@@ -82,7 +82,7 @@ def _pending_line(found: Pending) -> str:
 @global_options
 @click.pass_obj
 def retry(context: Context, *, name: str, id_: str | None) -> int:
-    """Deliver at once what has not arrived at NAME, and try it for 3 days anew.
+    """Deliver at once what has not arrived at NAME, and try it for another 3 days.
 
     That includes changes that are set aside; a stopped destination goes on. batchstatus run delivers them.
     """

@@ -1,4 +1,4 @@
-"""One overview of the store for all that look at it: none is made if nobody looks."""
+"""One overview of the store for all that look at it: none is made while no one looks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Feed:
         """Seconds until it is worth to ask again."""
 
     async def newest(self) -> Overview | None:
-        """Return the overview, which is made anew if it is too old; None if the store cannot be read."""
+        """Return the overview, which is renewed if it is too old; None if the store cannot be read."""
         if self._loading is None and asyncio.get_running_loop().time() >= self._next_at:
             self._loading = asyncio.create_task(self._renew())
         if self._loading is not None:

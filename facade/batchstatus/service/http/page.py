@@ -18,7 +18,7 @@ MAX_TEXT = 240
 MAX_WORD = 40
 """Characters of a vendor's word."""
 MAX_ROWS = 12
-"""Rows of a list in which nobody has to do anything."""
+"""Rows of a list that calls for nothing."""
 NAMES = {
     None: "not read yet",
     BatchState.PENDING: "pending",
@@ -117,7 +117,7 @@ def _attention(overview: Overview) -> str:
         for tracked in overview.lost
     ]
     stuck = [_row(tracked, tracked.changed_at, _advice(tracked)) for tracked in overview.stuck]
-    return _section("Needs somebody", number, _list(lost + stuck), len(lost + stuck), "No batch does.")
+    return _section("Needs attention", number, _list(lost + stuck), len(lost + stuck), "No batch does.")
 
 
 def _advice(tracked: Tracked) -> str:

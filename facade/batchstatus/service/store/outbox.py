@@ -165,19 +165,19 @@ def drop_one(connection: sqlite3.Connection, name: str, id_: str) -> None:
 
 
 def retry(connection: sqlite3.Connection, name: str, id_: str | None) -> int:
-    """Deliver at once, and for days anew; return how many changes that were.
+    """Deliver at once, and again for days; return how many changes that were.
 
     Without an id: all that have not arrived, those that are set aside included, and also if the destination is stopped.
     """
     number = number_of(connection, name)
-    anew = "UPDATE outbox SET due = 0, attempts = 0, failed_at = NULL, set_aside_at = NULL"
+    retry = "UPDATE outbox SET due = 0, attempts = 0, failed_at = NULL, set_aside_at = NULL"
     if id_ is not None:
-        found = connection.execute(f"{anew} WHERE {ROW} AND sent_at IS NULL", _names(name, id_)).rowcount
+        found = connection.execute(f"{retry} WHERE {ROW} AND sent_at IS NULL", _names(name, id_)).rowcount
         if not found:
             raise _not_waiting(name, id_)
         return found
     connection.execute("UPDATE destinations SET due = 0, stopped_at = NULL WHERE n = ?", (number,))
-    return connection.execute(f"{anew} WHERE destination = ? AND sent_at IS NULL", (number,)).rowcount
+    return connection.execute(f"{retry} WHERE destination = ? AND sent_at IS NULL", (number,)).rowcount
 
 
 def retry_now(connection: sqlite3.Connection, name: str) -> None:

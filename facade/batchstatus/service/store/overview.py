@@ -33,7 +33,7 @@ GROUPS = f"""
     FROM refs WHERE tracked GROUP BY account_ref, state, ended ORDER BY account_ref
 """
 STUCK = f"{STATE} IN ('{BatchState.REQUIRES_ACTION}', '{BatchState.UNKNOWN}')"
-"""Batches that stay as they are until somebody acts."""
+"""Batches that stay as they are until someone acts."""
 LISTS = {
     "stuck": f"NOT ended AND lost_at IS NULL AND {STUCK} ORDER BY changed_at",
     "lost": "NOT ended AND lost_at IS NOT NULL ORDER BY lost_at",

@@ -281,7 +281,7 @@ class Store:
         return int(found)
 
     def retry_deliveries(self, destination: str, id: str | None = None) -> int:  # noqa: A002 (the field's name)
-        """Deliver at once what has not arrived, and try it for days anew; a stopped destination goes on.
+        """Deliver at once what has not arrived, and try it again for days; a stopped destination goes on.
 
         Args:
             destination: Its name.
@@ -445,7 +445,7 @@ class Store:
         return found
 
     def unread_since(self) -> datetime | None:
-        """Return since when nobody has read the open batches; None if there are none, or a watcher runs just now.
+        """Return since when the open batches have gone unread; None if there are none, or a watcher runs just now.
 
         A watcher that has died counts as running until its lease ends, for half a minute.
         """

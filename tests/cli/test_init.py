@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from batchstatus import ConfigurationError
-from batchstatus.cli.commands.init import edited, write
+from batchstatus.cli.config_edit import replace, with_account
 from batchstatus.testing.simulator.believe import BELIEVE_KEY
 from batchstatus.testing.simulator.gameball import GAMEBALL_KEY, GAMEBALL_SECRET
 from commandline import COMMAND, config, dialogue, keys, lines, run
@@ -289,20 +289,22 @@ def test_an_account_is_replaced_by_force_only(environ, simulator):
 def test_a_file_of_another_form_is_refused(tmp_path, text):
     """A message says so, and shows no key."""
     with pytest.raises(ConfigurationError, match="add the account by hand") as raised:
-        edited(tmp_path / "config.toml", text, {"vendor": "gameball", "api_key": "test-key", "secret_key": "test-key"})
+        with_account(
+            tmp_path / "config.toml", text, {"vendor": "gameball", "api_key": "test-key", "secret_key": "test-key"}
+        )
     assert "test-key" not in str(raised.value)
 
 
 def test_rights_grow_only_smaller(tmp_path):
     """A file that others may read stays so, until a key is in it; a link stays a link."""
     file, link = tmp_path / "config.toml", tmp_path / "link.toml"
-    write(file, "", secret=False)
+    replace(file, "", secret=False)
     assert mode(file) == 0o600
     file.chmod(0o644)
     link.symlink_to(file)
-    write(link, "# 1", secret=False)
+    replace(link, "# 1", secret=False)
     assert (mode(file), file.read_text(), link.is_symlink()) == (0o644, "# 1", True)
-    write(link, "# 2", secret=True)
+    replace(link, "# 2", secret=True)
     assert (mode(file), file.read_text()) == (0o600, "# 2")
 
 
@@ -320,9 +322,9 @@ def test_accounts_stand_apart(tmp_path):
     """By a blank line, also behind one that somebody wrote."""
     text = 'output = "id"\n'
     for name in ("acme", "globex", "initech"):
-        text = edited(tmp_path / "config.toml", text, {"vendor": "believe", "name": name, "api_key": "test-key"})
+        text = with_account(tmp_path / "config.toml", text, {"vendor": "believe", "name": name, "api_key": "test-key"})
     assert text.count("\n\n[[account]]") == 3
-    assert "\n\n\n" not in text + edited(
+    assert "\n\n\n" not in text + with_account(
         tmp_path / "config.toml", f"{text}\n", {"vendor": "gameball", "api_key": "test-key", "secret_key": "test-key"}
     )
 
@@ -339,7 +341,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
         with monkeypatch.context() as patched:
             patched.setattr(os, "fsync", fail)
             with pytest.raises(seen or KeyboardInterrupt):
-                write(file, "# new", secret=True)
+                replace(file, "# new", secret=True)
         assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("config.toml", "# old")]
 
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import stat
 import sys
-import tempfile
-import tomllib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +16,7 @@ from batchstatus import Account, AccountCheck, AsyncBatchClient, BatchRef, Confi
 from batchstatus.cli.app import COMMANDS
 from batchstatus.cli.completion import UNFINISHED, words
 from batchstatus.cli.config import account_of, parse
+from batchstatus.cli.config_edit import is_same, replace, with_account
 from batchstatus.cli.context import Context
 from batchstatus.cli.exit_codes import AUTH, MEANINGS, OK, VENDOR, code_of
 from batchstatus.cli.help import Command
@@ -31,8 +28,6 @@ from batchstatus.cli.signals import code_of_signal
 from batchstatus.vendors import VENDORS
 
 NOTHING = "nothing was written"
-WRITTEN = ("base_url", "allow_insecure")
-"""The settings of an account that --force replaces, besides its keys; others, such as rate_limit, stay."""
 
 
 def _key_files(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -115,13 +110,13 @@ def command(
         table |= {"base_url": base_url} if base_url else {}
         table |= {"allow_insecure": True} if allow_insecure else {}
         account = account_of(path, table)
-        text = edited(path, path.read_bytes().decode() if path.exists() else "", table)
+        text = with_account(path, path.read_bytes().decode() if path.exists() else "", table)
         is_secret = parse(path, text, COMMANDS).secret
         if not no_check and (error := _refusal(context, account)) is not None:
             context.output.error(error)
             context.output.info(f"{NOTHING}; --no-check writes it all the same")
             return code_of(error)
-        write(path, text, secret=is_secret)
+        replace(path, text, secret=is_secret)
     except (click.Abort, KeyboardInterrupt) as error:  # Abort: Ctrl-C, or the end of stdin, at a question
         context.output.error(f"interrupted; {NOTHING}")
         return code_of_signal(error.__context__ if isinstance(error, click.Abort) else error)
@@ -242,61 +237,12 @@ def _absolute(file: str) -> str:
     return os.path.abspath(Path(file).expanduser())  # noqa: PTH100 (a link stays one: secrets are replaced by new links)
 
 
-def _is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    """Return whether two tables are of one account."""
-    return (one.get("vendor"), one.get("name")) == (other.get("vendor"), other.get("name"))
-
-
 def _check_new(path: Path, accounts: Sequence[Mapping[str, Any]], table: Mapping[str, Any], *, force: bool) -> None:
-    if not force and any(_is_same(each, table) for each in accounts):
+    if not force and any(is_same(each, table) for each in accounts):
         ref = "/".join(table.values())
         raise ConfigurationError(
             f"{path} has the account {ref} already: --force replaces its keys and address, --name adds another one"
         )
-
-
-def edited(path: Path, text: str, table: Mapping[str, Any]) -> str:
-    """Return the text of a configuration file with an account added or replaced; all else stays, comments, too.
-
-    Raises:
-        ConfigurationError: The text is written in a way that this cannot keep.
-    """
-    import tomlkit  # noqa: PLC0415 (this command's alone)
-    from tomlkit.items import AoT  # noqa: PLC0415
-
-    expected = tomllib.loads(text)
-    old = next((each for each in expected.get("account", []) if _is_same(each, table)), None)
-    replaced = {
-        *WRITTEN,
-        *(f"{key}{end}" for key in VENDORS[table["vendor"]].KEY_HEADERS for end in ("", "_file")),
-        *(VENDORS[table["vendor"]].SETTINGS.keys() & table.keys()),
-    }
-    kept = {name: value for name, value in (old or {}).items() if name not in replaced}
-    if old is None:
-        expected.setdefault("account", []).append({**table})
-    else:
-        expected["account"][expected["account"].index(old)] = {**kept, **table}
-    document = tomlkit.parse(text)
-    if document and "account" not in document:
-        document.add(tomlkit.nl())  # a blank line before the first
-    accounts = document.setdefault("account", tomlkit.aot())
-    if isinstance(accounts, AoT):
-        if old is None:
-            added = tomlkit.item({**table})
-            if [*document][-1] != "account":
-                added.add(tomlkit.nl())  # a blank line before the next table
-            elif len(accounts) and not text.endswith("\n\n"):
-                accounts[-1].add(tomlkit.nl())  # and one behind the last
-            accounts.append(added)
-        else:
-            there = next(each for each in accounts if _is_same(each, table))
-            for name in replaced & there.keys() - table.keys():
-                del there[name]
-            there.update(table)
-    new = tomlkit.dumps(document)
-    if tomllib.loads(new) != expected:
-        raise ConfigurationError(f"{path} is written in a way that init cannot edit: add the account by hand")
-    return new
 
 
 def _refusal(context: Context, account: Account) -> Exception | None:
@@ -308,32 +254,6 @@ def _refusal(context: Context, account: Account) -> Exception | None:
             return check
 
     return asyncio.run(ask()).error
-
-
-def write(path: Path, text: str, *, secret: bool) -> None:
-    """Put a text in the place of a file at once; with secrets, or if it is new, for its owner alone.
-
-    Raises:
-        ConfigurationError: The system refuses.
-    """
-    path = path.resolve()  # a link stays one
-    temporary = None
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        number, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(number, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(number)
-        if path.exists() and not secret:
-            Path(temporary).chmod(stat.S_IMODE(path.stat().st_mode))
-        Path(temporary).replace(path)
-    except OSError as error:
-        raise ConfigurationError(f"{path} cannot be written: {error.strerror}") from None
-    finally:
-        if temporary is not None:
-            with suppress(FileNotFoundError):  # it has its name
-                Path(temporary).unlink()
 
 
 def _tell(context: Context, path: Path, account: Account, *, checked: bool) -> None:

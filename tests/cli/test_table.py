@@ -8,7 +8,8 @@ import re
 
 import pytest
 from batchstatus import Batch, BatchRef, BatchState, Counts, ItemFailure
-from batchstatus.cli.table import HEAD, Row, Table, Totals, cells, summary
+from batchstatus.cli.summary import Totals, summary
+from batchstatus.cli.table import HEAD, Row, Table, cells
 from commandline import run, terminal
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -21,7 +21,8 @@ from batchstatus import Batch, BatchRef, BatchState, Event, EventKind, WaitError
 from .output import Output
 from .params import humanize
 from .signals import on_resize, on_suspend
-from .table import HEAD, Row, Table, Totals, Widths, cells, folded, summary
+from .summary import Totals, summary
+from .table import HEAD, Row, Table, Widths, cells, folded
 
 HIDE_CURSOR, SHOW_CURSOR = "\x1b[?25l", "\x1b[?25h"
 INTERVAL = 1.0

@@ -165,7 +165,7 @@ class Output:
         if self.format == "json":
             self.print_all("batches", map(self._fields, found), errors=[*map(error_fields, [*errors, *late])])
         elif self.format == "table":
-            from batchstatus.cli import table  # noqa: PLC0415
+            from batchstatus.cli import summary, table  # noqa: PLC0415
 
             has_moved = total is not None and self.moves
             takes = self.selection.takes_batch
@@ -175,9 +175,9 @@ class Output:
             elif not has_moved:
                 table.print_table([*map(table.Row.of_batch, shown)], no_color=self.no_color)
             if self.verbosity >= 0:
-                table.print_failures(shown, no_color=self.no_color)
+                summary.print_failures(shown, no_color=self.no_color)
                 if total is not None and not has_moved:
-                    table.print_summary(found, total, errors=len(errors), no_color=self.no_color)
+                    summary.print_summary(found, total, errors=len(errors), no_color=self.no_color)
 
     def _fields(self, batch: Batch) -> dict[str, Any]:
         return batch.to_dict(results=self.selection.results)

@@ -150,9 +150,9 @@ class Widths:
             self.done = max(self.done, len(row.done)) if self.done else 0
             return
         self.time = max(self.time, len(row.time))
-        self.ref = max(self.ref, cells(row.ref))
+        self.ref = max(self.ref, cells(row.ref) or bool(row.ref))
         self.state = max(self.state, len(row.state))
-        self.word = max(self.word, cells(row.word))
+        self.word = max(self.word, cells(row.word) or bool(row.word))  # one that takes no column has one all the same
         self.bar = BAR if row.progress is not None else self.bar
         self.done = max(self.done, len(row.done), row.done_width)
         self.remark = max(self.remark, cells(row.remark))

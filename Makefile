@@ -9,7 +9,7 @@ BENCH_BIN := .venv-bench/bin
 BENCH_READY := .venv-bench/ready
 DOCS_BIN := .venv-docs/bin
 DOCS_READY := .venv-docs/ready
-COMPILE = $(BIN)/uv pip compile pyproject.toml --extra cli --extra http --universal --python-version 3.11 --generate-hashes \
+COMPILE = $(BIN)/uv pip compile pyproject.toml --extra http --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 EXTRAS = --extra simulator --extra redis --extra postgres --extra opentelemetry
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')  # tests mostly wait
@@ -90,7 +90,7 @@ clean:  ## Remove the files of the other targets, .venv included
 
 $(READY): requirements-dev.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11")'
-	@echo "Setting up .venv, once: about 15 seconds, and 102 packages from the package registry"
+	@echo "Setting up .venv, once: about 15 seconds, and 107 packages from the package registry"
 	@$(PYTHON) -m venv .venv
 	@sed -n '/^uv==/,/[^\]$$/p' requirements-dev.txt > .venv/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement .venv/uv.txt

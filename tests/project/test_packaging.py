@@ -106,14 +106,14 @@ def test_the_metadata_is_complete(metadata):
     assert metadata["Requires-Python"] == ">=3.11"
     assert metadata["License-Expression"] == "MIT"
     assert {*metadata.get_all("Provides-Extra")} == {
-        "airflow", "cli", "http", "opentelemetry", "postgres", "redis", "simulator", "temporal",
+        "airflow", "http", "opentelemetry", "postgres", "redis", "simulator", "temporal",
     }  # fmt: skip
     plain, extras = set(), set()
     for line in metadata.get_all("Requires-Dist"):
         (extras if "extra ==" in line else plain).add(re.match(r"[\w-]+", line).group())
-    assert plain == {"attrs", "certifi", "httpcore", "httpx", "truststore"}
+    assert plain == {"attrs", "certifi", "click", "httpcore", "httpx", "rich", "tomlkit", "truststore"}
     engines, servers = {"apache-airflow", "temporalio"}, {"prometheus-client", "starlette", "uvicorn"}
-    assert extras == {"click", "opentelemetry-api", "rich", "psycopg", "redis", "tomlkit", *engines, *servers}
+    assert extras == {"opentelemetry-api", "psycopg", "redis", *engines, *servers}
 
 
 # An application that has installed it
@@ -138,6 +138,7 @@ def succeeded(batch: Batch) -> int:
 if __name__ == "__main__":
     print(json.dumps([[str(batch.ref), batch.state, succeeded(batch)] for batch in read(*sys.argv[1:])]))
 """
+VERSION = f"batchstatus, version {batchstatus.__version__}\n"
 MISREADS = READS.replace("batch.counts.succeeded or 0 if", "batch.counts.succeeded if")
 
 
@@ -184,14 +185,20 @@ def test_a_module_names_its_extra(application, module, package, extra):
     assert said == f"ImportError: batchstatus.{package} needs the extra: pip install 'batchstatus[{extra}]'"
 
 
-def test_the_command_names_its_extra(application):
-    said = run(application.parent / "batchstatus", "--version", code=2)
-    assert said.startswith("batchstatus: the command line needs the extra: pip install 'batchstatus[cli]'\n")
+def test_the_command_needs_no_extra(application):
+    assert run(application.parent / "batchstatus", "--version") == VERSION
+
+
+def test_pipx_installs_the_command_from_a_checkout(tmp_path, monkeypatch):
+    for name in ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    run(sys.executable, "-m", "pipx", "install", "--quiet", ".")
+    assert run(tmp_path / "PIPX_BIN_DIR" / "batchstatus", "--version", cwd=tmp_path) == VERSION
 
 
 def test_uvx_runs_the_command_from_a_checkout():
-    uvx = find_uv_bin(), "tool", "run", "--quiet", "--python", sys.executable, "--from", f"{ROOT}[cli]"
-    assert run(*uvx, "batchstatus", "--version") == f"batchstatus, version {batchstatus.__version__}\n"
+    uvx = find_uv_bin(), "tool", "run", "--quiet", "--python", sys.executable
+    assert run(*uvx, "--from", ".", "batchstatus", "--version") == VERSION
 
 
 @pytest.mark.parametrize("engine", ["airflow", "temporal"])

@@ -32,7 +32,7 @@ def beside(wheel, tmp_path_factory) -> Path:
     """The Python of a fresh environment with the wheel and the example's package."""
     example = build(tmp_path_factory.mktemp("example"), "--wheel", source=EXAMPLE)
     folder = tmp_path_factory.mktemp("beside")
-    return environment(folder, f"{wheel}[cli,simulator]", f"{example}[test]", "pytest-recording")
+    return environment(folder, f"{wheel}[simulator]", f"{example}[test]", "pytest-recording")
 
 
 def test_its_package_passes_every_vendors_tests(beside, tmp_path):

@@ -57,11 +57,11 @@ def interpreters() -> dict[str, str]:
 
 
 def check(file: Path, interpreter: str, venv: Path, simulator: Simulator) -> None:
-    """Install a file with the command line's extra, and use it as its users do."""
+    """Install a file, and use it as its users do."""
     python, command = venv / "bin" / "python", venv / "bin" / "batchstatus"
     run(find_uv_bin(), "venv", "--quiet", "--python", interpreter, venv)
     pins = "--constraints", LOCK, "--build-constraints", LOCK
-    run(find_uv_bin(), "pip", "install", "--quiet", "--python", python, *pins, f"{file}[cli]")
+    run(find_uv_bin(), "pip", "install", "--quiet", "--python", python, *pins, file)
     run(find_uv_bin(), "pip", "check", "--quiet", "--python", python)
     run(python, "-I", "-W", "error", "-c", IMPORT)
     version = file.name.split("-")[1].removesuffix(".tar.gz")

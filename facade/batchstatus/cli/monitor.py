@@ -46,7 +46,7 @@ def listening(
     try:
         from batchstatus.service.http import Monitor  # noqa: PLC0415
     except ImportError as error:
-        raise ConfigurationError(f"--http: {error}. {in_checkout('cli,http')}") from None
+        raise ConfigurationError(f"--http: {error}. {in_checkout('http')}") from None
     with Monitor(store, accounts, address, hosts=hosts, remote=remote) as monitor:
         yield monitor
 

@@ -5,7 +5,7 @@
     class TestShop(VendorTests):
         vendor = SimulatedShop()
 
-They need pytest, the extras `cli` and `simulator`, and an environment in which the vendor is installed. They ask
+They need pytest, the extra `simulator`, and an environment in which the vendor is installed. They ask
 loopback only, and do not depend on the machine's speed.
 """
 

@@ -33,7 +33,7 @@ def command(context: Context, *, port: int, batches: int, seconds: float) -> int
         from batchstatus.testing.simulator import Simulator  # noqa: PLC0415
         from batchstatus.testing.simulator.samples import add_samples  # noqa: PLC0415
     except ImportError as error:
-        raise click.UsageError(f"{error}. {in_checkout('cli,simulator')}") from None
+        raise click.UsageError(f"{error}. {in_checkout('simulator')}") from None
 
     simulator = Simulator()
     try:

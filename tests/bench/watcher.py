@@ -208,7 +208,12 @@ def killed_again_and_again(folder: Path, *, batches: int, kills: int, seed: int 
             time.sleep(draw.uniform(0.0, LIFE))
             watchers.harm(draw.randrange(WATCHERS), is_stop=number % 4 == 3)
             found.faults += faults(store)
-        until(lambda: not found.missing and not store.check()["undelivered"], 60.0)
+
+        def is_over() -> bool:
+            watchers.wake(time.monotonic())
+            return not found.missing and not store.check()["undelivered"]
+
+        until(is_over, 60.0)
         found.faults += watchers.end()
         found.seconds = time.monotonic() - started
         found.faults += faults(store)
@@ -234,7 +239,7 @@ class Watchers:
 
     def harm(self, number: int, *, is_stop: bool) -> None:
         """Stop a watcher for longer than its lease, or kill it and start another."""
-        self._continue_stopped(time.monotonic())
+        self.wake(time.monotonic())
         process = self._processes[number]
         if is_stop:
             process.send_signal(signal.SIGSTOP)
@@ -245,14 +250,15 @@ class Watchers:
         self._continue_at.pop(number, None)
         self._processes[number] = self._start()
 
-    def _continue_stopped(self, now: float) -> None:
+    def wake(self, now: float) -> None:
+        """Let those go on that have been stopped for long enough: one that stopped within a write holds the store."""
         for number in [number for number, at in self._continue_at.items() if at <= now]:
             self._processes[number].send_signal(signal.SIGCONT)
             del self._continue_at[number]
 
     def end(self) -> list[str]:
         """Let all end in order; return what was wrong with that."""
-        self._continue_stopped(float("inf"))
+        self.wake(float("inf"))
         # With its first line it can be told to stop; before that a signal may end it as it ends any process.
         until(lambda: all(os.fstat(self._said[process.pid]).st_size for process in self._processes), 30.0)
         for process in self._processes:

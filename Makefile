@@ -31,7 +31,7 @@ test: $(READY)  ## Run all tests, offline but for the package registry; about fo
 test-engines: $(READY)  ## Test the engines against their servers; ONLY="temporal" for some; HA=1 kills processes, too
 	$(BIN)/python tests/engines $(ONLY)
 
-test-ops: $(READY)  ## Test the service as it is operated: browser, Prometheus, systemd, image; as root it installs them
+test-ops: $(READY)  ## Test the service as it is operated: browser, Prometheus, systemd, image, shells; as root it installs them
 	$(BIN)/python tests/ops $(ONLY)
 
 check: $(READY)  ## Check format, lint, types and import contracts, then run all tests; about five minutes

@@ -1,4 +1,5 @@
-"""`make test-ops`: the service as people operate it, with their own tools: a browser, Prometheus, systemd, an image.
+"""`make test-ops`: the service as people operate it, with their own tools: a browser, Prometheus, systemd, an image;
+and the shells that people complete its command in.
 
 As root it installs Debian's packages of them if they are missing. The tests of the page write pictures of it to the
 folder in PHOTOS, if that is set.
@@ -16,8 +17,16 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent.parent
-PACKAGES = {"chromium": "chromium", "promtool": "prometheus", "systemd-analyze": "systemd"}
+PACKAGES = {
+    "chromium": "chromium",
+    "promtool": "prometheus",
+    "systemd-analyze": "systemd",
+    "zsh": "zsh",
+    "fish": "fish",
+}
 """Debian's packages by the programs in them that the tests need."""
+SHELLS = ROOT / "tests" / "cli" / "test_completion.py"
+"""Of the usual suite, which leaves out the shells that are not installed."""
 
 
 def install() -> None:
@@ -38,24 +47,23 @@ def install() -> None:
 
 def main(words: list[str]) -> int:
     """Install and test; return the exit code."""
-    files = {path.stem.removeprefix("test_"): path for path in sorted(HERE.glob("test_*.py"))}
+    files = {path.stem.removeprefix("test_"): path for path in sorted(HERE.glob("test_*.py"))} | {"shells": SHELLS}
     if unknown := set(words) - set(files):
         raise SystemExit(f"ops: no {', '.join(sorted(unknown))}; there are {', '.join(files)}")
     install()
-    selected = [files[word] for word in words] or [HERE]
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-c",
-        HERE / "pytest.ini",
-        "--rootdir",
-        ROOT,
-        "--confcutdir",
-        HERE.parent,
-        *selected,
-    ]
-    return subprocess.run([str(word) for word in command], cwd=ROOT, check=False).returncode
+    selected = {files[word] for word in words} or set(files.values())
+    codes = []
+    if operated := sorted(selected - {SHELLS}):
+        codes.append(test("-c", HERE / "pytest.ini", "--rootdir", ROOT, "--confcutdir", HERE.parent, *operated))
+    if SHELLS in selected:
+        codes.append(test("-q", "-k", "shell", SHELLS))
+    return max(codes)
+
+
+def test(*arguments: object) -> int:
+    """Run tests; return the exit code."""
+    command = [sys.executable, "-m", "pytest", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, check=False).returncode
 
 
 if __name__ == "__main__":

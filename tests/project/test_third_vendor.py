@@ -39,9 +39,7 @@ def test_its_package_passes_every_vendors_tests(beside, tmp_path):
     """Offline, and from a folder of its own: no file of the checkout is on its path."""
     (tmp_path / "tests").symlink_to(EXAMPLE / "tests")
     said = run(beside, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider", *OFFLINE, "tests", cwd=tmp_path)
-    passed = int(re.search(r"(\d+) passed in", said)[1])
-    assert passed > 60
-    assert "failed" not in said
+    assert int(re.search(r"(\d+) passed in", said)[1]) > 60
 
 
 def test_its_types_are_checked(beside, tmp_path):

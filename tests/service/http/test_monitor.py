@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 import pytest
+import uvicorn_logs
 from batchstatus import Believe
 from batchstatus.service import Store, Watcher
 from batchstatus.service.http import Monitor
@@ -213,6 +214,18 @@ def test_the_store_is_not_read_if_nobody_looks(store, monkeypatch):
             return before, len(asked)
 
     assert asyncio.run(told()) == (0, 1)
+
+
+def test_it_leaves_logging_alone(store):
+    """The application around it may be served by uvicorn itself."""
+
+    async def told():
+        async with serving(store) as ask:
+            return await ask("/livez")
+
+    with uvicorn_logs.left_alone() as written:
+        assert asyncio.run(told())[0] in {200, 503}
+    assert "uvicorn.access" not in written
 
 
 def test_signals_stay_the_services(store):

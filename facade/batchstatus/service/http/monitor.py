@@ -7,9 +7,10 @@ import logging
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from batchstatus import Account, Event
 from batchstatus.service.observers import DeliveryAttempt
@@ -73,9 +74,9 @@ class Monitor:
         app = Application(watcher.health, Feed(self._store.overview), self._metrics, page)
         config = uvicorn.Config(
             app.guarded(self._hosts),
+            http=_Protocol,
             log_config=None,
-            log_level="error",
-            access_log=False,
+            log_level=None,  # as access_log=False it would change the loggers of the application's own uvicorn
             server_header=False,
             proxy_headers=False,
             lifespan="off",
@@ -103,6 +104,14 @@ class Monitor:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Protocol(H11Protocol):
+    """A connection whose requests are not in the access log, which may be that of an application."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.access_log = False
 
 
 class _Server(uvicorn.Server):

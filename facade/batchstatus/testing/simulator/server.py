@@ -207,7 +207,8 @@ class Simulator:
         # asyncio sets it only on sockets that name their protocol; without it every response is 40 ms late.
         self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
-        config = uvicorn.Config(self.app, log_config=None, log_level="error", server_header=False, lifespan="off")
+        # A level would be that of the application's own uvicorn, too.
+        config = uvicorn.Config(self.app, log_config=None, log_level=None, server_header=False, lifespan="off")
         config.timeout_graceful_shutdown = 1  # a client's idle connection must not hold up the end
         self._server = uvicorn.Server(config)
         run, sockets = self._server.run, [self._listener]

@@ -12,7 +12,7 @@ DOCS_READY := .venv-docs/ready
 COMPILE = $(BIN)/uv pip compile pyproject.toml --extra http --universal --python-version 3.11 --generate-hashes \
     --no-emit-index-url --no-annotate --custom-compile-command "make lock" --quiet
 EXTRAS = --extra simulator --extra redis --extra postgres --extra opentelemetry
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * os.cpu_count())')  # tests mostly wait
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(3 * os.cpu_count())')  # tests mostly wait
 # A company's certificate authority may be in the system's store only.
 export UV_SYSTEM_CERTS := 1
 
@@ -26,7 +26,7 @@ quick: $(READY)  ## Run the unit tests: values, rules, vendors and scripted clie
 	$(BIN)/pytest -q -n $(WORKERS) tests/core tests/vendors tests/testing/test_fake_vendors.py
 
 test: $(READY)  ## Run all tests, offline but for the package registry; about four minutes
-	$(BIN)/pytest -q -n $(WORKERS)
+	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 test-engines: $(READY)  ## Test the engines against their servers; ONLY="temporal" for some; HA=1 kills processes, too
 	$(BIN)/python tests/engines $(ONLY)

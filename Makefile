@@ -15,6 +15,8 @@ EXTRAS = --extra simulator --extra redis --extra postgres --extra opentelemetry
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(3 * os.cpu_count())')  # tests mostly wait
 # A company's certificate authority may be in the system's store only.
 export UV_SYSTEM_CERTS := 1
+# Where it is set, each of the tests' thousand processes compiles each module that it loads, and each worker all tests.
+unexport PYTHONDONTWRITEBYTECODE
 
 help:  ## Print the targets
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -34,8 +35,18 @@ def reader(request: pytest.FixtureRequest) -> Iterator[Callable[..., Reader]]:
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """Both vendors, on loopback, without rate limits."""
-    with Simulator(limits=False) as simulator:
+    """Both vendors, on loopback, without rate limits.
+
+    Its time begins with the first request: how long a process takes to start is no part of a batch's life.
+    """
+    began: list[float] = []
+
+    def clock() -> float:
+        if simulator.reads and not began:
+            began.append(time.monotonic())
+        return time.monotonic() - began[0] if began else 0.0
+
+    with Simulator(limits=False, clock=clock) as simulator:
         yield simulator
 
 

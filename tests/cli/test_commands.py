@@ -54,13 +54,6 @@ def test_help_loads_nothing_heavy(environ):
     assert (said.returncode, said.stderr) == (0, "")
 
 
-@pytest.fixture
-def raw_server_that_hangs():
-    """The address of a server that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        yield f"http://127.0.0.1:{server.getsockname()[1]}"
-
-
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_its_help(environ, command):
     said = run(environ, command, "--help")
@@ -215,9 +208,12 @@ def test_wait_ends_with_the_code_of_what_came(user, simulator, arguments, batch,
 
 
 def test_wait_prints_each_batch_as_it_is_there(user, simulator):
-    refs = [simulator.add("gameball", seconds=seconds) for seconds in (2.0, 0.5)]
-    said = run(user, "wait", *refs)
-    assert [line["ref"] for line in lines(said)] == [str(refs[1]), str(refs[0])]
+    late, early = simulator.add("gameball", status="processing"), simulator.add("gameball", status="completed")
+    command = [*COMMAND, "wait", str(late), str(early), "-o", "id"]
+    with subprocess.Popen(command, env=user, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout.readline() == f"{early}\n"
+        simulator.add("gameball", id=late.id, status="completed")
+        assert waiting.stdout.read() == f"{late}\n"
 
 
 def test_wait_for_any_and_fail_fast_end_early(user, simulator):
@@ -239,17 +235,24 @@ def test_watch_prints_a_line_for_each_change(user, simulator):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_a_reading_command(user, raw_server_that_hangs, number, code):
+def test_a_signal_ends_a_reading_command(user, number, code):
     """A signal ends a command that only reads too."""
-    reading = subprocess.Popen(
-        [*COMMAND, "status", "believe:1"],
-        env=user | {"BELIEVE_BASE_URL": raw_server_that_hangs},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    time.sleep(1.5)
-    reading.send_signal(number)
-    _, said = reading.communicate(timeout=20)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        silent.settimeout(LONG)
+        reading = subprocess.Popen(
+            [*COMMAND, "status", "believe:1"],
+            env=user | {"BELIEVE_BASE_URL": f"http://127.0.0.1:{silent.getsockname()[1]}"},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            connection, _ = silent.accept()
+            with connection:
+                connection.recv(1)
+                reading.send_signal(number)
+                _, said = reading.communicate(timeout=LONG)
+        finally:
+            reading.kill()
     assert (reading.returncode, said) == (code, "batchstatus: interrupted\n")
 
 

@@ -179,7 +179,8 @@ def test_run_prints_changes_until_a_signal(user, simulator, store):
     refs = [simulator.add("believe", seconds=1.5), simulator.add("gameball", status="processing", seconds=600)]
     store.track(refs)
     with running(user, "run", "--deliver", "-") as service:
-        until(lambda: store.tracked(open_only=True)[0].ref == refs[1] and not store.summary()["undelivered"])
+        until(lambda: [(each.ended, each.sequence > 0) for each in store.tracked()] == [(True, True), (False, True)])
+        until(lambda: not store.summary()["undelivered"])
         service.send_signal(signal.SIGTERM)
         out, said = service.communicate(timeout=20)
     assert service.returncode == 0

@@ -16,7 +16,7 @@ from .exit_codes import OPEN, TIMED_OUT, code_of
 from .log import show_log
 from .output import check_reader
 from .params import batches, humanize
-from .signals import on_signal
+from .signals import on_signal, run_tasks
 
 if TYPE_CHECKING:
     from .live_table import LiveTable
@@ -52,7 +52,7 @@ def follow(
         The exit code of the signal that came, or 0.
     """
     show_log(context.output)
-    return asyncio.run(_follow(context, accounts, refs, timeout, take=take, history=history))
+    return run_tasks(_follow(context, accounts, refs, timeout, take=take, history=history))
 
 
 async def _follow(

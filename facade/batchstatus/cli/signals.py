@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from .exit_codes import INTERRUPTED, TERMINATED
+
+T = TypeVar("T")
 
 CODES = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: TERMINATED}
 
@@ -24,6 +26,41 @@ def handle_sigterm() -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, end)
+
+
+def run_tasks(main: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine as `asyncio.run` does, which at Ctrl-C cancels it; so does SIGTERM here.
+
+    An exception of a signal handler would come up in any task, and asyncio would report it as one that nobody awaits.
+
+    Raises:
+        Terminated: SIGTERM came, and the coroutine ended by it.
+    """
+    import asyncio  # noqa: PLC0415 (help and completion need none)
+
+    came = False
+
+    async def cancellable() -> T:
+        task = asyncio.current_task()
+        assert task is not None
+
+        def end() -> None:
+            nonlocal came
+            came = True
+            task.cancel()
+
+        with suppress(NotImplementedError):  # Windows has none of these
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, end)
+        return await main
+
+    try:
+        return asyncio.run(cancellable())
+    except asyncio.CancelledError:
+        if came:
+            raise Terminated from None
+        raise
+    finally:
+        handle_sigterm()  # at its end a loop gives the signal back to the system
 
 
 def code_of_signal(error: BaseException | None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import platform
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -29,6 +28,7 @@ from batchstatus.cli.help import Command
 from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, option
 from batchstatus.cli.params import batches, changes, humanize
+from batchstatus.cli.signals import run_tasks
 from batchstatus.service import Destination
 from batchstatus.vendors import VENDORS
 
@@ -163,7 +163,7 @@ def _check_account(account: Account) -> Iterator[Check]:
             (check,) = await client.check()
             return check
 
-    name, url, check = account.account_ref, account.base_url, asyncio.run(ask())
+    name, url, check = account.account_ref, account.base_url, run_tasks(ask())
     if isinstance(check.error, BatchStatusError) and not isinstance(check.error, APIError):
         yield Check(f"{name} endpoint", f"{url}: {check.error.detail}", VENDOR)
         return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 import time
 from collections.abc import Iterator
@@ -19,7 +18,7 @@ from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, option, selection
 from batchstatus.cli.output import check_reader
 from batchstatus.cli.params import Timestamp, changes
-from batchstatus.cli.signals import code_of_signal
+from batchstatus.cli.signals import code_of_signal, run_tasks
 from batchstatus.service import Change, Store
 
 LOOK = 0.5
@@ -93,7 +92,7 @@ def _replay(context: Context, stored: Iterator[Change], url: str, delivering: De
     show_log(context.output)
     deliver, done, code = delivering.to_url(url), Replay(), OK
     try:
-        asyncio.run(replay(stored, deliver, context.output.error, done))
+        run_tasks(replay(stored, deliver, context.output.error, done))
     except KeyboardInterrupt as error:
         done.failure, code = "interrupted", code_of_signal(error)
     if context.output.format in {"json", "ndjson"}:

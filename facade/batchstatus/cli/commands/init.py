@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -24,7 +23,7 @@ from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, option
 from batchstatus.cli.params import Word
 from batchstatus.cli.paths import shown
-from batchstatus.cli.signals import code_of_signal
+from batchstatus.cli.signals import code_of_signal, run_tasks
 from batchstatus.vendors import VENDORS
 
 NOTHING = "nothing was written"
@@ -253,7 +252,7 @@ def _refusal(context: Context, account: Account) -> Exception | None:
             (check,) = await client.check()
             return check
 
-    return asyncio.run(ask()).error
+    return run_tasks(ask()).error
 
 
 def _tell(context: Context, path: Path, account: Account, *, checked: bool) -> None:

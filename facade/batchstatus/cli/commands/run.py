@@ -20,7 +20,7 @@ from batchstatus.cli.log import FORMATS, json_line, show_log, text_line
 from batchstatus.cli.monitor import listening, monitor_options, observers
 from batchstatus.cli.options import global_options, max_body, option
 from batchstatus.cli.params import Duration, Word, batches, changes, humanize
-from batchstatus.cli.signals import Terminated, on_signal
+from batchstatus.cli.signals import Terminated, on_signal, run_tasks
 from batchstatus.service import Change, Delivery, Store, Watcher
 from batchstatus.service.systemd import keep_watchdog, notify
 
@@ -90,10 +90,10 @@ def command(
         deliver = {STDOUT if url == "-" else store.destination_name(url): delivering.to(url) for url in urls}
         _tell_unserved(context, store, deliver)
         if once:
-            return asyncio.run(_once(context, store, accounts, deliver, timeout))
+            return run_tasks(_once(context, store, accounts, deliver, timeout))
         try:
             with listening(store, accounts, address=http, hosts=http_host, remote=http_remote) as monitor:
-                return asyncio.run(_serve(context, store, accounts, deliver, keep=keep, monitor=monitor))
+                return run_tasks(_serve(context, store, accounts, deliver, keep=keep, monitor=monitor))
         except Terminated:  # before it handled signals itself, or where event loops handle none
             context.output.info("interrupted")
             return OK

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Sequence
 
@@ -16,6 +15,7 @@ from batchstatus.cli.help import Command
 from batchstatus.cli.log import show_log
 from batchstatus.cli.options import global_options, max_body, option, selection
 from batchstatus.cli.params import Duration
+from batchstatus.cli.signals import run_tasks
 
 
 @click.command(
@@ -64,7 +64,7 @@ def read_all(context: Context, accounts: Sequence[Account], refs: list[str], tim
             return await client.get_many(refs, timeout=timeout)
 
     show_log(context.output)
-    found = asyncio.run(read())
+    found = run_tasks(read())
     return [found[BatchRef.parse(ref)] for ref in refs]
 
 

@@ -26,6 +26,7 @@ from batchstatus import (
 from batchstatus.testing import FakeClock, FakeVendors, reading
 from batchstatus.testing.simulator import Quirk, Simulator
 from raw_server import HANG_UP, elapsed, response, serving
+from transports import Hanging
 from waiting import HANG, LONG, until
 
 KEY = "test-believe-key"
@@ -418,3 +419,23 @@ def test_ctrl_c_waits_for_no_request(call):
                 process.kill()
         assert "KeyboardInterrupt" in said
         assert elapsed(started) < HANG
+
+
+class Alarm(BaseException):
+    """As the handler of a signal raises it, in whichever task is running: a time limit of an engine or a test."""
+
+
+@pytest.mark.parametrize("name", ["wait_all", "get_many"])
+def test_what_comes_up_in_an_exchange_is_raised(name):
+    """Nothing waits for a response that will not come."""
+
+    class Interrupted(Hanging):
+        async def send(self, step, timeout):
+            raise Alarm
+
+    async def main():
+        async with AsyncBatchClient(Believe(KEY), transport=Interrupted()) as client:
+            await getattr(client, name)(REFS, timeout=600)
+
+    with pytest.raises(Alarm):
+        asyncio.run(main())

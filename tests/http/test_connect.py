@@ -16,7 +16,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from batchstatus import AsyncBatchClient, BatchClient, Believe, RequestTimeout, RetryPolicy, TransportError
 from batchstatus._http import connect
-from batchstatus._http.connect import HEAD_START, Step, ThreadRace, interleaved, race
+from batchstatus._http.connect import HEAD_START, Step, ThreadRace, interleaved, race, race_in_tasks
 from leftovers import sockets
 from raw_server import elapsed, response, serving
 from waiting import HANG, LONG, until
@@ -124,6 +124,17 @@ def test_a_late_connection_is_closed():
     assert ThreadRace(open_one, closed.append).run(["slow", "quick"], lambda: LONG) == "quick"
     gate.set()
     until(lambda: closed == ["slow"])
+
+
+def test_what_a_signals_handler_raises_is_no_failure_of_an_address():
+    class Alarm(BaseException):
+        pass
+
+    async def interrupted(address):
+        raise Alarm
+
+    with pytest.raises(Alarm):
+        asyncio.run(race_in_tasks(["1", "2"], interrupted))
 
 
 # Real connections

@@ -147,7 +147,9 @@ class TaskExecutor:
             asked_at = self._clock.moment()
             outcome = await self._transport.send(step.send, step.send.deadline - self._clock.monotonic())
             self._results.append((step, StepResult(outcome, self._clock.monotonic(), self._clock.utc(), asked_at)))
-        except Exception as error:  # noqa: BLE001 (raised again in the task that waits)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 (raised again in the task that waits: a signal's handler may raise)
             self._results.append(error)
         finally:
             del self._tasks[step]

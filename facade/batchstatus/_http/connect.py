@@ -16,8 +16,6 @@ from itertools import zip_longest
 from queue import Empty, SimpleQueue
 from typing import Generic, NamedTuple, TypeVar
 
-import httpcore
-
 from batchstatus._fork import ForkLock
 
 T = TypeVar("T")
@@ -138,9 +136,7 @@ async def race_in_tasks(addresses: Sequence[str], connect: Callable[[str], Await
 
 def _outcome(task: asyncio.Future[T]) -> T | Exception:
     error = task.exception()
-    if error is None:
-        return task.result()
-    return error if isinstance(error, Exception) else httpcore.ConnectError(type(error).__name__)
+    return error if isinstance(error, Exception) else task.result()  # which raises what a signal's handler has raised
 
 
 def look_up(host: str, port: int) -> Future[list[str]]:

@@ -1,6 +1,6 @@
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo quick test test-engines test-ops check docs release-check bench regen pull-specs drills record pages lock clean
+.PHONY: help demo quick test test-engines test-ops check docs release-check bench regen pull-specs explore drills record pages lock clean
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -65,6 +65,9 @@ regen: $(READY)  ## Regenerate generated/ from specs/
 
 pull-specs: $(READY)  ## Take the specs out of the vendors' pages; PAGE=file, VENDOR=name; CHECK=1 writes nothing
 	@$(BIN)/python specs/pull.py $(if $(CHECK),--check) $(if $(PAGE),--page "$(PAGE)") $(VENDOR)
+
+explore: $(READY)  ## Try the properties with new examples, EXPLORE=10 times as many as in the tests
+	EXPLORE=$(or $(EXPLORE),10) $(BIN)/pytest -q -n $(WORKERS) --dist worksteal --timeout 3600 -m hypothesis
 
 drills: $(READY)  ## Change the vendors' pages in every way that was thought of, and see that each ends as it should
 	$(BIN)/pytest -q -n $(WORKERS) -m "" tests/specs/test_drills.py

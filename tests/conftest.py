@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import commandline
+import properties  # noqa: F401 (for every property)
 import pytest
 import recording
 from batchstatus.testing.simulator import Simulator

@@ -11,7 +11,7 @@ from batchstatus import Batch, BatchRef, BatchState, Counts, ItemFailure
 from batchstatus.cli.summary import Totals, summary
 from batchstatus.cli.table import HEAD, Row, Table, cells
 from commandline import run, terminal
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from raw_server import response, serving
 from rich.console import Console
@@ -49,7 +49,6 @@ def without_blanks(text):
     return re.sub(r"\s", "", text)
 
 
-@settings(deadline=None)  # a loaded machine is slow
 @given(st.lists(row, min_size=1, max_size=5), st.integers(12, 200))
 def test_a_terminal_shows_refs_states_and_counts_whole(rows, columns):
     """At any width no line is longer than that; a ref that is longer than a line is folded."""
@@ -62,7 +61,6 @@ def test_a_terminal_shows_refs_states_and_counts_whole(rows, columns):
         assert each.done in shown
 
 
-@settings(deadline=None)  # a loaded machine is slow
 @given(st.lists(row, min_size=1, max_size=5))
 @example([Row(ref="1", state="PENDING", style="dim", word="\N{EMOJI MODIFIER FITZPATRICK TYPE-1-2}", done="0/8")])
 def test_off_a_terminal_all_is_whole(rows):

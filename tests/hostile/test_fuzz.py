@@ -37,8 +37,9 @@ from batchstatus._core.read.messages import Response, StepResult
 from batchstatus._core.read.response import parse_response
 from batchstatus._http.body import ERROR_PAGE, BadContent, Content
 from documented import BODIES, ERROR, UUID
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from properties import examples
 from schemathesis import GenerationMode
 
 NOW = datetime(2025, 1, 27, 12, tzinfo=UTC)
@@ -48,18 +49,7 @@ ACCOUNTS = {
 }
 IDS = {"gameball": "7", "believe": UUID}
 NO_JSON = object()
-pytestmark = pytest.mark.timeout(240)  # an example that fails is shrunk first, which takes its time
-
-
-def fuzz(examples):
-    """The same examples in every run."""
-    return settings(
-        max_examples=examples,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
-    )
+pytestmark = pytest.mark.hypothesis  # most of its properties are within tests
 
 
 # What a body says, by the vendors' documents and README.md's tables.
@@ -363,7 +353,7 @@ def test_a_valid_body_is_a_batch(shape):
     sure["status"] = st.sampled_from(DOCUMENTED[shape])
 
     @given(drawn(shape, GenerationMode.POSITIVE), st.fixed_dictionaries({}, optional=sure), st.sampled_from(SPELLINGS))
-    @fuzz(70)
+    @examples(70)
     def check(body, sure, spell):
         body |= sure
         raw = spell(body)
@@ -383,7 +373,7 @@ def test_an_invalid_body_is_refused_or_read(shape):
     vendor, told = shape.partition("-")[0], []
 
     @given(drawn(shape, GenerationMode.NEGATIVE), st.sampled_from(SPELLINGS))
-    @fuzz(70)
+    @examples(70)
     def check(body, spell):
         raw = spelled(body, spell)
         told.append(check_answer(asked_for(vendor, raw), raw))
@@ -462,7 +452,7 @@ def test_a_damaged_body_is_refused_or_read(shape):
     vendor, told = shape.partition("-")[0], []
 
     @given(gone_wrong(documented(shape)), st.sampled_from([*SPELLINGS, with_a_name_twice]))
-    @fuzz(150)
+    @examples(150)
     def check(body, spell):
         told.append(check_answer(BatchRef(vendor, IDS[vendor]), spell(body)))
 
@@ -579,7 +569,7 @@ PAGES = st.sampled_from([b"", b"<html>", b"[" * 3_000, b'{"message": "\\', b"\xf
     st.builds(spelled, gone_wrong(REFUSALS) | JSON | PAGES | st.binary(), st.sampled_from(SPELLINGS)),
     HEADERS,
 )
-@fuzz(300)
+@examples(300)
 def test_any_refusal_is_our_error(vendor, status, raw, headers):
     """A refusal of any shape is one of our errors."""
     check_refusal(BatchRef(vendor, IDS[vendor]), status, raw, headers)
@@ -590,7 +580,7 @@ def test_a_refusal_from_the_spec_has_its_text(mode):
     """A refusal from the spec is not found and has its text."""
 
     @given(drawn("believe", mode, "404"), st.sampled_from(SPELLINGS))
-    @fuzz(40)
+    @examples(40)
     def check(body, spell):
         raw = spelled(body, spell)
         own, told = parsed(raw), check_refusal(BatchRef("believe", UUID), 404, raw, {})
@@ -651,7 +641,7 @@ def damaged(draw):
     st.lists(st.integers(0, 10**6), max_size=6) | st.none(),
     st.sampled_from([1, 20, 60, 1000, 10**6]),
 )
-@fuzz(400)
+@examples(400)
 def test_a_body_may_come_in_any_pieces(status, encoding, body, cuts, limit):
     """A body in any pieces is the same answer within its bounds."""
     whole, pieces = (collected(status, encoding, cut(body, these), limit) for these in ([], cuts))
@@ -668,7 +658,7 @@ def test_a_body_may_come_in_any_pieces(status, encoding, body, cuts, limit):
 
 
 @given(st.binary() | LARGE, st.lists(st.integers(0, 10**6), max_size=6) | st.none(), st.integers(1, 10**6))
-@fuzz(100)
+@examples(100)
 def test_a_gzip_body_is_whole_or_cut_short(raw, cuts, end):
     """A gzip body is unpacked whole or known as cut short."""
     packed = gzip.compress(raw, mtime=0)

@@ -29,8 +29,8 @@ from batchstatus._core.read.messages import Response, StepResult, TransportFailu
 from batchstatus._core.wait.checkpoint import Checkpoint, RowSoFar
 from batchstatus._core.wait.queue import Queue
 from batchstatus._core.wait.schedule import Schedule, StartPoll
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from properties import examples
 
 START, NOW = 1000.0, datetime(2025, 1, 27, 12, tzinfo=UTC)
 EPS = 1e-6
@@ -38,6 +38,8 @@ EPS = 1e-6
 OPEN_STATES = [state for state in BatchState if not state.is_terminal]
 ENDS = [state for state in BatchState if state.is_terminal]
 MOST_STEPS = 5_000
+HEARD_LATE = 0.01
+"""Seconds after its end at which an exchange is heard after the next step."""
 ALMOST_UP = "the time is almost up"
 MOST_RETRY_AFTER = 3600
 """Seconds: a Retry-After that is longer counts as this."""
@@ -180,7 +182,7 @@ class Plan:
     @property
     def over_by(self):
         """The latest moment at which the wait may be over, lateness of the last rest apart."""
-        latest = self.thawed(self.deadline + self.late)
+        latest = self.thawed(self.deadline + self.late) + (HEARD_LATE if self.is_heard_late else 0.0)
         return self.thawed(latest + 5.0 + self.late) if self.may_be_frozen else latest
 
 
@@ -422,7 +424,7 @@ class Wait:
         ends = self.plan.thawed(now + takes)
         if ends > now + takes:
             said = TOO_SLOW if self.plan.is_cut and ends > read.send.deadline else said
-            ends += 0.01 if self.plan.is_heard_late else 0.0
+            ends += HEARD_LATE if self.plan.is_heard_late else 0.0
         if isinstance(said, Growing):
             said = said.at(ends - START)
         attempt = self._attempt(read.progress.ref, read.due, at=now, ends=ends, said=said, deadline=read.send.deadline)
@@ -625,4 +627,4 @@ THROTTLED = plans(
     timeout=st.integers(10, 60),
 )
 ROOMY = PACED.map(lambda plan: evolve(plan, late=0.0, freezes=(), in_flight=32, poll=evolve(plan.poll, in_flight=None)))
-ENOUGH = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ENOUGH = examples(40)

@@ -298,6 +298,12 @@ def test_every_sleep_ends_by_the_deadline(plan):
         assert sum(not rest and not told for _, rest, _, told in rests) <= len(plan.spacings) + plan.may_be_frozen
 
 
+@example(
+    Plan(
+        script=((PENDING, 0.06),), poll=PollPolicy(floor=1.0, ceiling=1.0), timeout=0.05,
+        freezes=((0.0, 1.0),), is_heard_late=True, is_blocking=True,
+    )
+)  # fmt: skip
 @ENOUGH
 @given(ANY)
 def test_no_poll_starts_after_the_end(plan):

@@ -45,9 +45,10 @@ from batchstatus.service.store.pace import BLOCK_SECONDS
 from batchstatus.service.store.schema import APPLICATION_ID, TABLES, VERSION
 from batchstatus.service.store.store import SUMMARY
 from batchstatus.testing.simulator import Simulator
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from leftovers import open_files
+from properties import examples
 from readings import NOW, reading
 from waiting import LONG
 
@@ -1651,7 +1652,7 @@ def test_slow_limits_are_not_clock_jumps(store, clock, is_cold):
     moves=st.lists(st.tuples(st.booleans(), st.floats(0, 3)), min_size=1, max_size=60),
     limit=st.builds(RateLimit, st.integers(1, 20), st.floats(0.1, 10)),
 )
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_no_window_exceeds_the_limit(tmp_path_factory, moves, limit):
     folder = tmp_path_factory.mktemp("pace")
     with Store(folder / "a") as one, Store(folder / "a") as two:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import threading
 import time
@@ -54,6 +53,8 @@ class RealClock:
 
     async def sleep_async(self, seconds: float) -> None:
         """Sleep in a task."""
+        import asyncio  # noqa: PLC0415 (the store and completion need none: 20 of the 145 ms of `track list`)
+
         await asyncio.sleep(seconds)
 
 

@@ -27,7 +27,7 @@ demo: $(READY)  ## Watch twelve batches of both vendors move to their ends, over
 quick: $(READY)  ## Run the unit tests: values, rules, vendors and scripted clients; half a minute
 	$(BIN)/pytest -q -n $(WORKERS) tests/core tests/vendors tests/testing/test_fake_vendors.py
 
-test: $(READY)  ## Run all tests, offline but for the package registry; about four minutes
+test: $(READY)  ## Run all tests, offline but for the package registry; about five minutes
 	$(BIN)/pytest -q -n $(WORKERS) --dist worksteal
 
 test-engines: $(READY)  ## Test the engines against their servers; ONLY="temporal" for some; HA=1 kills processes, too
@@ -36,7 +36,7 @@ test-engines: $(READY)  ## Test the engines against their servers; ONLY="tempora
 test-ops: $(READY)  ## Test the service as it is operated: browser, Prometheus, systemd, image, shells; as root it installs them
 	$(BIN)/python tests/ops $(ONLY)
 
-check: $(READY)  ## Check format, lint, types and import contracts, then run all tests; about five minutes
+check: $(READY)  ## Check format, lint, types and import contracts, then run all tests; five to six minutes
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy

@@ -67,8 +67,10 @@ def body_too_late(status: int) -> TransportFailure:
 
 
 def too_late(timeout: float) -> TransportFailure:
-    reason = f"no complete response within {timeout:.3g} s; the vendor or the network is slow, or a firewall is silent"
-    return TransportFailure(error=RequestTimeout, reason=reason, summary=f"no complete response within {timeout:.3g} s")
+    """Return the failure of an exchange that so many seconds were left for; a slow key may have used them up."""
+    summary = f"no complete response within {max(timeout, 0.0):.3g} s"
+    reason = f"{summary}; the vendor or the network is slow, or a firewall is silent"
+    return TransportFailure(error=RequestTimeout, reason=reason, summary=summary)
 
 
 def _system_error(error: BaseException) -> OSError | None:

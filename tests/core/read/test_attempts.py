@@ -25,9 +25,9 @@ from batchstatus import (
     ServerError,
     TransportError,
 )
-from batchstatus._core.pacing import NoPace
+from batchstatus._core.pacing import NoPace, PaceState
 from batchstatus._core.read.attempts import read_with_retries
-from batchstatus._core.read.messages import Response, SendRequest, StepResult, TransportFailure
+from batchstatus._core.read.messages import Response, SendRequest, Sleep, StepResult, TransportFailure
 from batchstatus._core.read.response import parse_response
 from hypothesis import given
 from hypothesis import strategies as st
@@ -498,6 +498,20 @@ def test_an_overslept_read_sends_nothing():
     reading.send(StepResult(NO_CONNECTION, 1.0, NOW))
     with pytest.raises(TransportError):
         reading.send(StepResult(None, 11.0, NOW))
+
+
+def test_a_read_that_overslept_its_slot_gives_it_back():
+    """Nothing is sent."""
+    pace = PaceState(5.0)
+    pace.reserve(0.0, 10.0)
+    reading = read_with_retries(
+        BELIEVE, REF, pace=pace, policy=RetryPolicy(), started=0.0, now=0.0, timeout=6.0, random=lambda: 1.0,
+        notify=untold,
+    )  # fmt: skip
+    assert next(reading) == Sleep(5.0)
+    with pytest.raises(RequestTimeout, match="nothing was sent: the pace of its account has no slot left within 6 s"):
+        reading.send(StepResult(None, 6.5, NOW))
+    assert pace.free == (5.0,)
 
 
 @pytest.mark.parametrize("field", [field.name for field in attrs.fields(RetryPolicy)])

@@ -161,6 +161,9 @@ def _wait_for_slot(pace: Pace, now: float, deadline: float) -> Generator[Sleep, 
             except GeneratorExit:
                 pace.release(slot)
                 raise
+            if now >= deadline:  # the sleep took longer than it should
+                pace.release(slot)
+                return None
         if pace.begin(slot, now):
             return now
 

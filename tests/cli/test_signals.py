@@ -22,7 +22,7 @@ def _handled():
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, INTERRUPTED), (signal.SIGTERM, TERMINATED)])
 def test_a_signal_that_comes_within_a_task_cancels_the_command(number, code, caplog):
-    """It comes up in none of its tasks, where asyncio would report an exception that nobody awaits."""
+    """It raises in none of its tasks, whose exception asyncio would log as never retrieved."""
     ended = []
 
     async def interrupted():

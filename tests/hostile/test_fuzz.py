@@ -37,7 +37,7 @@ from batchstatus._core.read.messages import Response, StepResult
 from batchstatus._core.read.response import parse_response
 from batchstatus._http.body import ERROR_PAGE, BadContent, Content
 from documented import BODIES, ERROR, UUID
-from hypothesis import given
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from properties import examples
 from schemathesis import GenerationMode
@@ -49,7 +49,15 @@ ACCOUNTS = {
 }
 IDS = {"gameball": "7", "believe": UUID}
 NO_JSON = object()
-pytestmark = pytest.mark.hypothesis  # most of its properties are within tests
+pytestmark = [
+    pytest.mark.hypothesis,  # most of its properties are within tests
+    pytest.mark.timeout(240),  # an example that fails is shrunk first, which takes its time
+]
+
+
+def fuzz(number):
+    """Bodies are large, and some of them are dropped."""
+    return examples(number, HealthCheck.data_too_large, HealthCheck.filter_too_much)
 
 
 # What a body says, by the vendors' documents and README.md's tables.
@@ -353,7 +361,7 @@ def test_a_valid_body_is_a_batch(shape):
     sure["status"] = st.sampled_from(DOCUMENTED[shape])
 
     @given(drawn(shape, GenerationMode.POSITIVE), st.fixed_dictionaries({}, optional=sure), st.sampled_from(SPELLINGS))
-    @examples(70)
+    @fuzz(70)
     def check(body, sure, spell):
         body |= sure
         raw = spell(body)
@@ -373,7 +381,7 @@ def test_an_invalid_body_is_refused_or_read(shape):
     vendor, told = shape.partition("-")[0], []
 
     @given(drawn(shape, GenerationMode.NEGATIVE), st.sampled_from(SPELLINGS))
-    @examples(70)
+    @fuzz(70)
     def check(body, spell):
         raw = spelled(body, spell)
         told.append(check_answer(asked_for(vendor, raw), raw))
@@ -452,7 +460,7 @@ def test_a_damaged_body_is_refused_or_read(shape):
     vendor, told = shape.partition("-")[0], []
 
     @given(gone_wrong(documented(shape)), st.sampled_from([*SPELLINGS, with_a_name_twice]))
-    @examples(150)
+    @fuzz(150)
     def check(body, spell):
         told.append(check_answer(BatchRef(vendor, IDS[vendor]), spell(body)))
 
@@ -569,7 +577,7 @@ PAGES = st.sampled_from([b"", b"<html>", b"[" * 3_000, b'{"message": "\\', b"\xf
     st.builds(spelled, gone_wrong(REFUSALS) | JSON | PAGES | st.binary(), st.sampled_from(SPELLINGS)),
     HEADERS,
 )
-@examples(300)
+@fuzz(300)
 def test_any_refusal_is_our_error(vendor, status, raw, headers):
     """A refusal of any shape is one of our errors."""
     check_refusal(BatchRef(vendor, IDS[vendor]), status, raw, headers)
@@ -580,7 +588,7 @@ def test_a_refusal_from_the_spec_has_its_text(mode):
     """A refusal from the spec is not found and has its text."""
 
     @given(drawn("believe", mode, "404"), st.sampled_from(SPELLINGS))
-    @examples(40)
+    @fuzz(40)
     def check(body, spell):
         raw = spelled(body, spell)
         own, told = parsed(raw), check_refusal(BatchRef("believe", UUID), 404, raw, {})
@@ -641,7 +649,7 @@ def damaged(draw):
     st.lists(st.integers(0, 10**6), max_size=6) | st.none(),
     st.sampled_from([1, 20, 60, 1000, 10**6]),
 )
-@examples(400)
+@fuzz(400)
 def test_a_body_may_come_in_any_pieces(status, encoding, body, cuts, limit):
     """A body in any pieces is the same answer within its bounds."""
     whole, pieces = (collected(status, encoding, cut(body, these), limit) for these in ([], cuts))
@@ -658,7 +666,7 @@ def test_a_body_may_come_in_any_pieces(status, encoding, body, cuts, limit):
 
 
 @given(st.binary() | LARGE, st.lists(st.integers(0, 10**6), max_size=6) | st.none(), st.integers(1, 10**6))
-@examples(100)
+@fuzz(100)
 def test_a_gzip_body_is_whole_or_cut_short(raw, cuts, end):
     """A gzip body is unpacked whole or known as cut short."""
     packed = gzip.compress(raw, mtime=0)

@@ -1,4 +1,4 @@
-"""The examples that a property is tried with: the same ones in every run, so that a change alone can make one fail.
+"""The examples that a property is tried with: the same ones in every run, so that only a change can make one fail.
 
 With EXPLORE=10 it is tried with ten times as many, new ones each time: `make explore`.
 """
@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, settings
 EXPLORE = int(os.environ.get("EXPLORE", "0"))
 
 
-def examples(number: int) -> settings:
-    """Return the settings of a property that is tried with so many."""
+def examples(number: int, *also: HealthCheck) -> settings:
+    """Return the settings of a property that is tried with so many; without these of hypothesis' own checks, too."""
     return settings(
         max_examples=number * max(EXPLORE, 1),
         derandomize=not EXPLORE,
         deadline=None,  # a loaded machine is slow
         print_blob=True,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+        suppress_health_check=[HealthCheck.too_slow, *also],
     )
 
 

@@ -30,6 +30,7 @@ APPLICATION = """
 """
 
 
+@pytest.mark.timeout(180)  # two more runs of pytest: under 16 workers they took more than 60 s
 def test_an_application_records_and_replays(pytester):
     with Simulator() as simulator:
         ref = simulator.add("believe", status="EXECUTED")

@@ -31,7 +31,8 @@ def handle_sigterm() -> None:
 def run_tasks(main: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine as `asyncio.run` does, which at Ctrl-C cancels it; so does SIGTERM here.
 
-    An exception of a signal handler would come up in any task, and asyncio would report it as one that nobody awaits.
+    A handler that raises would do so in whichever task is running, and asyncio would log that task's exception as never
+    retrieved.
 
     Raises:
         Terminated: SIGTERM came, and the coroutine ended by it.

@@ -295,7 +295,7 @@ def test_every_sleep_ends_by_the_deadline(plan):
     wait = Wait(plan)
     for now, rest, over, _ in wait.rests:
         is_last_look = over and now < wait.stop_at and plan.may_be_frozen
-        assert 0 <= rest <= (LAST_LOOK if is_last_look else ENDING if over else wait.deadline - now) + EPS
+        assert 0 <= rest <= (LAST_LOOK + EPS if is_last_look else ENDING if over else wait.deadline - now)
     for _, rests in itertools.groupby(wait.rests, key=lambda rest: rest[0]):
         assert sum(not rest and not told for _, rest, _, told in rests) <= len(plan.spacings) + plan.may_be_frozen
 
